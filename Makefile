@@ -1,0 +1,44 @@
+# The checks themselves live in .ci/run and the test command in README.md; this file gives them short names.
+
+FUZZTIME ?= 30s
+
+.DEFAULT_GOAL := help
+.PHONY: help test test-short lint fmt fuzz example cover ci tools clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
+
+test: ## Run all tests with the race detector: the test command of README.md
+	@.ci/run test
+
+test-short: ## Run all tests once without the race detector
+	go test -short ./...
+
+lint: ## Run the linter, which is built first where it is missing
+	@.ci/run lint
+
+fmt: ## Format every Go file
+	@.ci/run fmt
+
+fuzz: ## Run each fuzz target for FUZZTIME (30s)
+	@grep -rEo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sort | while IFS=: read -r file name; do \
+		name=$${name#func }; dir=$$(dirname "$$file"); \
+		echo "==> $$name in $$dir for $(FUZZTIME)"; \
+		go test -C "$$dir" -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) . </dev/null || exit 1; \
+	done
+
+example: ## Run the example of README.md
+	@.ci/run example
+
+cover: ## Run all tests and show how much of the code they reach, by function
+	go test -coverpkg ./... -coverprofile cover.out ./...
+	go tool cover -func cover.out
+
+ci: ## Run every check, as the project's CI does; installs what is missing
+	.ci/run
+
+tools: ## Install what tests and linter need: PostgreSQL, PgBouncer, a C compiler, golangci-lint
+	.ci/run tools
+
+clean: ## Remove what tests, profiles and coverage leave in the tree
+	find . -name .git -prune -o -type f \( -name '*.test' -o -name '*.out' -o -name '*.prof' \) -print -exec rm -f {} +

@@ -1,0 +1,14 @@
+// Package core is Stratum itself: the handle, the tree of tenants, and the context that says to whom a statement
+// belongs. It knows no ORM; packages gormstratum and entstratum bring it into theirs.
+//
+//	stratum.go   Stratum: Open, Migrate, Ping, DB, Close; options.go what Open may be told
+//	context.go   WithTenant, WithSubtree, WithActor, AsSystem, TenantFrom, Detach
+//	tenants*.go  Tenants: the tree, its lifecycle and its moves
+//	errors.go    what can be refused, and by whom
+//
+// A statement reaches the database through DB or an ORM on top of it. Its context names a tenant; without one it is
+// refused:
+//
+//	ctx = core.WithTenant(ctx, acme.ID)
+//	rows, err := st.DB().QueryContext(ctx, "SELECT number FROM invoices")
+package core

@@ -1,0 +1,58 @@
+package core
+
+import (
+	"errors"
+
+	"github.com/stratum-hq/stratum-go/internal/guard"
+	"github.com/stratum-hq/stratum-go/internal/install"
+	"github.com/stratum-hq/stratum-go/internal/scope"
+)
+
+// Refusals of a statement, for errors.Is. The error that carries them says how to cure it; errors.As finds the server's
+// *pgconn.PgError in it where the database was the one to refuse.
+var (
+	// ErrNoTenant is returned for a statement whose ctx names no tenant.
+	ErrNoTenant = scope.ErrNoTenant
+	// ErrNoReason is returned for a statement under AsSystem with an empty reason.
+	ErrNoReason = scope.ErrNoReason
+	// ErrTenantUnknown is returned for a statement whose tenant does not exist.
+	ErrTenantUnknown = guard.ErrTenantUnknown
+	// ErrTenantNotActive is returned for a statement whose tenant is suspended, archived or otherwise not active, and
+	// by Tenants for a caller that is such a tenant.
+	ErrTenantNotActive = guard.ErrTenantNotActive
+	// ErrTenantMismatch is returned for a statement in a transaction that belongs to another tenant.
+	ErrTenantMismatch = guard.ErrTenantMismatch
+	// ErrCrossTenant is returned for a statement that would write a row of another tenant or give a row away.
+	ErrCrossTenant = guard.ErrCrossTenant
+	// ErrPermission is returned for a statement that its scope has no right to, such as a write to a global table.
+	ErrPermission = guard.ErrPermission
+	// ErrOwner is returned for a statement by a tenant-owned table's owner on its rows.
+	ErrOwner = guard.ErrOwner
+	// ErrDuplicateKey is returned for a row whose key is taken. Whose row it is, is not said.
+	ErrDuplicateKey = guard.ErrDuplicateKey
+	// ErrRowsOpen is returned for a statement in a transaction while rows of an earlier one are not read to the end.
+	ErrRowsOpen = guard.ErrRowsOpen
+	// ErrCommand is returned for a command that would outlive its statement, such as SET, LISTEN or COMMIT.
+	ErrCommand = guard.ErrCommand
+	// ErrTxAborted is returned by Commit for a transaction that the server rolled back.
+	ErrTxAborted = guard.ErrTxAborted
+	// ErrProtocol is returned where the server's answer does not fit; the connection is closed.
+	ErrProtocol = guard.ErrProtocol
+)
+
+// Refusals of Open and Migrate, for errors.Is.
+var (
+	// ErrConfig is returned for Options that cannot work.
+	ErrConfig = guard.ErrConfig
+	// ErrNotInstalled is returned while the database has no schema stratum.
+	ErrNotInstalled = install.ErrNotInstalled
+	// ErrOutdated is returned while the schema stratum is older than this program needs.
+	ErrOutdated = install.ErrOutdated
+	// ErrIncompatible is returned while the schema stratum no longer serves a program as old as this one.
+	ErrIncompatible = install.ErrIncompatible
+	// ErrClosed is returned by a Stratum after Close.
+	ErrClosed = errors.New("stratum: the handle is closed (open another one with core.Open)")
+)
+
+// LoginError is returned by Open and Migrate for a login that cannot be made safe. It has the SQL that cures it.
+type LoginError = install.LoginError

@@ -1,0 +1,111 @@
+package core
+
+import (
+	"fmt"
+	"log/slog"
+	"regexp"
+	"runtime"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// Options say how Open reaches the database. Only DSN is needed.
+type Options struct {
+	// DSN is the database and the login that statements of tenants run under, as a URL or in keyword form. It takes
+	// pgx's parameters too: behind a pooler in transaction mode default_query_exec_mode=cache_describe is chosen by
+	// itself. Required.
+	DSN string
+
+	// OwnerDSN is the login that Migrate uses; it owns the tables. Defaults to DSN.
+	OwnerDSN string
+
+	// SystemDSN is the login that AsSystem and Tenants use. Defaults to DSN.
+	SystemDSN string
+
+	// RolePrefix starts the names of the roles that statements run as. Roles are shared by the databases of a server:
+	// give each application its own prefix to keep them apart. Lower-case letters, digits and underscores, at most 40.
+	// Defaults to "stratum".
+	RolePrefix string
+
+	// SearchPath lists the schemas of the application's tables, as the setting search_path does. pg_temp is always
+	// put last. Defaults to the search_path that the login has of its own.
+	SearchPath string
+
+	// MaxConns is the most connections for statements of tenants. Defaults to 4 for each CPU, at least 10.
+	MaxConns int
+
+	// SystemMaxConns is the most connections for AsSystem and Tenants. Defaults to 4.
+	SystemMaxConns int
+
+	// Logger hears about what is allowed but unwise, such as a superuser's DSN. Defaults to slog.Default.
+	Logger *slog.Logger
+}
+
+const (
+	defaultRolePrefix     = "stratum"
+	defaultSystemMaxConns = 4
+	minDefaultConns       = 10
+	connsPerCPU           = 4
+)
+
+// rolePrefix keeps a prefix short of PostgreSQL's 63 bytes with the longest suffix, and free of quoting.
+var rolePrefix = regexp.MustCompile(`^[a-z][a-z0-9_]{0,39}$`) //nolint:gochecknoglobals // compiled once, never changed
+
+func (o Options) withDefaults() Options {
+	if o.OwnerDSN == "" {
+		o.OwnerDSN = o.DSN
+	}
+	if o.SystemDSN == "" {
+		o.SystemDSN = o.DSN
+	}
+	if o.RolePrefix == "" {
+		o.RolePrefix = defaultRolePrefix
+	}
+	if o.MaxConns == 0 {
+		o.MaxConns = max(minDefaultConns, connsPerCPU*runtime.GOMAXPROCS(0))
+	}
+	if o.SystemMaxConns == 0 {
+		o.SystemMaxConns = defaultSystemMaxConns
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	return o
+}
+
+func (o Options) validate() error {
+	switch {
+	case o.DSN == "":
+		return fmt.Errorf("%w: Options.DSN is empty (give the URL of the database, such as "+
+			"postgres://app@localhost:5432/app)", ErrConfig)
+	case !rolePrefix.MatchString(o.RolePrefix):
+		return fmt.Errorf("%w: Options.RolePrefix %q (use lower-case letters, digits and underscores, a letter first, "+
+			"at most 40)", ErrConfig, o.RolePrefix)
+	case o.MaxConns < 1 || o.SystemMaxConns < 1:
+		return fmt.Errorf("%w: Options.MaxConns and Options.SystemMaxConns must be positive", ErrConfig)
+	}
+	return nil
+}
+
+// parseDSN reads one of the DSNs. The parser's own error quotes the DSN, so it is not passed on.
+func parseDSN(name, dsn string) (*pgx.ConnConfig, error) {
+	config, err := pgx.ParseConfig(dsn)
+	if err != nil {
+		return nil, fmt.Errorf("%w: Options.%s cannot be read (give a URL such as "+
+			"postgres://app@localhost:5432/app, or keywords such as host=localhost dbname=app)", ErrConfig, name)
+	}
+	return config, nil
+}
+
+// systemConfig is the configuration of the pool for work across tenants.
+func (o Options) systemConfig(mode pgx.QueryExecMode) (*pgxpool.Config, error) {
+	config, err := pgxpool.ParseConfig(o.SystemDSN)
+	if err != nil {
+		return nil, fmt.Errorf("%w: Options.SystemDSN cannot be read", ErrConfig)
+	}
+	config.MaxConns = int32(o.SystemMaxConns) //nolint:gosec // validated to be small and positive
+	config.MinConns = 0
+	config.ConnConfig.DefaultQueryExecMode = mode
+	return config, nil
+}

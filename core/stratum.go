@@ -1,0 +1,233 @@
+package core
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/stratum-hq/stratum-go/internal/access"
+	"github.com/stratum-hq/stratum-go/internal/guard"
+	"github.com/stratum-hq/stratum-go/internal/install"
+)
+
+// Stratum is a database whose every statement belongs to a tenant. It is safe for concurrent use, and an application
+// has one for each database.
+type Stratum struct {
+	// Tenants is the tree of tenants.
+	Tenants *Tenants
+
+	options  Options
+	roles    install.Roles
+	data     *sql.DB
+	system   *guard.System
+	dataUser string
+	sysUser  string
+
+	searchPath string
+	ready      atomic.Bool // the schema was found to serve this program
+
+	mu     sync.Mutex
+	owner  *sql.DB // opened when it is first needed
+	closed bool
+}
+
+// Open checks the logins of options and returns a handle. It connects once with each of them and refuses one that
+// cannot be made safe with a *LoginError, which has the SQL to make it so. A superuser is accepted, for development:
+// each statement switches to a plain role.
+//
+// The schema stratum need not be there yet: see Migrate. Until it is, statements get ErrNotInstalled.
+func Open(ctx context.Context, options Options) (*Stratum, error) {
+	options = options.withDefaults()
+	if err := options.validate(); err != nil {
+		return nil, err
+	}
+	roles, err := install.NewRoles(options.RolePrefix)
+	if err != nil {
+		return nil, err
+	}
+	s := &Stratum{options: options, roles: roles}
+	if err := s.connect(ctx); err != nil {
+		return nil, err
+	}
+	s.Tenants = newTenants(s.registryTx)
+	return s, nil
+}
+
+// connect looks at the logins and prepares the pools; the pools connect when they are used.
+func (s *Stratum) connect(ctx context.Context) error {
+	data, system, err := s.checkLogins(ctx)
+	if err != nil {
+		return err
+	}
+	systemConfig, err := s.options.systemConfig(system.config.DefaultQueryExecMode)
+	if err != nil {
+		return err
+	}
+	if s.system, err = guard.NewSystem(ctx, systemConfig, s.checkSchema); err != nil {
+		return fmt.Errorf("stratum: opening the system pool: %w", err)
+	}
+	s.searchPath = withTempLast(cmp.Or(s.options.SearchPath, data.searchPath))
+	s.data = sql.OpenDB(guard.NewConnector(guard.Config{
+		Data:       data.config,
+		System:     s.system,
+		Roles:      guard.Roles{Tenant: s.roles.Tenant, Subtree: s.roles.Subtree, System: s.roles.System},
+		SearchPath: s.searchPath,
+		Check:      s.checkSchema,
+	}))
+	s.data.SetMaxOpenConns(s.options.MaxConns)
+	s.data.SetMaxIdleConns(s.options.MaxConns)
+	return nil
+}
+
+// checkLogins looks at the logins for tenants and for the system.
+func (s *Stratum) checkLogins(ctx context.Context) (data, system login, err error) {
+	if data, err = s.probe(ctx, "DSN", s.options.DSN, install.PurposeData); err != nil {
+		return data, system, err
+	}
+	if system, err = s.probe(ctx, "SystemDSN", s.options.SystemDSN, install.PurposeSystem); err != nil {
+		return data, system, err
+	}
+	s.dataUser, s.sysUser = data.posture.Login, system.posture.Login
+	s.warn(ctx, data.posture)
+	return data, system, nil
+}
+
+// warn says once at the start what is accepted but no boundary against hostile SQL.
+func (s *Stratum) warn(ctx context.Context, p install.Posture) {
+	if p.Superuser || p.BypassRLS {
+		s.options.Logger.WarnContext(ctx, "stratum: the login of DSN is a superuser or bypasses row-level security; "+
+			"statements switch to a plain role, but use an ordinary login outside of development", "login", p.Login)
+	}
+}
+
+// checkSchema refuses a new connection while the schema stratum does not serve this program.
+func (s *Stratum) checkSchema(ctx context.Context, conn *pgx.Conn) error {
+	if s.ready.Load() {
+		return nil
+	}
+	state, err := install.ReadState(ctx, conn)
+	if err != nil {
+		return err
+	}
+	if err := state.Check(); err != nil {
+		return err
+	}
+	s.ready.Store(true)
+	return nil
+}
+
+// Migrate installs the schema stratum, or brings it up to date, with the login of OwnerDSN. It may run in many
+// processes at once, and does nothing where nothing is to be done. Afterwards it checks the logins again, as Open does.
+//
+// The login needs CREATE on the database and CREATEROLE, and the database must be its own, for it takes the right to
+// make temporary tables away from PUBLIC. Where it lacks one of them the error lists all that is missing with the SQL
+// that grants it, and nothing is changed; MigrateScript gives the whole script for somebody else to run instead.
+func (s *Stratum) Migrate(ctx context.Context) error {
+	db, err := s.OwnerDB(access.Token{})
+	if err != nil {
+		return err
+	}
+	if err := install.Migrate(ctx, s.installOptions(db)); err != nil {
+		return err
+	}
+	_, _, err = s.checkLogins(ctx)
+	return err
+}
+
+// MigrateScript returns the SQL that Migrate would run on an empty database, with the privileges that it needs, for
+// psql. Running it twice does no harm.
+func (s *Stratum) MigrateScript() (string, error) { return install.Script(s.installOptions(nil)) }
+
+func (s *Stratum) installOptions(owner *sql.DB) install.Options {
+	return install.Options{
+		Owner:       owner,
+		Prefix:      s.options.RolePrefix,
+		DataLogin:   s.dataUser,
+		SystemLogin: s.sysUser,
+		Logger:      s.options.Logger,
+	}
+}
+
+// Ping reports whether both pools reach the database and its schema serves this program. It needs no tenant.
+func (s *Stratum) Ping(ctx context.Context) error {
+	if err := s.data.PingContext(ctx); err != nil {
+		return fmt.Errorf("stratum: ping: %w", err)
+	}
+	if err := s.system.Pool().Ping(ctx); err != nil {
+		return fmt.Errorf("stratum: ping as the system: %w", err)
+	}
+	return nil
+}
+
+// DB returns the guarded database: for plain database/sql, sqlc, sqlx and whatever else takes a *sql.DB. Every method
+// with a ctx runs in the scope of that ctx; those without are refused with ErrNoTenant. It belongs to the Stratum: do
+// not close it.
+func (s *Stratum) DB() *sql.DB { return s.data }
+
+// Close closes all connections. It waits for those of DB only as sql.DB.Close does.
+func (s *Stratum) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	err := s.data.Close()
+	s.system.Pool().Close()
+	if s.owner != nil {
+		err = errors.Join(err, s.owner.Close())
+	}
+	return err
+}
+
+// OwnerDB returns connections of OwnerDSN, for the migrations of this module's other packages. They are not guarded.
+func (s *Stratum) OwnerDB(access.Token) (*sql.DB, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed:
+		return nil, ErrClosed
+	case s.owner != nil:
+		return s.owner, nil
+	}
+	config, err := parseDSN("OwnerDSN", s.options.OwnerDSN)
+	if err != nil {
+		return nil, err
+	}
+	s.owner = stdlib.OpenDB(*config)
+	return s.owner, nil
+}
+
+// Roles returns the names of the roles that statements run as, for this module's other packages.
+func (s *Stratum) Roles(access.Token) install.Roles { return s.roles }
+
+// SearchPath returns the search_path of statements, for this module's other packages.
+func (s *Stratum) SearchPath(access.Token) string { return s.searchPath }
+
+// registryTx runs fn in a transaction on the registry of tenants. The settings are read from one row that is there
+// only where ltree is: no row means that nothing was set, and is an error.
+func (s *Stratum) registryTx(ctx context.Context, fn func(tx pgx.Tx) error) error {
+	return pgx.BeginTxFunc(ctx, s.system.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
+		var path, role string
+		err := tx.QueryRow(ctx, `SELECT
+				pg_catalog.set_config('search_path',
+					'stratum, ' || pg_catalog.quote_ident(n.nspname) || ', pg_catalog, pg_temp', true),
+				pg_catalog.set_config('role', $1, true)
+			FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
+			WHERE e.extname = 'ltree'`, s.roles.System).Scan(&path, &role)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return ErrNotInstalled
+		}
+		if err != nil {
+			return err
+		}
+		return fn(tx)
+	})
+}

@@ -1,0 +1,253 @@
+package gormstratum
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/schema"
+
+	"github.com/stratum-hq/stratum-go/internal/tables"
+)
+
+// tenantDefault is the tenant column's default: the tenant of the statement.
+const tenantDefault = "stratum.tenant_id()"
+
+// desired changes what GORM's migrator wants of the tables, so that it does not undo what Stratum adds: it changes the
+// parsed schemas of a db that is used for migrations alone. What GORM cannot express is kept for package tables.
+type desired struct {
+	registry *registry
+	db       *gorm.DB
+	tables   map[string]*tables.Table
+	order    []string
+	keys     bool // make foreign keys
+}
+
+// describe returns the tables as package tables wants them. db has schemas of its own, and they are changed.
+func describe(db *gorm.DB, r *registry) ([]tables.Table, error) {
+	d := &desired{registry: r, db: db, tables: make(map[string]*tables.Table)}
+	d.keys = !db.DisableForeignKeyConstraintWhenMigrating && !db.IgnoreRelationshipsWhenMigrating
+	if err := d.setupJoins(); err != nil {
+		return nil, err
+	}
+	schemas := make([]*schema.Schema, 0, len(r.models))
+	for _, model := range r.models {
+		s, err := parse(db, model)
+		if err != nil {
+			return nil, err
+		}
+		schemas = append(schemas, s)
+	}
+	for _, s := range schemas {
+		d.addModel(s)
+	}
+	for _, s := range schemas {
+		d.addForeignKeys(s)
+	}
+	return d.list(), nil
+}
+
+// setupJoins repeats the application's SetupJoinTable calls on the migrating db.
+func (d *desired) setupJoins() error {
+	for _, t := range d.registry.tables {
+		if t.schema == nil {
+			continue
+		}
+		for _, rel := range t.schema.Relationships.Many2Many {
+			if rel.JoinTable.ModelType.Name() == "" {
+				continue // a type that GORM made up
+			}
+			model, join := reflect.New(t.schema.ModelType).Interface(), reflect.New(rel.JoinTable.ModelType).Interface()
+			if err := d.db.SetupJoinTable(model, rel.Field.Name, join); err != nil {
+				return fmt.Errorf("%w %s: join table of %s: %w", ErrModel, t.schema.Name, rel.Name, err)
+			}
+		}
+	}
+	return nil
+}
+
+func (d *desired) table(name string, kind tables.Kind) *tables.Table {
+	if t, ok := d.tables[name]; ok {
+		return t
+	}
+	t := &tables.Table{Kind: kind, Column: tenantColumn}
+	t.Schema, t.Name = splitName(name)
+	d.tables[name] = t
+	d.order = append(d.order, name)
+	return t
+}
+
+func splitName(name string) (schemaName, table string) {
+	if schemaName, table, ok := strings.Cut(name, "."); ok {
+		return schemaName, table
+	}
+	return "", name
+}
+
+// addModel describes a model's table, and changes the schema of a tenant-owned one.
+func (d *desired) addModel(s *schema.Schema) {
+	known := d.registry.tables[s.Table]
+	t := d.table(s.Table, known.kind)
+	t.PrimaryKey = slices.Clone(s.PrimaryFieldDBNames)
+	if known.kind != tables.Owned {
+		return
+	}
+	tenant := s.FieldsByDBName[tenantColumn]
+	tenant.HasDefaultValue, tenant.DefaultValue, tenant.NotNull = true, tenantDefault, true
+	t.Uniques = takeUniques(s)
+	for _, index := range s.ParseIndexes() {
+		if canLead(index) {
+			leadIndex(tenant, index)
+			t.Indexes = append(t.Indexes, tables.Index{Name: index.Name})
+		}
+	}
+}
+
+// takeUniques takes the unique constraints of single columns away from GORM, which has none of several columns. They
+// keep their names.
+func takeUniques(s *schema.Schema) []tables.Unique {
+	var uniques []tables.Unique
+	for _, u := range s.ParseUniqueConstraints() {
+		u.Field.Unique = false
+		delete(u.Field.TagSettings, "UNIQUE")
+		uniques = append(uniques, tables.Unique{Name: u.Name, Columns: []string{u.Field.DBName}})
+	}
+	slices.SortFunc(uniques, func(a, b tables.Unique) int { return strings.Compare(a.Name, b.Name) })
+	return uniques
+}
+
+// canLead reports whether the tenant column can lead the index: it can lead a btree, and need not where it is part of
+// the index by the model's own word.
+func canLead(index *schema.Index) bool {
+	if index.Type != "" && !strings.EqualFold(index.Type, "btree") {
+		return false
+	}
+	return !slices.ContainsFunc(index.Fields, func(f schema.IndexOption) bool { return f.DBName == tenantColumn })
+}
+
+// leadIndex adds the tenant's field to the index, in the one place where GORM looks: the field's tag.
+func leadIndex(tenant *schema.Field, index *schema.Index) {
+	key := "INDEX"
+	if index.Class == "UNIQUE" {
+		key = "UNIQUEINDEX"
+	}
+	setting := strings.ToLower(key) + ":" + index.Name + ",priority:-1"
+	tag := tenant.Tag.Get("gorm")
+	tenant.Tag = reflect.StructTag(fmt.Sprintf("gorm:%q", tag+";"+setting))
+	tenant.TagSettings[key] = index.Name
+	for _, f := range index.Fields {
+		f.UniqueIndex = "" // GORM had noted that the column alone is unique
+	}
+}
+
+// uniqueColumns returns the sets of columns that the model declares as unique and Stratum makes unique per tenant.
+func uniqueColumns(s *schema.Schema) [][]string {
+	var sets [][]string
+	for _, u := range s.ParseUniqueConstraints() {
+		sets = append(sets, []string{u.Field.DBName})
+	}
+	for _, index := range s.ParseIndexes() {
+		if index.Class != "UNIQUE" || !canLead(index) {
+			continue
+		}
+		columns := make([]string, len(index.Fields))
+		for i, f := range index.Fields {
+			columns[i] = f.DBName
+		}
+		sets = append(sets, columns)
+	}
+	return sets
+}
+
+// addForeignKeys takes over the foreign keys of a model's relations that have a tenant-owned table on their own side.
+func (d *desired) addForeignKeys(s *schema.Schema) {
+	// The constraints are read before any is taken away, because GORM compares relations with each other.
+	constraints := make(map[*schema.Relationship]*schema.Constraint)
+	for _, rel := range s.Relationships.Relations {
+		if rel.JoinTable != nil {
+			d.addJoin(rel)
+		} else if c := rel.ParseConstraint(); c != nil && c.Schema != nil {
+			constraints[rel] = c
+		}
+	}
+	for rel, c := range constraints {
+		if d.kindOf(c.Schema) == tables.Owned && d.kindOf(c.ReferenceSchema) == tables.Owned {
+			d.addForeignKey(c)
+			rel.Field.TagSettings["CONSTRAINT"] = "-"
+		}
+	}
+}
+
+func (d *desired) kindOf(s *schema.Schema) tables.Kind {
+	if t := d.registry.tables[s.Table]; t != nil {
+		return t.kind
+	}
+	return tables.External
+}
+
+// addJoin describes the join table of a many2many relation. Both its foreign keys share the relation's field.
+func (d *desired) addJoin(rel *schema.Relationship) {
+	kind := d.kindOf(rel.JoinTable)
+	t := d.table(rel.JoinTable.Table, kind)
+	if kind != tables.Owned {
+		return
+	}
+	t.Join = true
+	if len(t.PrimaryKey) == 0 {
+		for _, f := range rel.JoinTable.PrimaryFields {
+			t.PrimaryKey = append(t.PrimaryKey, f.DBName)
+		}
+	}
+	for _, side := range rel.JoinTable.Relationships.Relations {
+		if c := side.ParseConstraint(); c != nil && c.Schema != nil {
+			d.addForeignKey(c)
+		}
+	}
+	rel.Field.TagSettings["CONSTRAINT"] = "-"
+}
+
+// addForeignKey keeps a constraint, under GORM's name, for package tables to make.
+func (d *desired) addForeignKey(c *schema.Constraint) {
+	t := d.tables[c.Schema.Table]
+	if !d.keys || slices.ContainsFunc(t.ForeignKeys, func(fk tables.ForeignKey) bool { return fk.Name == c.Name }) {
+		return
+	}
+	fk := tables.ForeignKey{
+		Name:     c.Name,
+		Columns:  columnsOf(c.ForeignKeys),
+		OnDelete: c.OnDelete,
+		OnUpdate: c.OnUpdate,
+		RefOwned: d.kindOf(c.ReferenceSchema) == tables.Owned,
+	}
+	fk.RefSchema, fk.RefTable = splitName(c.ReferenceSchema.Table)
+	fk.RefColumns = columnsOf(c.References)
+	t.ForeignKeys = append(t.ForeignKeys, fk)
+}
+
+func columnsOf(fields []*schema.Field) []string {
+	columns := make([]string, len(fields))
+	for i, f := range fields {
+		columns[i] = f.DBName
+	}
+	return columns
+}
+
+// list returns the tables in a fixed order, external ones last.
+func (d *desired) list() []tables.Table {
+	list := make([]tables.Table, 0, len(d.registry.order))
+	for _, name := range d.order {
+		t := d.tables[name]
+		slices.SortFunc(t.ForeignKeys, func(a, b tables.ForeignKey) int { return strings.Compare(a.Name, b.Name) })
+		list = append(list, *t)
+	}
+	for _, name := range d.registry.order {
+		if known := d.registry.tables[name]; known.kind == tables.External {
+			t := tables.Table{Kind: tables.External, Rights: known.rights}
+			t.Schema, t.Name = splitName(name)
+			list = append(list, t)
+		}
+	}
+	return list
+}

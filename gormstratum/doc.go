@@ -1,0 +1,14 @@
+// Package gormstratum brings Stratum into GORM: with db.Use(gormstratum.New(st, ...)) every statement of db, raw SQL
+// included, belongs to the tenant of its context or is refused.
+//
+//	dialector.go  Open: a Dialector that never has an unguarded connection
+//	plugin.go     New, Options: the plugin; pool.go puts the guarded pool in
+//	tenant.go     Tenant and Global: what a model embeds
+//	models.go     which table is tenant-owned, global or external
+//	scope.go      the predicate on the tenant column; hooks.go stamps it on new rows
+//	migrate.go    Migrate: tables, keys and policies; desired.go what GORM should want of them
+//	errors.go     what is refused before the database is asked
+//
+// The boundary is the connection and the database. What this package adds to a statement is there for the planner and
+// for good errors.
+package gormstratum

@@ -1,0 +1,99 @@
+package gormstratum
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+	"gorm.io/driver/postgres"
+	"gorm.io/gorm"
+
+	"github.com/stratum-hq/stratum-go/internal/access"
+	"github.com/stratum-hq/stratum-go/internal/tables"
+)
+
+// MigrateOptions say how Migrate treats what is there already.
+type MigrateOptions struct {
+	// ExistingRows is the tenant that rows of a table without a tenant column are given to. Needed where there are
+	// such rows; without it Migrate returns ErrExistingRows and changes nothing.
+	ExistingRows uuid.UUID
+}
+
+// migrateLock is the key of the advisory lock that lets one Migrate after another run in a database.
+const migrateLock = 0x5374_7261_7475_6d47 // "StratumG"
+
+// Migrate brings the tables of the models that db.Use was given to what the models and the boundary want: it does what
+// AutoMigrate does, adds the tenant column where it is missing, makes keys, unique indexes and foreign keys composite,
+// and puts the policies on. It works as the owner of the tables, with the login of core.Options.OwnerDSN, in one
+// transaction, so that a failure changes nothing. A second run changes nothing either, and several processes may run it
+// at once.
+//
+// Rows that refer to another tenant's make it fail, with the name of the constraint.
+func Migrate(ctx context.Context, db *gorm.DB, options MigrateOptions) error {
+	p, err := pluginOf(db)
+	if err != nil {
+		return err
+	}
+	if len(p.registry.models) == 0 {
+		return fmt.Errorf("%w: Options.Models is empty, so there is nothing to migrate", ErrModel)
+	}
+	if err := p.st.Ping(ctx); err != nil {
+		return err
+	}
+	owner, err := p.ownerDB(db)
+	if err != nil {
+		return err
+	}
+	list, err := describe(owner, p.registry)
+	if err != nil {
+		return err
+	}
+	return owner.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		return p.migrate(ctx, tx, list, options)
+	})
+}
+
+// ownerDB is a *gorm.DB on the owner's connections, with the settings of db that concern migrations. It parses the
+// models for itself, so that what is changed in their schemas does not reach db.
+func (p *Plugin) ownerDB(db *gorm.DB) (*gorm.DB, error) {
+	pool, err := p.st.OwnerDB(access.Token{})
+	if err != nil {
+		return nil, err
+	}
+	owner, err := gorm.Open(postgres.New(postgres.Config{Conn: pool}), &gorm.Config{
+		NamingStrategy:                           db.NamingStrategy,
+		Logger:                                   db.Logger,
+		NowFunc:                                  db.NowFunc,
+		DisableForeignKeyConstraintWhenMigrating: db.DisableForeignKeyConstraintWhenMigrating,
+		IgnoreRelationshipsWhenMigrating:         db.IgnoreRelationshipsWhenMigrating,
+		DisableAutomaticPing:                     true,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("gormstratum: opening the owner's connection: %w", err)
+	}
+	return owner, nil
+}
+
+// migrate runs inside the owner's transaction: what must be out of GORM's way, GORM's own migration, and then keys and
+// policies. The policies come last, because they hide the rows that keys are checked against.
+func (p *Plugin) migrate(ctx context.Context, tx *gorm.DB, list []tables.Table, options MigrateOptions) error {
+	sqlTx, ok := tx.Statement.ConnPool.(*sql.Tx)
+	if !ok {
+		return errors.Join(ErrPool, gorm.ErrInvalidTransaction)
+	}
+	_, err := sqlTx.ExecContext(ctx, "SELECT pg_catalog.pg_advisory_xact_lock($1), pg_catalog.set_config('search_path', $2, true)",
+		int64(migrateLock), p.st.SearchPath(access.Token{}))
+	if err != nil {
+		return fmt.Errorf("gormstratum: waiting for another Migrate: %w", err)
+	}
+	m := tables.New(sqlTx, tables.Config{Roles: p.st.Roles(access.Token{}), ExistingRows: options.ExistingRows})
+	if err := m.Prepare(ctx, list); err != nil {
+		return err
+	}
+	if err := tx.AutoMigrate(p.registry.models...); err != nil {
+		return fmt.Errorf("gormstratum: AutoMigrate: %w", err)
+	}
+	return m.Finish(ctx, list)
+}

@@ -1,0 +1,107 @@
+package gormstratum
+
+import (
+	"fmt"
+
+	"gorm.io/gorm"
+
+	"github.com/stratum-hq/stratum-go/core"
+)
+
+// Options tell the plugin what the application's tables are. A table that is in none of the lists is refused.
+type Options struct {
+	// Models are the application's models. One that embeds Tenant, or has a column tenant_id of type uuid, is
+	// tenant-owned; one that embeds Global is global. Join tables of many2many relations need not be listed.
+	Models []any
+
+	// Global are further global models, for types that cannot embed Global.
+	Global []any
+
+	// External are tables that are not Stratum's business, such as a job queue's. The rights of tenants on one may
+	// follow its name: "river_job: SELECT, INSERT". Without rights, what you GRANT to the roles is what they may do.
+	External []string
+}
+
+// pluginName is the plugin's name in gorm.Config.Plugins.
+const pluginName = "stratum"
+
+// Plugin is what New returns, for db.Use.
+type Plugin struct {
+	st       *core.Stratum
+	options  Options
+	registry *registry
+}
+
+// New returns the plugin that puts st under a *gorm.DB:
+//
+//	db, err := gorm.Open(gormstratum.Open(st), &gorm.Config{})
+//	err = db.Use(gormstratum.New(st, gormstratum.Options{Models: []any{&Invoice{}, &Country{}}}))
+//
+// A db that was opened in another way has its pool replaced. Sessions made from it before Use are served too, but not
+// transactions that have begun. At most one Options may be given; without it only raw SQL is possible.
+func New(st *core.Stratum, options ...Options) *Plugin {
+	p := &Plugin{st: st}
+	if len(options) > 0 {
+		p.options = options[0]
+	}
+	return p
+}
+
+// Name returns the plugin's name.
+func (p *Plugin) Name() string { return pluginName }
+
+// Initialize is called by db.Use. It replaces the pool, reads the models and registers the callbacks.
+func (p *Plugin) Initialize(db *gorm.DB) error {
+	dialector, err := wrapDialector(db.Dialector, p.st)
+	if err != nil {
+		return err
+	}
+	registry, err := readModels(db, p.options)
+	if err != nil {
+		return err
+	}
+	p.registry = registry
+	if err := p.replacePool(db); err != nil {
+		return err
+	}
+	db.Dialector = dialector
+	p.scopeJoins()
+	p.scopeWhere(db)
+	return p.register(db)
+}
+
+// register adds the callbacks. The pool is looked at before anything else, above all before a transaction begins.
+func (p *Plugin) register(db *gorm.DB) error {
+	c := db.Callback()
+	for _, r := range []struct {
+		at   string
+		err  error
+		name string
+	}{
+		{"create", c.Create().Before("*").Register("stratum:pool", p.guardPool), "stratum:pool"},
+		{"query", c.Query().Before("*").Register("stratum:pool", p.guardPool), "stratum:pool"},
+		{"update", c.Update().Before("*").Register("stratum:pool", p.guardPool), "stratum:pool"},
+		{"delete", c.Delete().Before("*").Register("stratum:pool", p.guardPool), "stratum:pool"},
+		{"row", c.Row().Before("*").Register("stratum:pool", p.guardPool), "stratum:pool"},
+		{"raw", c.Raw().Before("*").Register("stratum:pool", p.guardPool), "stratum:pool"},
+		{"create", c.Create().After("gorm:save_before_associations").Before("gorm:create").
+			Register("stratum:create", p.beforeCreate), "stratum:create"},
+		{"query", c.Query().Before("gorm:query").Register("stratum:query", p.beforeQuery), "stratum:query"},
+		{"row", c.Row().Before("gorm:row").Register("stratum:row", p.beforeQuery), "stratum:row"},
+		{"update", c.Update().Before("gorm:update").Register("stratum:update", p.beforeChange), "stratum:update"},
+		{"delete", c.Delete().Before("gorm:delete").Register("stratum:delete", p.beforeChange), "stratum:delete"},
+	} {
+		if r.err != nil {
+			return fmt.Errorf("gormstratum: registering %s on %s: %w", r.name, r.at, r.err)
+		}
+	}
+	return nil
+}
+
+// pluginOf returns the plugin that db uses.
+func pluginOf(db *gorm.DB) (*Plugin, error) {
+	if p, ok := db.Plugins[pluginName].(*Plugin); ok && p.registry != nil {
+		return p, nil
+	}
+	return nil, ErrNotUsed
+}

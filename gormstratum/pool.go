@@ -1,0 +1,80 @@
+package gormstratum
+
+import (
+	"database/sql"
+	"fmt"
+	"reflect"
+
+	"gorm.io/gorm"
+)
+
+// replacePool puts the guarded pool in the place of db's own. A pool that GORM opened for itself is closed, so that
+// whoever still holds it gets an error and not unscoped data; a pool that the application passed in is left open.
+func (p *Plugin) replacePool(db *gorm.DB) error {
+	old := db.ConnPool
+	prepared, isPrepared := old.(*gorm.PreparedStmtDB)
+	if isPrepared {
+		old = prepared.ConnPool
+	}
+	sqlDB, ok := old.(*sql.DB)
+	if !ok {
+		return fmt.Errorf("%w: Use found a pool of type %T", ErrPool, old)
+	}
+	if !isPrepared {
+		db.ConnPool = p.st.DB()
+	}
+	db.Statement.ConnPool = db.ConnPool
+	p.renewPrepared(db)
+	if sqlDB != p.st.DB() && ownsPool(db.Dialector) {
+		return sqlDB.Close()
+	}
+	return nil
+}
+
+// renewPrepared empties the store of prepared statements, which belong to the old pool. GORM keeps the store to itself;
+// a session inside a transaction is the one that shows it. The nil transaction is never used.
+func (p *Plugin) renewPrepared(db *gorm.DB) {
+	inTx := db.Session(&gorm.Session{NewDB: true, Context: db.Statement.Context})
+	inTx.Statement.ConnPool = (*sql.Tx)(nil)
+	session := inTx.Session(&gorm.Session{PrepareStmt: true})
+	if tx, ok := session.Statement.ConnPool.(*gorm.PreparedStmtTX); ok {
+		tx.PreparedStmtDB.ConnPool = p.st.DB()
+		tx.PreparedStmtDB.Close()
+	}
+}
+
+// guardPool makes sure that the statement at hand runs on the guarded pool. A session made before Use still has the
+// old one.
+func (p *Plugin) guardPool(db *gorm.DB) {
+	switch pool := db.Statement.ConnPool.(type) {
+	case *sql.DB:
+		db.Statement.ConnPool = p.st.DB()
+		return
+	case *gorm.PreparedStmtDB:
+		if pool.ConnPool != gorm.ConnPool(p.st.DB()) {
+			db.Statement.ConnPool = p.st.DB()
+		}
+		return
+	case *gorm.PreparedStmtTX:
+		if p.begun(pool.Tx) {
+			return
+		}
+	case *sql.Tx, *sql.Conn:
+		if p.begun(pool) {
+			return
+		}
+	}
+	_ = db.AddError(ErrPool) // AddError keeps it and returns it
+}
+
+// begun reports whether a transaction or connection comes from the guarded pool. database/sql does not say so; the
+// field is looked up by name, and where it is not found the answer is no.
+func (p *Plugin) begun(pool any) bool {
+	v := reflect.ValueOf(pool)
+	if v.Kind() != reflect.Pointer || v.IsNil() || v.Elem().Kind() != reflect.Struct {
+		return false
+	}
+	owner := v.Elem().FieldByName("db")
+	return owner.IsValid() && owner.Kind() == reflect.Pointer &&
+		owner.Pointer() == reflect.ValueOf(p.st.DB()).Pointer()
+}

@@ -1,0 +1,18 @@
+// Package guard is the tenant-scoped database/sql driver that everything else stands on. Every statement brings its
+// context; the guard makes the statement belong to the context's tenant in the same round trip, or refuses it.
+//
+// A statement outside a transaction travels as one message train under one Sync, [enter, statement], which PostgreSQL
+// runs as one implicit transaction. BeginTx sends [begin, enter] the same way and pins the tenant. Enter's settings
+// are local to the transaction, so nothing of a tenant stays on a pooled connection.
+//
+//	connector.go  Connector, Config: makes connections; System: the pool for work across tenants
+//	conn.go       conn: what database/sql holds; chooses the session a statement runs on
+//	session.go    session: one connection to the server with its statement cache
+//	cache.go      the bounded cache of statement descriptions
+//	enter.go      how a transaction comes to belong to a scope
+//	run.go        the message trains: describe, execute, retry
+//	rules.go      commands that are refused, and what is checked after each
+//	rows.go       rows with a look-ahead of one; values.go decodes them
+//	tx.go, stmt.go  transactions, lazily prepared statements
+//	errors.go     the refusals
+package guard

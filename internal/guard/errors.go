@@ -1,0 +1,125 @@
+package guard
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/stratum-hq/stratum-go/internal/scope"
+)
+
+// Refusals of the guard and, through it, of the database. Package core gives them to users under the same names.
+var (
+	ErrTenantMismatch = errors.New("stratum: the transaction belongs to another tenant than ctx (use the ctx that " +
+		"began the transaction, or begin another one)")
+	ErrTenantUnknown = errors.New("stratum: unknown tenant (create it with Tenants.Create, or check the id in " +
+		"core.WithTenant)")
+	ErrTenantNotActive = errors.New("stratum: the tenant is not active (resume it with Tenants.Resume or " +
+		"Tenants.Restore)")
+	ErrCrossTenant = errors.New("stratum: the row would belong to another tenant than ctx, or leave it (write it " +
+		"with that tenant's ctx, or with core.AsSystem and a reason)")
+	ErrPermission = errors.New("stratum: the scope of ctx has no right to do this (a global table is written with " +
+		"core.AsSystem; a table unknown to Stratum must be declared as tenant-owned, global or external)")
+	ErrOwner = errors.New("stratum: the owner of a tenant-owned table does not see its rows (use a tenant's ctx, or " +
+		"core.AsSystem with a reason)")
+	ErrDuplicateKey = errors.New("stratum: duplicate key")
+	ErrRowsOpen     = errors.New("stratum: rows of an earlier query are still open on this transaction (read them to " +
+		"the end or close them before the next statement)")
+	ErrCommand  = errors.New("stratum: this command is not possible on a tenant's connection")
+	ErrProtocol = errors.New("stratum: the server answered a command that was not sent, so the connection was closed " +
+		"(report this, with the statement)")
+	ErrConfig = errors.New("stratum: unusable connection setting")
+)
+
+// SQLSTATEs that the guard translates. Those of class ST are raised by the functions of schema stratum.
+const (
+	codeNoTenant      = "ST001"
+	codeUnknown       = "ST002"
+	codeNotActive     = "ST003"
+	codeOwner         = "ST004"
+	codePrivilege     = "42501"
+	codeUniqueness    = "23505"
+	codePlanChanged   = "0A000"
+	codeNoStatement   = "26000"
+	codeHasStatement  = "42P05"
+	codeProtocolError = "08P01"
+)
+
+// StatementError is a refusal by the database, with the server's error underneath. It is one of the sentinels of this
+// package to errors.Is, and a *pgconn.PgError to errors.As.
+type StatementError struct {
+	// Code is the SQLSTATE.
+	Code string
+	// Constraint is the constraint that was violated, or "".
+	Constraint string
+
+	sentinel error
+	cause    *pgconn.PgError
+}
+
+// Error says what was refused and how to cure it. It leaves out the server's detail, which quotes keys.
+func (e *StatementError) Error() string {
+	if e.Constraint != "" {
+		return fmt.Sprintf("%s in %q", e.sentinel, e.Constraint)
+	}
+	return e.sentinel.Error()
+}
+
+// Unwrap returns the refusal and the server's error.
+func (e *StatementError) Unwrap() []error { return []error{e.sentinel, e.cause} }
+
+// commandError names a command that is refused, and what to do instead.
+func commandError(what, cure string) error {
+	return fmt.Errorf("%w: %s (%s)", ErrCommand, what, cure)
+}
+
+// translate turns a server's error into the refusal that it means. Other errors pass as they are.
+func translate(err error) error {
+	var pgErr *pgconn.PgError
+	if !errors.As(err, &pgErr) {
+		return err
+	}
+	sentinel := sentinelFor(pgErr)
+	if sentinel == nil {
+		return err
+	}
+	e := &StatementError{Code: pgErr.Code, sentinel: sentinel, cause: pgErr}
+	if pgErr.Code == codeUniqueness {
+		e.Constraint = pgErr.ConstraintName
+	}
+	return e
+}
+
+func sentinelFor(pgErr *pgconn.PgError) error {
+	switch pgErr.Code {
+	case codeNoTenant:
+		return scope.ErrNoTenant
+	case codeUnknown:
+		return ErrTenantUnknown
+	case codeNotActive:
+		return ErrTenantNotActive
+	case codeOwner:
+		return ErrOwner
+	case codeUniqueness:
+		return ErrDuplicateKey
+	case codePrivilege:
+		// PostgreSQL gives a policy's refusal the code of a missing privilege; the routine tells them apart in every
+		// language of the messages.
+		if pgErr.Routine == "ExecWithCheckOptions" || strings.Contains(pgErr.Message, "row-level security") {
+			return ErrCrossTenant
+		}
+		return ErrPermission
+	}
+	return nil
+}
+
+// sqlState returns the SQLSTATE of err, or "".
+func sqlState(err error) string {
+	var pgErr *pgconn.PgError
+	if errors.As(err, &pgErr) {
+		return pgErr.Code
+	}
+	return ""
+}

@@ -1,0 +1,160 @@
+package guard
+
+import (
+	"database/sql/driver"
+	"io"
+	"reflect"
+	"slices"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// rows hands out a statement's rows as they arrive. It stays one row behind the server: the last row is handed out only
+// when the server has said that the transaction is committed, so that an error of a deferred constraint cannot come
+// after the data it concerns.
+type rows struct {
+	session *session
+	train   train
+	st      *statement
+	results *pgconn.MultiResultReader
+	reader  *pgconn.ResultReader
+
+	columns *columns
+	ahead   []driver.Value // the row read ahead; nil where none was read
+	spare   []driver.Value // the buffer of the row handed out before
+	tag     pgconn.CommandTag
+	err     error  // why there are no more rows; io.EOF at the end
+	done    func() // called once, when the rows are read to the end
+}
+
+func newRows(s *session, t train, st *statement, results *pgconn.MultiResultReader) *rows {
+	r := &rows{session: s, train: t, st: st, results: results, reader: results.ResultReader()}
+	fields := r.reader.FieldDescriptions()
+	if st.columns == nil || !st.columns.match(fields) {
+		st.columns = newColumns(s.conn.TypeMap(), fields)
+	}
+	r.columns = st.columns
+	return r
+}
+
+// advance reads the row after the one at hand, or the end of the statement.
+func (r *rows) advance() error {
+	if !r.reader.NextRow() {
+		r.ahead = nil
+		return r.finish()
+	}
+	if r.spare == nil {
+		r.spare = make([]driver.Value, len(r.columns.fields))
+	}
+	r.ahead, r.spare = r.spare, nil
+	if err := r.columns.decode(r.reader.Values(), r.ahead); err != nil {
+		r.ahead = nil
+		_ = r.finish() // the decoding error tells more
+		r.err = err
+		return err
+	}
+	return nil
+}
+
+// finish reads up to the server's word that it is ready, and checks that the connection is in the state that it ought
+// to be in. A connection of another state is closed.
+func (r *rows) finish() error {
+	tag, err := r.reader.Close()
+	if closeErr := r.results.Close(); closeErr != nil {
+		err = closeErr
+	}
+	r.tag = tag
+	if err == nil {
+		err = r.verify()
+	}
+	r.err = err
+	if err == nil {
+		r.err = io.EOF
+	}
+	if r.done != nil {
+		r.done()
+		r.done = nil
+	}
+	return err
+}
+
+// verify compares the command tag and the transaction status with what the statement should have left.
+func (r *rows) verify() error {
+	want := byte('T')
+	if r.train.entry != nil {
+		want = 'I'
+	}
+	err := checkTag(r.tag.String(), r.st.command)
+	if err == nil && r.session.pg.TxStatus() != want {
+		err = ErrProtocol
+	}
+	if err != nil {
+		r.session.abandon()
+	}
+	return err
+}
+
+// Columns returns the names of the columns.
+func (r *rows) Columns() []string { return r.columns.names }
+
+// Next copies the next row into dest, or returns io.EOF.
+func (r *rows) Next(dest []driver.Value) error {
+	if r.ahead == nil {
+		return translate(r.err)
+	}
+	row := r.ahead
+	if err := r.advance(); err != nil {
+		return translate(err)
+	}
+	copy(dest, row)
+	r.spare = row
+	return nil
+}
+
+// Close reads the rest of the rows away. An error of the statement that comes with them is returned.
+func (r *rows) Close() error {
+	r.ahead = nil
+	if r.err == nil {
+		return translate(r.finish())
+	}
+	if r.err == io.EOF { //nolint:errorlint // set by this type, never wrapped
+		return nil
+	}
+	return translate(r.err)
+}
+
+// ColumnTypeDatabaseTypeName returns the type's name in upper case, or its OID where the type is unknown.
+func (r *rows) ColumnTypeDatabaseTypeName(i int) string { return r.columns.typeName(i) }
+
+// ColumnTypeLength returns the length limit of a column of variable length.
+func (r *rows) ColumnTypeLength(i int) (int64, bool) { return r.columns.length(i) }
+
+// ColumnTypePrecisionScale returns precision and scale of a numeric column.
+func (r *rows) ColumnTypePrecisionScale(i int) (precision, scale int64, ok bool) {
+	return r.columns.precisionScale(i)
+}
+
+// ColumnTypeScanType returns the Go type that fits the column.
+func (r *rows) ColumnTypeScanType(i int) reflect.Type { return r.columns.scanType(i) }
+
+// drain reads all rows away, for a statement whose rows nobody wants.
+func (r *rows) drain() (pgconn.CommandTag, error) {
+	if err := r.Close(); err != nil {
+		return pgconn.CommandTag{}, err
+	}
+	return r.tag, nil
+}
+
+// match reports whether the columns were made for these fields.
+func (c *columns) match(fields []pgconn.FieldDescription) bool {
+	return slices.EqualFunc(c.fields, fields, func(a, b pgconn.FieldDescription) bool {
+		return a.DataTypeOID == b.DataTypeOID && a.Format == b.Format && a.Name == b.Name
+	})
+}
+
+var _ interface {
+	driver.RowsColumnTypeDatabaseTypeName
+	driver.RowsColumnTypeLength
+	driver.RowsColumnTypePrecisionScale
+	driver.RowsColumnTypeScanType
+} = (*rows)(nil)

@@ -1,0 +1,72 @@
+package guard
+
+import (
+	"strings"
+
+	"github.com/stratum-hq/stratum-go/internal/sqltext"
+)
+
+// inTx is the cure that several refusals share.
+const inTx = "use BeginTx, Commit and Rollback of database/sql, or the ORM's transaction"
+
+// check refuses what would outlive the statement's transaction or escape from it. Rights are the database's business;
+// this is about the connection that the next tenant gets.
+func check(c sqltext.Command, tx bool) error {
+	if c.Broken {
+		return commandError("a string, name or comment has no end", "close it")
+	}
+	if c.Statements > 1 {
+		return commandError("several statements in one text", "send them one by one, in a transaction if need be")
+	}
+	if c.Session != "" {
+		return commandError(c.Session+" would outlive the statement",
+			"use the transaction-local form: pg_advisory_xact_lock, set_config(name, value, true), a cursor WITHOUT HOLD")
+	}
+	return checkWord(c, tx)
+}
+
+func checkWord(c sqltext.Command, tx bool) error {
+	switch c.Word {
+	case "BEGIN", "START", "COMMIT", "END", "ABORT":
+		return commandError(c.Word, inTx)
+	case "ROLLBACK":
+		if !tx || !c.IsRollbackTo() {
+			return commandError("ROLLBACK", inTx)
+		}
+	case "SET":
+		if !tx || !c.IsLocalSetting() {
+			return commandError("SET", "use SET LOCAL inside a transaction, and not for a setting of the guard's own")
+		}
+	case "RESET", "DISCARD", "LOAD":
+		return commandError(c.Word, "settings belong to a transaction: SET LOCAL needs no reset")
+	case "PREPARE", "EXECUTE", "DEALLOCATE":
+		return commandError(c.Word, "statements are prepared by themselves; use db.Prepare for one of your own")
+	case "LISTEN", "UNLISTEN":
+		return commandError(c.Word, "listen on a connection of your own, outside Stratum")
+	case "COPY":
+		return commandError("COPY", "insert in batches; database/sql has no COPY")
+	}
+	return nil
+}
+
+// needsBlock reports whether the command could end an implicit transaction by itself and go on without its scope: a
+// procedure or a DO block may COMMIT, except inside a transaction block.
+func needsBlock(c sqltext.Command) bool {
+	return c.Word == "CALL" || c.Word == "DO"
+}
+
+// checkTag is the second look, at what the server says it has done: a command that the lexer took for another one
+// must not leave its trace on a pooled connection.
+func checkTag(tag string, c sqltext.Command) error {
+	word, _, _ := strings.Cut(tag, " ")
+	switch word {
+	case "ROLLBACK", "SET", "DECLARE":
+		if c.Word == word {
+			return nil
+		}
+	case "BEGIN", "START", "COMMIT", "RESET", "DISCARD", "LOAD", "PREPARE", "DEALLOCATE", "LISTEN", "UNLISTEN", "COPY":
+	default:
+		return nil
+	}
+	return ErrProtocol
+}

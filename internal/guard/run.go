@@ -1,0 +1,114 @@
+package guard
+
+import (
+	"cmp"
+	"context"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/stratum-hq/stratum-go/internal/sqltext"
+)
+
+func inspect(sql string) sqltext.Command { return sqltext.Inspect(sql) }
+
+// run sends a statement in its train and returns the rows, positioned before the first.
+func (s *session) run(ctx context.Context, t train, st *statement, args []any) (*rows, error) {
+	if s.simpleProtocol() {
+		return s.runSimple(ctx, t, st, args)
+	}
+	fresh := st.desc == nil
+	if fresh {
+		if err := s.describe(ctx, t.entry, st); err != nil {
+			return nil, err
+		}
+	}
+	r, err := s.runDescribed(ctx, t, st, args)
+	switch {
+	case err != nil && !fresh:
+		// Whatever the error, the next attempt does not trust the old description.
+		if staleDescription(err) {
+			s.cache.drop(st)
+			st.desc = nil
+		}
+	case fresh && s.mode != pgx.QueryExecModeDescribeExec && st.desc != nil:
+		s.cache.put(st)
+	}
+	return r, err
+}
+
+// runDescribed sends a statement whose types are known: one round trip.
+func (s *session) runDescribed(ctx context.Context, t train, st *statement, args []any) (*rows, error) {
+	if err := s.builder.Build(s.conn.TypeMap(), st.desc, args); err != nil {
+		return nil, err
+	}
+	b := &pgconn.Batch{}
+	if t.block {
+		b.ExecParams("begin", nil, nil, nil, nil)
+	}
+	if t.entry != nil {
+		s.addEnter(b, t.entry)
+	}
+	if st.desc.Name == "" {
+		b.ExecParams(st.key.sql, s.builder.ParamValues, st.desc.ParamOIDs, s.builder.ParamFormats, s.builder.ResultFormats)
+	} else {
+		b.ExecStatement(st.desc, s.builder.ParamValues, s.builder.ParamFormats, s.builder.ResultFormats)
+	}
+	if t.block {
+		b.ExecParams("commit", nil, nil, nil, nil)
+	}
+	return s.receive(s.pg.ExecBatch(ctx, b), t, st)
+}
+
+// runSimple sends the whole train as one text. PostgreSQL runs the text as one implicit transaction.
+func (s *session) runSimple(ctx context.Context, t train, st *statement, args []any) (*rows, error) {
+	text, err := s.bindSimple(st.key.sql, args)
+	if err != nil {
+		return nil, err
+	}
+	if t.entry != nil {
+		text = t.entry.literal() + ";\n" + text
+	}
+	if t.block {
+		text = "begin;\n" + text + "\n;commit"
+	}
+	return s.receive(s.pg.Exec(ctx, text), t, st)
+}
+
+// receive reads past the results of enter and stands before the statement's first row. A train of its own block that
+// fails leaves the block open; such a session is not usable any more and its connection is closed by the pool.
+func (s *session) receive(results *pgconn.MultiResultReader, t train, st *statement) (*rows, error) {
+	for i := range t.leading() + 1 {
+		if !results.NextResult() {
+			return nil, cmp.Or(results.Close(), ErrProtocol)
+		}
+		if i < t.leading() {
+			// An error is kept by results too, and returned by the next round.
+			_, _ = results.ResultReader().Close()
+		}
+	}
+	r := newRows(s, t, st, results)
+	if err := r.advance(); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// staleDescription reports an error that a new description can cure.
+func staleDescription(err error) bool {
+	switch sqlState(err) {
+	case codePlanChanged, codeNoStatement, codeHasStatement, codeProtocolError:
+		return true
+	}
+	return false
+}
+
+// retryable reports whether a statement outside a transaction may be sent once more: the server has refused it before
+// it did anything.
+func retryable(err error) bool {
+	switch sqlState(err) {
+	case codePlanChanged, codeNoStatement, codeHasStatement, codeProtocolError:
+		return true
+	}
+	return false
+}

@@ -1,0 +1,218 @@
+package guard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/stratum-hq/stratum-go/internal/scope"
+)
+
+// session is one connection to the server and what the guard has prepared on it.
+type session struct {
+	conn    *pgx.Conn
+	pg      *pgconn.PgConn
+	mode    pgx.QueryExecMode
+	cache   *cache
+	enters  map[string]*pgconn.StatementDescription // enter, prepared, by its text; nil where statements are unnamed
+	builder pgx.ExtendedQueryBuilder
+	names   int
+	dead    bool // abandoned, see abandon
+}
+
+// newSession readies conn. In cache_statement mode it prepares enter, so that later statements need one round trip.
+func newSession(ctx context.Context, conn *pgx.Conn) (*session, error) {
+	config := conn.Config()
+	s := &session{
+		conn:  conn,
+		pg:    conn.PgConn(),
+		mode:  config.DefaultQueryExecMode,
+		cache: newCache(cacheCapacity(config)),
+	}
+	switch s.mode {
+	case pgx.QueryExecModeCacheStatement:
+		err := s.prepareEnter(ctx)
+		if err != nil && retryable(err) && s.usable() {
+			s.forgetNames(err)
+			err = nil
+		}
+		return s, err
+	case pgx.QueryExecModeSimpleProtocol:
+		return s, s.checkSimple()
+	case pgx.QueryExecModeCacheDescribe, pgx.QueryExecModeDescribeExec:
+		return s, nil
+	case pgx.QueryExecModeExec:
+	}
+	return nil, fmt.Errorf("%w: default_query_exec_mode=%s (use cache_statement, cache_describe, describe_exec or "+
+		"simple_protocol)", ErrConfig, s.mode)
+}
+
+// cacheCapacity is pgx's setting for the mode in use, and never zero: a description is needed to send a statement.
+func cacheCapacity(config *pgx.ConnConfig) int {
+	n := config.StatementCacheCapacity
+	if config.DefaultQueryExecMode != pgx.QueryExecModeCacheStatement {
+		n = config.DescriptionCacheCapacity
+	}
+	return max(n, 1)
+}
+
+// prepareEnter prepares both forms of enter in one round trip. It cannot be left to the cache: a description is made
+// inside a scope, and this is what makes the scope.
+func (s *session) prepareEnter(ctx context.Context) error {
+	texts := []string{enterTenantSQL, enterSystemSQL}
+	p := s.pg.StartPipeline(ctx)
+	for i, sql := range texts {
+		p.SendPrepare("stratum_enter_"+strconv.Itoa(i), sql, nil)
+	}
+	if err := p.Sync(); err != nil {
+		return errors.Join(err, p.Close())
+	}
+	enters := make(map[string]*pgconn.StatementDescription, len(texts))
+	for i, sql := range texts {
+		result, err := p.GetResults()
+		if err != nil {
+			_ = p.Close() // it repeats the error
+			return err
+		}
+		desc, ok := result.(*pgconn.StatementDescription)
+		if !ok {
+			return errors.Join(ErrProtocol, p.Close())
+		}
+		desc.Name = "stratum_enter_" + strconv.Itoa(i)
+		enters[sql] = desc
+	}
+	s.enters = enters
+	return p.Close()
+}
+
+// checkSimple refuses the settings under which a doubled quote is not all that a literal needs.
+func (s *session) checkSimple() error {
+	if v := s.pg.ParameterStatus("standard_conforming_strings"); v != "on" {
+		return fmt.Errorf("%w: standard_conforming_strings=%q (the simple protocol needs it on)", ErrConfig, v)
+	}
+	if v := s.pg.ParameterStatus("client_encoding"); v != "UTF8" {
+		return fmt.Errorf("%w: client_encoding=%q (the simple protocol needs UTF8)", ErrConfig, v)
+	}
+	return nil
+}
+
+// usable reports whether the session can serve another caller: open, in a known state, not inside a transaction.
+func (s *session) usable() bool {
+	return !s.dead && !s.pg.IsClosed() && !s.pg.IsBusy() && s.pg.TxStatus() == 'I'
+}
+
+// abandon marks the session as unusable and cuts its connection: its state is not what it ought to be, and nothing
+// more may be sent on it. The pool closes what is left.
+func (s *session) abandon() {
+	s.dead = true
+	_ = s.pg.Conn().Close() // nothing can be done about an error, and nothing needs to
+}
+
+// train is one trip to the server: enter where it is needed, the statement, and commit where the statement needs a
+// transaction block of its own.
+type train struct {
+	entry *entry // nil inside a transaction, which has entered already
+	block bool   // begin before, commit after
+}
+
+// leading is how many results come before the statement's own.
+func (t train) leading() int {
+	n := 0
+	if t.entry != nil {
+		n++
+	}
+	if t.block {
+		n++
+	}
+	return n
+}
+
+// addEnter puts enter on the batch.
+func (s *session) addEnter(b *pgconn.Batch, e *entry) {
+	if desc := s.enters[e.sql]; desc != nil {
+		b.ExecStatement(desc, e.args, nil, nil)
+		return
+	}
+	b.ExecParams(e.sql, e.args, e.oids, nil, nil)
+}
+
+// nextName is a name for a prepared statement, or "" where statements are sent unnamed.
+func (s *session) nextName() string {
+	if s.mode != pgx.QueryExecModeCacheStatement {
+		return ""
+	}
+	s.names++
+	return "stratum_" + strconv.Itoa(s.names)
+}
+
+// describe asks the server for the types of a statement, inside its scope: one round trip, in which statements that
+// fell out of the cache are forgotten too.
+func (s *session) describe(ctx context.Context, e *entry, st *statement) error {
+	name := s.nextName()
+	p := s.pg.StartPipeline(ctx)
+	dropped := s.cache.takeDropped()
+	for _, old := range dropped {
+		p.SendDeallocate(old)
+	}
+	if e != nil {
+		s.pipeEnter(p, e)
+	}
+	p.SendPrepare(name, st.key.sql, nil)
+	if err := p.Sync(); err != nil {
+		return errors.Join(err, p.Close())
+	}
+	desc, err := lastDescription(p)
+	if closeErr := p.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return err
+	}
+	desc.Name, desc.SQL = name, st.key.sql
+	st.desc = desc
+	return nil
+}
+
+func (s *session) pipeEnter(p *pgconn.Pipeline, e *entry) {
+	if desc := s.enters[e.sql]; desc != nil {
+		p.SendQueryStatement(desc, e.args, nil, nil)
+		return
+	}
+	p.SendQueryParams(e.sql, e.args, e.oids, nil, nil)
+}
+
+// lastDescription reads the results of a describe up to the description.
+func lastDescription(p *pgconn.Pipeline) (*pgconn.StatementDescription, error) {
+	for {
+		result, err := p.GetResults()
+		if err != nil {
+			return nil, err
+		}
+		switch r := result.(type) {
+		case *pgconn.StatementDescription:
+			return r, nil
+		case *pgconn.ResultReader:
+			if _, err := r.Close(); err != nil {
+				return nil, err
+			}
+		case *pgconn.CloseComplete:
+		default:
+			return nil, ErrProtocol
+		}
+	}
+}
+
+// lookup returns what is known of sql under the scope's role, from the cache or by reading the text. A statement that
+// the rules refuse is not returned.
+func (s *session) lookup(c *conn, sc scope.Scope, sql string) (*statement, error) {
+	key := cacheKey{role: c.connector.config.Roles.of(sc.Kind), path: c.connector.config.SearchPath, sql: sql}
+	if st := s.cache.get(key); st != nil {
+		return st, check(st.command, c.tx != nil)
+	}
+	st := &statement{key: key, command: inspect(sql)}
+	return st, check(st.command, c.tx != nil)
+}

@@ -1,0 +1,268 @@
+package install
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// Options says what to install and how.
+type Options struct {
+	// Owner is a pool of at least two connections, over pgx's driver, of the login that will own the schema. Behind
+	// a pooler in transaction mode it must not use named prepared statements (default_query_exec_mode=exec).
+	Owner *sql.DB
+	// Prefix is the prefix of the roles. Defaults to DefaultPrefix.
+	Prefix string
+	// DataLogin is the login that works for tenants. It is given the tenant and subtree roles. Defaults to none.
+	DataLogin string
+	// SystemLogin is the login that works across tenants. It is given the system role. Defaults to none.
+	SystemLogin string
+	// Logger is told what was done. Defaults to silence.
+	Logger *slog.Logger
+}
+
+func (o Options) withDefaults() Options {
+	if o.Prefix == "" {
+		o.Prefix = DefaultPrefix
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+func (o Options) plan() (plan, error) {
+	roles, err := NewRoles(o.Prefix)
+	return plan{roles: roles, data: o.DataLogin, system: o.SystemLogin}, err
+}
+
+// Migrate installs or upgrades the schema "stratum", the roles and their grants. Any number of processes may call it
+// at once, on one database or on several of a cluster. Where all is in place it changes nothing and needs no
+// privilege; a schema newer than this binary that still serves it is left alone.
+//
+// It returns a *PrivilegeError before anything is changed where its login lacks a privilege, a *LoginError where a
+// login or a role cannot be made safe, ErrIncompatible for a schema too new, and ErrPrefix for another prefix.
+func Migrate(ctx context.Context, opts Options) error {
+	r, err := embedded()
+	if err != nil {
+		return err
+	}
+	return r.migrate(ctx, opts)
+}
+
+func (r release) migrate(ctx context.Context, opts Options) (err error) {
+	opts = opts.withDefaults()
+	p, err := opts.plan()
+	if err != nil {
+		return err
+	}
+	if opts.Owner == nil {
+		return errors.New("stratum: Migrate has no connection (set Options.Owner)")
+	}
+	if opts.Owner.Stats().MaxOpenConnections == 1 {
+		return errors.New("stratum: Migrate needs two connections (raise MaxOpenConns of the owner's pool)")
+	}
+	lock, err := takeLock(ctx, opts.Owner)
+	if err != nil {
+		return err
+	}
+	// A rollback releases the lock. Nothing was written in this transaction, so its error says nothing new.
+	defer func() { _ = lock.Rollback() }()
+	run := migrator{plan: p, release: r, options: opts, q: sqlQuerier{lock}}
+	return run.run(ctx)
+}
+
+// takeLockSQL prepares the transaction that holds the lock. Its search_path is for what is looked up in it later. The
+// key is in the space of two-integer keys, apart from the tenants' locks that stratum.enter takes.
+const takeLockSQL = `SET LOCAL search_path = pg_catalog, pg_temp;
+SELECT pg_catalog.set_config(s.name, '0', true) FROM pg_catalog.pg_settings s
+	WHERE s.name IN ('statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout');
+SELECT pg_catalog.pg_advisory_xact_lock(1937011297, 1953853805)`
+
+// takeLock lets one process at a time migrate a database. The lock belongs to a transaction, not to a session, so that
+// it also holds behind a pooler. How long to wait is for ctx to say, so the server's own time-outs are off in it.
+func takeLock(ctx context.Context, db *sql.DB) (*sql.Tx, error) {
+	// With a snapshot of its own for each command: what is read under the lock must be newer than the wait for it.
+	tx, err := db.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
+	if err != nil {
+		return nil, fmt.Errorf("stratum: connecting to migrate: %w", err)
+	}
+	if _, err := tx.ExecContext(ctx, takeLockSQL); err != nil {
+		return nil, errors.Join(fmt.Errorf("stratum: waiting for another migration: %w", err), tx.Rollback())
+	}
+	return tx, nil
+}
+
+// migrator is one call of Migrate that holds the lock.
+type migrator struct {
+	plan    plan
+	release release
+	options Options
+	q       Querier
+}
+
+func (m migrator) run(ctx context.Context) error {
+	f, err := m.facts(ctx)
+	if err != nil {
+		return err
+	}
+	if err := checkServer(f.ServerVersion); err != nil {
+		return err
+	}
+	state, err := ReadState(ctx, m.q)
+	if err != nil {
+		return err
+	}
+	if err := state.CheckPrefix(m.plan.roles); err != nil {
+		return err
+	}
+	if err := state.check(m.release.version()); errors.Is(err, ErrIncompatible) {
+		return err
+	}
+	if state.Version > m.release.version() {
+		m.options.Logger.InfoContext(ctx, "stratum: the schema is newer than this binary and serves it",
+			"version", state.Version, "binary", m.release.version())
+		return nil
+	}
+	pending := state.Version < m.release.version()
+	if err := m.refuse(f, pending); err != nil {
+		return err
+	}
+	if err := m.refuseLogins(ctx, f.Login); err != nil {
+		return err
+	}
+	if err := m.settle(ctx); err != nil {
+		return err
+	}
+	if !pending {
+		return nil
+	}
+	return m.release.apply(ctx, m.options.Owner, newNames(m.plan.roles, quote(f.ltreeSchema())), m.options.Logger)
+}
+
+func checkServer(version int) error {
+	if version < minServerVersion {
+		return fmt.Errorf("stratum: PostgreSQL %d is too old (upgrade the server to 15 or newer)", version/10000)
+	}
+	return nil
+}
+
+// refuse finds what stands in the way before anything is changed.
+func (m migrator) refuse(f facts, pending bool) error {
+	if f.Ltree.Schema == "" && !f.Ltree.Available {
+		return errors.New("stratum: the server has no extension ltree (install PostgreSQL's contrib modules on it, " +
+			"such as the package postgresql-contrib)")
+	}
+	missing := refusedSteps(m.plan.steps(f))
+	if pending {
+		missing = append(missing, ownership(f)...)
+	}
+	if len(missing) > 0 {
+		return &PrivilegeError{Login: f.Login, Missing: missing}
+	}
+	return nil
+}
+
+// refuseLogins finds a role that exists already, or a login, that granting would not make safe. owner is the login of
+// this connection.
+func (m migrator) refuseLogins(ctx context.Context, owner string) error {
+	err := m.refuseLogin(ctx, owner, check.unsoundRole)
+	for _, login := range m.plan.logins() {
+		if err == nil {
+			err = m.refuseLogin(ctx, login, check.beforeMigrate)
+		}
+	}
+	return err
+}
+
+func (m migrator) refuseLogin(ctx context.Context, login string, rule func(check) *finding) error {
+	f, err := readLogin(ctx, m.q, login, m.plan.roles)
+	if err != nil {
+		return err
+	}
+	if found := rule(check{loginFacts: f, roles: m.plan.roles}); found != nil {
+		return &LoginError{Login: login, Finding: found.text, Cure: found.cure}
+	}
+	return nil
+}
+
+func (m migrator) facts(ctx context.Context) (facts, error) {
+	return readFacts(ctx, m.q, m.plan.roles, m.plan.logins())
+}
+
+const (
+	attempts   = 20
+	firstPause = 10 * time.Millisecond
+	maxPause   = time.Second
+)
+
+// settle does the plan's steps until none is left. Roles belong to the cluster and the lock to one database, so
+// another database's Migrate may be making the same ones: whoever loses such a race looks again after a pause.
+func (m migrator) settle(ctx context.Context) error {
+	var last error
+	pause := firstPause
+	for range attempts {
+		f, err := m.facts(ctx)
+		if err != nil {
+			return err
+		}
+		steps := m.plan.steps(f)
+		if len(steps) == 0 {
+			return nil
+		}
+		if last = m.do(ctx, steps); last == nil {
+			continue
+		}
+		if !isRace(last) {
+			return last
+		}
+		if err := wait(ctx, pause); err != nil {
+			return err
+		}
+		pause = min(2*pause, maxPause)
+	}
+	return errors.Join(errDidNotSettle, last)
+}
+
+// do runs the steps on a connection of their own, each in a transaction of its own.
+func (m migrator) do(ctx context.Context, steps []step) error {
+	for _, s := range steps {
+		if _, err := m.options.Owner.ExecContext(ctx, s.sql); err != nil {
+			return fmt.Errorf("stratum: %s: %w", s.sql, err)
+		}
+		m.options.Logger.InfoContext(ctx, "stratum: done", "sql", s.sql)
+	}
+	return nil
+}
+
+// isRace says whether err comes from a concurrent change of the same role, grant or extension.
+func isRace(err error) bool {
+	var pgErr *pgconn.PgError
+	if !errors.As(err, &pgErr) {
+		return false
+	}
+	switch pgErr.Code {
+	case "23505", "42710", "42P06", "40P01", "40001": // unique index of a catalog, duplicate object or schema, deadlock
+		return true
+	case "XX000": // internal errors are not translated
+		return strings.HasPrefix(pgErr.Message, "tuple concurrently ")
+	}
+	return false
+}
+
+func wait(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}

@@ -1,0 +1,206 @@
+package sqltext
+
+import (
+	"strings"
+)
+
+// Command is what Inspect found out about a statement.
+type Command struct {
+	// Word is the first word in upper case, "" for an empty statement or one that starts with a parenthesis.
+	Word string
+	// Next holds the words that follow the first, in upper case, four at most.
+	Next []string
+	// Statements counts the statements in the text; an empty one after a last semicolon does not count.
+	Statements int
+	// Session names what in the statement would outlive its transaction, or "" where nothing was found: a session
+	// advisory lock, a setting that is not transaction-local, a cursor WITH HOLD.
+	Session string
+	// Broken is set where a string, name or comment has no end.
+	Broken bool
+}
+
+// maxNext is how many words after the first a Command keeps.
+const maxNext = 4
+
+// Inspect reads sql. It allocates nothing that grows with the text.
+func Inspect(sql string) Command {
+	in := inspector{lexer: lexer{sql: sql}}
+	for in.step() {
+	}
+	return in.command
+}
+
+// inspector gathers a Command, token by token.
+type inspector struct {
+	lexer
+	command Command
+	open    bool // tokens of a statement were seen since the last semicolon
+	leading bool // only words have been seen so far
+	hold    bool // the word before was WITH
+}
+
+func (in *inspector) step() bool {
+	t := in.next()
+	switch t.kind {
+	case end:
+		return false
+	case broken:
+		in.command.Broken = true
+		return false
+	case semicolon:
+		in.open = false
+		return true
+	case word, quoted, text, param, symbol:
+	}
+	in.count()
+	in.lead(t)
+	in.remember(t)
+	return true
+}
+
+// count starts a statement at the first token after a semicolon.
+func (in *inspector) count() {
+	if in.open {
+		return
+	}
+	in.open = true
+	in.command.Statements++
+	in.leading = in.command.Statements == 1
+}
+
+// lead keeps the words at the statement's head.
+func (in *inspector) lead(t token) {
+	if !in.leading {
+		return
+	}
+	if t.kind != word {
+		in.leading = false
+		return
+	}
+	w := strings.ToUpper(in.sql[t.start:t.stop])
+	switch {
+	case in.command.Word == "":
+		in.command.Word = w
+	case len(in.command.Next) < maxNext:
+		in.command.Next = append(in.command.Next, w)
+	default:
+		in.leading = false
+	}
+}
+
+// remember notes what PostgreSQL would keep on the connection after the transaction.
+func (in *inspector) remember(t token) {
+	name := in.name(t)
+	held := in.hold && strings.EqualFold(name, "hold")
+	in.hold = strings.EqualFold(name, "with")
+	switch {
+	case in.command.Session != "" || name == "":
+	case held && in.command.Word == "DECLARE":
+		in.command.Session = "a cursor WITH HOLD"
+	case isSessionLock(name):
+		in.command.Session = "a session advisory lock"
+	case strings.EqualFold(name, "set_config") && !in.localSetting():
+		in.command.Session = "a setting that is not local to the transaction"
+	}
+}
+
+// name returns the identifier that t is, without its quotes, or "".
+func (in *inspector) name(t token) string {
+	s := in.sql[t.start:t.stop]
+	switch t.kind {
+	case word:
+		return s
+	case quoted:
+		return strings.Trim(s[strings.IndexByte(s, '"'):], `"`)
+	case end, text, param, semicolon, symbol, broken:
+	}
+	return ""
+}
+
+// isSessionLock knows the advisory locks that last until the session ends: all without "xact" in their name.
+func isSessionLock(name string) bool {
+	const prefix, try = "pg_advisory_lock", "pg_try_advisory_lock"
+	return len(name) >= len(prefix) && strings.EqualFold(name[:len(prefix)], prefix) ||
+		len(name) >= len(try) && strings.EqualFold(name[:len(try)], try)
+}
+
+// localSetting looks ahead over the arguments of set_config: a plain name that is not the guard's own, any value, and
+// the literal true.
+func (in *inspector) localSetting() bool {
+	ahead := in.lexer
+	if t := ahead.next(); t.kind != symbol || ahead.sql[t.start] != '(' {
+		return true // not a call: a column or an alias of that name
+	}
+	name := ahead.next()
+	if name.kind != text || !name.plain || guarded(ahead.sql[name.start+1:name.stop-1]) {
+		return false
+	}
+	return strings.EqualFold(ahead.lastArgument(), "true")
+}
+
+// lastArgument moves to the closing parenthesis of the current call and returns its third argument where that is one
+// token, else "".
+func (l *lexer) lastArgument() string {
+	depth, commas, tokens, last := 0, 0, 0, ""
+	for {
+		t := l.next()
+		s := l.sql[t.start:t.stop]
+		switch {
+		case t.kind == end || t.kind == broken || t.kind == semicolon:
+			return ""
+		case s == ")" && depth == 0:
+			if commas != 2 || tokens != 1 {
+				return ""
+			}
+			return last
+		case s == "(":
+			depth++
+		case s == ")":
+			depth--
+		case s == "," && depth == 0:
+			commas++
+			tokens = 0
+			continue
+		}
+		tokens++
+		last = s
+	}
+}
+
+// guarded reports whether a setting belongs to the guard: with another value the statement would leave its scope.
+func guarded(setting string) bool {
+	switch s := strings.ToLower(setting); s {
+	case "role", "session_authorization", "search_path", "row_security", "session_replication_role":
+		return true
+	default:
+		return strings.HasPrefix(s, "stratum.")
+	}
+}
+
+// IsLocalSetting reports whether the command is a SET that ends with its transaction and leaves the guard's own
+// settings alone: SET LOCAL, SET CONSTRAINTS or SET TRANSACTION.
+func (c Command) IsLocalSetting() bool {
+	if c.Word != "SET" || len(c.Next) == 0 {
+		return false
+	}
+	switch c.Next[0] {
+	case "CONSTRAINTS", "TRANSACTION":
+		return true
+	case "LOCAL":
+		// SET LOCAL SESSION AUTHORIZATION and SET LOCAL ROLE are spelled without an equals sign. A name in quotes or
+		// with a dot is not kept in Next, and cannot be judged.
+		return len(c.Next) > 1 && !guarded(c.Next[1]) && c.Next[1] != "SESSION" && !strings.HasPrefix(c.Next[1], "STRATUM")
+	}
+	return false
+}
+
+// IsRollbackTo reports whether the command is ROLLBACK [WORK | TRANSACTION] TO, which stays in its transaction.
+func (c Command) IsRollbackTo() bool {
+	if c.Word != "ROLLBACK" || len(c.Next) == 0 {
+		return false
+	}
+	if next := c.Next[0]; next == "WORK" || next == "TRANSACTION" {
+		return len(c.Next) > 1 && c.Next[1] == "TO"
+	}
+	return c.Next[0] == "TO"
+}

@@ -1,0 +1,168 @@
+package stratumtest
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// maxName leaves room for the suffixes of roles within PostgreSQL's 63 bytes.
+const maxName = 48
+
+// Database is a database with a login for each part that an application plays. The logins carry the database's name,
+// since roles belong to the whole server.
+type Database struct {
+	// Name is the name of the database, and the beginning of the names of its logins.
+	Name string
+	// DSN is for the application's data: a login that owns nothing, inherits nothing and is a member of nothing.
+	DSN string
+	// SystemDSN is for work across tenants: as DSN, so that what it may do is granted by name.
+	SystemDSN string
+	// OwnerDSN is for migrations: it owns the database and may create roles.
+	OwnerDSN string
+	// AdminDSN is for the test itself: a superuser, except where STRATUM_DATABASE_URL names a login that is none.
+	AdminDSN string
+}
+
+// logins are the three roles of a database.
+type logins struct {
+	app, system, owner string
+}
+
+func loginsOf(database string) logins {
+	return logins{app: database + "_app", system: database + "_system", owner: database + "_owner"}
+}
+
+// CreateDatabase makes an empty database with its logins. An empty name has one made up. A database of that name must
+// not exist. Errors: ErrName, and those of PostgreSQL.
+func (s *Server) CreateDatabase(ctx context.Context, name string) (*Database, error) {
+	return s.createFrom(ctx, name, emptyTemplate, nil)
+}
+
+// createFrom copies a template, which is made on first use.
+func (s *Server) createFrom(ctx context.Context, name, template string, prepare prepareFunc) (*Database, error) {
+	if name == "" {
+		name = s.nextName()
+	}
+	if len(name) > maxName {
+		return nil, ErrName
+	}
+	from, err := s.template(ctx, template, prepare)
+	if err != nil {
+		return nil, err
+	}
+	database, err := s.create(ctx, name, "TEMPLATE "+quote(from)+" STRATEGY WAL_LOG")
+	if err != nil {
+		return nil, err
+	}
+	if prepare == nil {
+		return database, nil
+	}
+	if err := s.inherit(ctx, from, name); err != nil {
+		return nil, errors.Join(err, s.drop(ctx, name))
+	}
+	return database, nil
+}
+
+// create makes the logins and the database, or nothing.
+func (s *Server) create(ctx context.Context, name, options string) (*Database, error) {
+	database, roles := s.describe(name)
+	err := s.administer(ctx, "", func(conn *pgx.Conn) error {
+		if err := execute(ctx, conn, roles); err != nil {
+			return err
+		}
+		login := loginsOf(name)
+		create := fmt.Sprintf("CREATE DATABASE %s OWNER %s %s", quote(name), quote(login.owner), options)
+		if err := execute(ctx, conn, create); err != nil {
+			drop := fmt.Sprintf("DROP ROLE %s, %s, %s", quote(login.app), quote(login.system), quote(login.owner))
+			return errors.Join(err, execute(ctx, conn, drop))
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("stratumtest: create database %q: %w", name, err)
+	}
+	// Only now: what is remembered is dropped, and a database of that name may have been somebody else's.
+	s.remember(name)
+	return database, nil
+}
+
+// describe returns the database's DSNs and the statements that make its logins.
+func (s *Server) describe(name string) (database *Database, roles string) {
+	login := loginsOf(name)
+	database = &Database{Name: name, AdminDSN: s.pg.URL(name)}
+	database.DSN, roles = s.login(name, login.app, "NOINHERIT")
+	system, text := s.login(name, login.system, "NOINHERIT")
+	database.SystemDSN, roles = system, roles+text
+	// INHERIT, since the owner's right to create in the schema public comes from the role pg_database_owner.
+	owner, text := s.login(name, login.owner, "INHERIT CREATEROLE")
+	database.OwnerDSN, roles = owner, roles+text
+	if !s.pg.Superuser() {
+		// Who is no superuser must be a member of a role to give it a database.
+		roles += fmt.Sprintf("GRANT %s TO CURRENT_USER;", quote(login.owner))
+	}
+	return database, roles
+}
+
+// login returns the DSN of a login and the statement that makes it, with a password where the server asks for one.
+func (s *Server) login(database, role, attributes string) (dsn, statement string) {
+	statement = fmt.Sprintf("CREATE ROLE %s LOGIN NOSUPERUSER %s", quote(role), attributes)
+	if s.pg.Trusts() {
+		return s.pg.URLFor(database, role, ""), statement + ";"
+	}
+	// Letters and digits, so it needs no quoting.
+	password := rand.Text()
+	return s.pg.URLFor(database, role, password), statement + " PASSWORD '" + password + "';"
+}
+
+// drop removes the database and its logins, and ends connections that are still open. Where this process made up the
+// name it removes every role that begins with it and an underscore, hence also those that a test made by that rule.
+func (s *Server) drop(ctx context.Context, name string) error {
+	err := s.administer(ctx, "", func(conn *pgx.Conn) error {
+		if err := execute(ctx, conn, "DROP DATABASE IF EXISTS "+quote(name)+" WITH (FORCE)"); err != nil {
+			return err
+		}
+		roles, err := s.rolesOf(ctx, conn, name)
+		if err != nil {
+			return err
+		}
+		for _, role := range roles {
+			if err := s.dropRole(ctx, conn, role); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("stratumtest: drop database %q: %w", name, err)
+	}
+	s.forget(name)
+	return nil
+}
+
+func (s *Server) rolesOf(ctx context.Context, conn *pgx.Conn, name string) ([]string, error) {
+	login := loginsOf(name)
+	rows, _ := conn.Query(ctx,
+		"SELECT rolname FROM pg_roles WHERE rolname = ANY($1) OR ($2 AND starts_with(rolname, $3))",
+		[]string{login.app, login.system, login.owner}, strings.HasPrefix(name, s.prefix), name+"_")
+	return pgx.CollectRows(rows, pgx.RowTo[string])
+}
+
+// dropRole takes from the role first what it holds on the server, or on the database that is administered from.
+func (s *Server) dropRole(ctx context.Context, conn *pgx.Conn, role string) error {
+	if !s.pg.Superuser() {
+		// Who is no superuser must be a member of a role to drop what it owns.
+		if err := execute(ctx, conn, "GRANT "+quote(role)+" TO CURRENT_USER"); err != nil {
+			return err
+		}
+	}
+	return execute(ctx, conn, "DROP OWNED BY "+quote(role), "DROP ROLE "+quote(role))
+}
+
+func quote(identifier string) string {
+	return pgx.Identifier{identifier}.Sanitize()
+}
