@@ -88,10 +88,10 @@ func (s *Stratum) connect(ctx context.Context) error {
 
 // checkLogins looks at the logins for tenants and for the system.
 func (s *Stratum) checkLogins(ctx context.Context) (data, system login, err error) {
-	if data, err = s.probe(ctx, "DSN", s.options.DSN, install.PurposeData); err != nil {
+	if data, err = s.probe(ctx, "DSN", s.options.DSN, install.ForData); err != nil {
 		return data, system, err
 	}
-	if system, err = s.probe(ctx, "SystemDSN", s.options.SystemDSN, install.PurposeSystem); err != nil {
+	if system, err = s.probe(ctx, "SystemDSN", s.options.SystemDSN, install.ForSystem); err != nil {
 		return data, system, err
 	}
 	s.dataUser, s.sysUser = data.posture.Login, system.posture.Login

@@ -21,24 +21,24 @@ type spot struct {
 	path   ltree.Path
 }
 
-// newBatch copies and checks tenants. Its errors are *BatchErrors.
+// newBatch copies tenants, gives each an id, and checks every field. Its errors are *BatchErrors.
 func newBatch(tenants []NewTenant) (*batch, error) {
 	b := &batch{
 		tenants:  make([]NewTenant, 0, len(tenants)),
 		metadata: make([]string, 0, len(tenants)),
 		index:    make(map[uuid.UUID]int, len(tenants)),
 	}
-	used := newKeySet()
+	bySlug := make(map[string]uuid.UUID, len(tenants))
 	for i, n := range tenants {
-		if err := b.add(n, used); err != nil {
+		if err := b.add(n, bySlug); err != nil {
 			return nil, &BatchError{Index: i, Slug: n.Slug, Err: err}
 		}
 	}
 	return b, nil
 }
 
-// add checks n against itself and against the tenants before it, whose keys are in used.
-func (b *batch) add(n NewTenant, used keySet) error {
+// add appends n; bySlug has the ids of the tenants before it.
+func (b *batch) add(n NewTenant, bySlug map[string]uuid.UUID) error {
 	metadata, err := n.validate()
 	if err != nil {
 		return err
@@ -49,26 +49,13 @@ func (b *batch) add(n NewTenant, used keySet) error {
 			return err
 		}
 	}
-	if err := used.check(n); err != nil {
-		return err
-	}
-	if id, ok := used.slugs[n.ParentSlug]; ok {
+	if id, ok := bySlug[n.ParentSlug]; ok {
 		n.Parent, n.ParentSlug = id, ""
 	}
-	used.add(n.ID, n.Slug, n.ExternalID)
+	bySlug[n.Slug] = n.ID
 	b.index[n.ID] = len(b.tenants)
 	b.tenants = append(b.tenants, n)
 	b.metadata = append(b.metadata, metadata)
-	return nil
-}
-
-// checkKeys checks each tenant's keys against those in use.
-func (b *batch) checkKeys(used keySet) error {
-	for i, n := range b.tenants {
-		if err := used.check(n); err != nil {
-			return &BatchError{Index: i, Slug: n.Slug, Err: err}
-		}
-	}
 	return nil
 }
 
@@ -91,12 +78,16 @@ func (b *batch) parentsElsewhere() (ids []uuid.UUID, slugs []string) {
 	return ids, slugs
 }
 
-// place returns where each tenant goes, given the parents that are not in the batch. Its errors are *BatchErrors.
-func (b *batch) place(elsewhere []Tenant, labels []ltree.Label, who caller) ([]spot, error) {
+// place returns where each tenant goes, given the parents that are not in the batch and the keys that are in use. Its
+// errors are *BatchErrors, for the first tenant that is at fault.
+func (b *batch) place(elsewhere []Tenant, used keySet, labels []ltree.Label, who caller) ([]spot, error) {
 	known := newParents(elsewhere)
 	spots := make([]spot, 0, len(b.tenants))
 	for i, n := range b.tenants {
 		at, err := known.beneath(n, labels[i], who)
+		if err == nil {
+			err = used.take(n)
+		}
 		if err != nil {
 			return nil, &BatchError{Index: i, Slug: n.Slug, Err: err}
 		}
@@ -148,41 +139,35 @@ func (p parents) of(n NewTenant, who caller) (Tenant, error) {
 	return parent, parent.checkIsActiveParent("create a tenant beneath")
 }
 
-// keySet is keys that are in use, each with whose it is.
+// keySet is keys that are in use.
 type keySet struct {
-	ids         map[uuid.UUID]bool
-	slugs       map[string]uuid.UUID
-	externalIDs map[string]bool
+	ids                map[uuid.UUID]bool
+	slugs, externalIDs map[string]bool
 }
 
 func newKeySet() keySet {
-	return keySet{
-		ids:         make(map[uuid.UUID]bool),
-		slugs:       make(map[string]uuid.UUID),
-		externalIDs: make(map[string]bool),
-	}
+	return keySet{ids: make(map[uuid.UUID]bool), slugs: make(map[string]bool), externalIDs: make(map[string]bool)}
 }
 
 func (k keySet) add(id uuid.UUID, slug, externalID string) {
-	k.ids[id], k.slugs[slug] = true, id
-	if externalID != "" {
+	k.ids[id], k.slugs[slug] = true, true
+	if externalID != "" { // any number of tenants have none
 		k.externalIDs[externalID] = true
 	}
 }
 
-// check returns an *ExistsError when a key of n is in use.
-func (k keySet) check(n NewTenant) error {
-	_, slugTaken := k.slugs[n.Slug]
+// take adds the keys of n, or returns an *ExistsError when one is in use. Its order is that of the table's indexes.
+func (k keySet) take(n NewTenant) error {
 	switch {
 	case k.ids[n.ID]:
 		return &ExistsError{Field: "ID"}
-	case slugTaken:
+	case k.slugs[n.Slug]:
 		return &ExistsError{Field: "Slug"}
 	case k.externalIDs[n.ExternalID]:
 		return &ExistsError{Field: "ExternalID"}
-	default:
-		return nil
 	}
+	k.add(n.ID, n.Slug, n.ExternalID)
+	return nil
 }
 
 // rows are a batch in columns, which is how an INSERT of any number of rows has a fixed number of parameters.

@@ -24,7 +24,9 @@ func TestTenantsCreateBatch(t *testing.T) {
 		require.Equal(t, before, f.count(t, batch))
 		return element
 	}
-	named := func(parent uuid.UUID) core.NewTenant { return core.NewTenant{Name: "n", Slug: f.slug(), Parent: parent} }
+	named := func(parent uuid.UUID) core.NewTenant {
+		return core.NewTenant{Name: "n", Slug: f.slug(), Parent: parent}
+	}
 	f.run(t, map[string]func(t *testing.T){
 		"tenants come back in the order given": func(t *testing.T) {
 			root := f.add(t, uuid.Nil)

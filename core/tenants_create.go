@@ -45,7 +45,7 @@ func (t *Tenants) Create(ctx context.Context, tenant NewTenant) (Tenant, error) 
 	}
 	var created []Tenant
 	err = t.do(ctx, op, treeShared, func(s session) (err error) {
-		created, err = s.create(ctx, batch)
+		created, err = s.create(ctx, batch, newKeySet()) // the INSERT finds out which key is taken
 		return withoutIndex(err)
 	})
 	if err != nil {
@@ -59,7 +59,8 @@ func (t *Tenants) Create(ctx context.Context, tenant NewTenant) (Tenant, error) 
 // number of statements does not grow with the batch: 5,000 tenants take a fraction of a second. Other changes of the
 // tree wait meanwhile.
 //
-// Errors are those of Create. What one element caused is a *BatchError with its index.
+// Errors are those of Create, in a *BatchError with the index of the first element at fault. Fields of all elements
+// are checked before the database is asked.
 func (t *Tenants) CreateBatch(ctx context.Context, tenants []NewTenant) ([]Tenant, error) {
 	const op = "create tenants"
 	batch, err := newBatch(tenants)
@@ -67,11 +68,12 @@ func (t *Tenants) CreateBatch(ctx context.Context, tenants []NewTenant) ([]Tenan
 		return nil, operationError(op, err)
 	}
 	var created []Tenant
-	err = t.do(ctx, op, treeExclusive, func(s session) (err error) {
-		if err = s.checkKeysFree(ctx, batch); err != nil {
+	err = t.do(ctx, op, treeExclusive, func(s session) error {
+		used, err := s.usedKeys(ctx, batch)
+		if err != nil {
 			return err
 		}
-		created, err = s.create(ctx, batch)
+		created, err = s.create(ctx, batch, used)
 		return err
 	})
 	if err != nil {
@@ -89,8 +91,8 @@ func withoutIndex(err error) error {
 	return err
 }
 
-// create inserts the batch. The tree's lock must be held.
-func (s session) create(ctx context.Context, batch *batch) ([]Tenant, error) {
+// create inserts the batch unless one of its keys is in used. The tree's lock must be held.
+func (s session) create(ctx context.Context, batch *batch, used keySet) ([]Tenant, error) {
 	if len(batch.tenants) == 0 {
 		return []Tenant{}, nil
 	}
@@ -102,7 +104,7 @@ func (s session) create(ctx context.Context, batch *batch) ([]Tenant, error) {
 	if err != nil {
 		return nil, err
 	}
-	spots, err := batch.place(elsewhere, labels, s.caller)
+	spots, err := batch.place(elsewhere, used, labels, s.caller)
 	if err != nil {
 		return nil, err
 	}
@@ -155,26 +157,23 @@ func (s session) insert(ctx context.Context, b *batch, spots []spot) ([]Tenant, 
 	return created, nil
 }
 
-// checkKeysFree finds out which element's id, slug or external id is taken, which the error of an INSERT of many rows
-// would not say. Under the exclusive lock of the tree the answer holds until the INSERT.
-func (s session) checkKeysFree(ctx context.Context, batch *batch) error {
-	const taken = `
+// usedKeys returns the keys of the batch that are taken, because the error of an INSERT of many rows would not say by
+// whose. Under the exclusive lock of the tree the answer holds until then.
+func (s session) usedKeys(ctx context.Context, batch *batch) (keySet, error) {
+	const query = `
 		SELECT id, slug, coalesce(external_id, '') FROM stratum.tenants
 		WHERE id = ANY($1) OR slug = ANY($2) OR external_id = ANY($3)`
-	r := batch.rows(nil)
-	result, err := s.tx.Query(ctx, taken, r.ids, r.slugs, r.externalIDs)
-	if err != nil {
-		return err
-	}
 	used := newKeySet()
+	r := batch.rows(nil)
+	result, err := s.tx.Query(ctx, query, r.ids, r.slugs, r.externalIDs)
+	if err != nil {
+		return used, err
+	}
 	var id uuid.UUID
 	var slug, externalID string
 	_, err = pgx.ForEachRow(result, []any{&id, &slug, &externalID}, func() error {
 		used.add(id, slug, externalID)
 		return nil
 	})
-	if err != nil {
-		return err
-	}
-	return batch.checkKeys(used)
+	return used, err
 }

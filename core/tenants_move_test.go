@@ -13,11 +13,6 @@ import (
 func TestTenantsMove(t *testing.T) {
 	t.Parallel()
 	f := newForest(t)
-	moveError := func(t *testing.T, id, parent uuid.UUID) error {
-		t.Helper()
-		_, err := f.Move(t.Context(), id, parent)
-		return err
-	}
 	f.run(t, map[string]func(t *testing.T){
 		"a move takes everything beneath along": func(t *testing.T) {
 			from, to := f.add(t, uuid.Nil), f.add(t, uuid.Nil)
@@ -37,7 +32,7 @@ func TestTenantsMove(t *testing.T) {
 		},
 		"a move changes nothing but paths beneath": func(t *testing.T) {
 			chain := f.chain(t, f.add(t, uuid.Nil).ID, 2)
-			require.NoError(t, moveError(t, chain[0].ID, f.add(t, uuid.Nil).ID))
+			require.NoError(t, f.move(t.Context(), chain[0].ID, f.add(t, uuid.Nil).ID))
 			after := f.mustGet(t, chain[1].ID)
 			require.NotEqual(t, chain[1].Path, after.Path)
 			after.Path = chain[1].Path
@@ -55,13 +50,13 @@ func TestTenantsMove(t *testing.T) {
 		},
 		"a root moves beneath another": func(t *testing.T) {
 			root, other := f.add(t, uuid.Nil), f.add(t, uuid.Nil)
-			require.NoError(t, moveError(t, root.ID, other.ID))
+			require.NoError(t, f.move(t.Context(), root.ID, other.ID))
 			require.Equal(t, 2, f.mustGet(t, root.ID).Depth())
 		},
 		"a tenant moves up to its grandparent and back": func(t *testing.T) {
 			chain := f.chain(t, uuid.Nil, 4)
-			require.NoError(t, moveError(t, chain[2].ID, chain[0].ID))
-			require.NoError(t, moveError(t, chain[2].ID, chain[1].ID))
+			require.NoError(t, f.move(t.Context(), chain[2].ID, chain[0].ID))
+			require.NoError(t, f.move(t.Context(), chain[2].ID, chain[1].ID))
 			require.Equal(t, chain[3].Path, f.mustGet(t, chain[3].ID).Path)
 		},
 		"a move to where the tenant is changes nothing": func(t *testing.T) {
@@ -76,14 +71,14 @@ func TestTenantsMove(t *testing.T) {
 		"beneath itself or a descendant is a cycle": func(t *testing.T) {
 			chain := f.chain(t, uuid.Nil, 4)
 			for _, parent := range chain[1:] {
-				require.ErrorIs(t, moveError(t, chain[1].ID, parent.ID), core.ErrCycle)
+				require.ErrorIs(t, f.move(t.Context(), chain[1].ID, parent.ID), core.ErrCycle)
 			}
 		},
 		"a cycle is a cycle whatever the statuses": func(t *testing.T) {
 			chain := f.chain(t, uuid.Nil, 3)
 			_, err := f.SuspendSubtree(t.Context(), chain[0].ID)
 			require.NoError(t, err)
-			require.ErrorIs(t, moveError(t, chain[0].ID, chain[2].ID), core.ErrCycle)
+			require.ErrorIs(t, f.move(t.Context(), chain[0].ID, chain[2].ID), core.ErrCycle)
 		},
 		"a label that begins like another is no ancestor": func(t *testing.T) {
 			// Labels count up, so that one of these 40 begins with another: x and x0, for example.
@@ -93,27 +88,27 @@ func TestTenantsMove(t *testing.T) {
 				siblings[i] = f.add(t, root.ID)
 			}
 			for i := range len(siblings) - 1 {
-				require.NoError(t, moveError(t, siblings[i].ID, siblings[i+1].ID))
-				require.NoError(t, moveError(t, siblings[i].ID, root.ID))
+				require.NoError(t, f.move(t.Context(), siblings[i].ID, siblings[i+1].ID))
+				require.NoError(t, f.move(t.Context(), siblings[i].ID, root.ID))
 			}
 		},
 		"the deepest tenant of the subtree may reach level 20": func(t *testing.T) {
 			top := f.chain(t, uuid.Nil, 15)
 			short := f.chain(t, uuid.Nil, 5)
-			require.NoError(t, moveError(t, short[0].ID, top[14].ID))
+			require.NoError(t, f.move(t.Context(), short[0].ID, top[14].ID))
 			require.Equal(t, 20, f.mustGet(t, short[4].ID).Depth())
 		},
 		"the deepest tenant of the subtree may not reach level 21": func(t *testing.T) {
 			top := f.chain(t, uuid.Nil, 15)
 			long := f.chain(t, uuid.Nil, 6)
-			require.ErrorIs(t, moveError(t, long[0].ID, top[14].ID), core.ErrDepth)
+			require.ErrorIs(t, f.move(t.Context(), long[0].ID, top[14].ID), core.ErrDepth)
 			require.Equal(t, long[5], f.mustGet(t, long[5].ID))
 		},
 		"an unknown tenant or parent is not found": func(t *testing.T) {
 			root := f.add(t, uuid.Nil)
-			require.ErrorIs(t, moveError(t, unknownID, root.ID), core.ErrTenantNotFound)
-			require.ErrorIs(t, moveError(t, unknownID, uuid.Nil), core.ErrTenantNotFound)
-			require.ErrorIs(t, moveError(t, root.ID, unknownID), core.ErrTenantNotFound)
+			require.ErrorIs(t, f.move(t.Context(), unknownID, root.ID), core.ErrTenantNotFound)
+			require.ErrorIs(t, f.move(t.Context(), unknownID, uuid.Nil), core.ErrTenantNotFound)
+			require.ErrorIs(t, f.move(t.Context(), root.ID, unknownID), core.ErrTenantNotFound)
 		},
 		"a parent must be active": func(t *testing.T) {
 			tenant := f.add(t, uuid.Nil)
@@ -121,7 +116,7 @@ func TestTenantsMove(t *testing.T) {
 			for _, status := range allStatuses()[1:] {
 				parent := f.add(t, uuid.Nil)
 				f.setStatus(t, parent, status)
-				requireState(t, status, moveError(t, tenant.ID, parent.ID))
+				requireState(t, status, f.move(t.Context(), tenant.ID, parent.ID))
 			}
 		},
 		"a suspended tenant moves and stays suspended": func(t *testing.T) {
@@ -135,8 +130,8 @@ func TestTenantsMove(t *testing.T) {
 			for _, status := range allStatuses()[2:] {
 				tenant := f.add(t, f.add(t, uuid.Nil).ID)
 				f.setStatus(t, tenant, status)
-				requireState(t, status, moveError(t, tenant.ID, f.add(t, uuid.Nil).ID))
-				requireState(t, status, moveError(t, tenant.ID, uuid.Nil))
+				requireState(t, status, f.move(t.Context(), tenant.ID, f.add(t, uuid.Nil).ID))
+				requireState(t, status, f.move(t.Context(), tenant.ID, uuid.Nil))
 			}
 		},
 	})

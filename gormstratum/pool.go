@@ -1,9 +1,11 @@
 package gormstratum
 
 import (
+	"cmp"
 	"database/sql"
 	"fmt"
 	"reflect"
+	"time"
 
 	"gorm.io/gorm"
 )
@@ -31,11 +33,16 @@ func (p *Plugin) replacePool(db *gorm.DB) error {
 	return nil
 }
 
+// forever is the lifetime with which GORM starts no goroutine to look after its prepared statements.
+const forever = 10 * 365 * 24 * time.Hour
+
 // renewPrepared empties the store of prepared statements, which belong to the old pool. GORM keeps the store to itself;
-// a session inside a transaction is the one that shows it. The nil transaction is never used.
+// a session inside a transaction is the one that shows it. The nil transaction is never used. Where there is no store
+// yet, this makes one. Its entries are texts, since the guard prepares lazily, and need no expiry.
 func (p *Plugin) renewPrepared(db *gorm.DB) {
 	inTx := db.Session(&gorm.Session{NewDB: true, Context: db.Statement.Context})
 	inTx.Statement.ConnPool = (*sql.Tx)(nil)
+	inTx.PrepareStmtTTL = cmp.Or(inTx.PrepareStmtTTL, forever)
 	session := inTx.Session(&gorm.Session{PrepareStmt: true})
 	if tx, ok := session.Statement.ConnPool.(*gorm.PreparedStmtTX); ok {
 		tx.PreparedStmtDB.ConnPool = p.st.DB()

@@ -41,14 +41,14 @@ func Register(ctx context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
-// registerTypes names the Go types as well, because without a server's description of the parameters (in pgx's simple
-// protocol and exec mode) the Go type is all there is to go by.
+// registerTypes names the Go slices as well, because in pgx's simple protocol and exec mode the server does not say
+// which type a parameter has. A Path alone needs no such name: it goes as text.
 func registerTypes(types *pgtype.Map, scalar, array uint32) {
 	element := &pgtype.Type{Name: "ltree", OID: scalar, Codec: pgtype.LtreeCodec{}}
 	types.RegisterType(element)
 	types.RegisterType(&pgtype.Type{Name: "_ltree", OID: array, Codec: &pgtype.ArrayCodec{ElementType: element}})
-	types.RegisterDefaultPgType(Path{}, "ltree")
 	types.RegisterDefaultPgType([]Path{}, "_ltree")
+	types.RegisterDefaultPgType([]*Path{}, "_ltree")
 }
 
 // TextValue implements pgtype.TextValuer. It is Value in pgx's own terms.

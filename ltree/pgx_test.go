@@ -106,10 +106,13 @@ func TestPgxArrayInBothFormats(t *testing.T) {
 func TestPgxArrayWithNull(t *testing.T) {
 	t.Parallel()
 	conn := registered(t)
-	var pointers []*ltree.Path
-	row := conn.QueryRow(t.Context(), `SELECT ARRAY['a', NULL]::ltree[]`)
-	require.NoError(t, row.Scan(&pointers))
-	require.Equal(t, []*ltree.Path{optional("a"), nil}, pointers)
+	want := []*ltree.Path{optional("a"), nil, optional("")}
+	for _, mode := range execModes() {
+		var pointers []*ltree.Path
+		row := conn.QueryRow(t.Context(), `SELECT $1::ltree[]`, mode, want)
+		require.NoError(t, row.Scan(&pointers), "%v", mode)
+		require.Equal(t, want, pointers)
+	}
 
 	var list []ltree.Path
 	require.ErrorIs(t, conn.QueryRow(t.Context(), `SELECT ARRAY['a', NULL]::ltree[]`).Scan(&list), ltree.ErrNull)
@@ -183,16 +186,6 @@ func TestRegisterIsNotMisledByAnotherExtensionsType(t *testing.T) {
 	var want uint32
 	require.NoError(t, conn.QueryRow(t.Context(), `SELECT 'ext.ltree'::regtype::oid`).Scan(&want))
 	require.Equal(t, want, registered.OID)
-}
-
-func TestRegisterTellsTheServerTheTypeOfParameters(t *testing.T) {
-	t.Parallel()
-	conn := registered(t)
-	// In this mode pgx does not ask the server, which for two parameters of unknown type cannot choose an operator.
-	var ancestor bool
-	row := conn.QueryRow(t.Context(), `SELECT $1 @> $2`, pgx.QueryExecModeExec, ltree.MustParse("a"), ltree.MustParse("a.b"))
-	require.NoError(t, row.Scan(&ancestor))
-	require.True(t, ancestor)
 }
 
 func TestRegisterReportsTheServersError(t *testing.T) {

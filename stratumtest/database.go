@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -123,19 +124,11 @@ func (s *Server) login(database, role, attributes string) (dsn, statement string
 // name it removes every role that begins with it and an underscore, hence also those that a test made by that rule.
 func (s *Server) drop(ctx context.Context, name string) error {
 	err := s.administer(ctx, "", func(conn *pgx.Conn) error {
-		if err := execute(ctx, conn, "DROP DATABASE IF EXISTS "+quote(name)+" WITH (FORCE)"); err != nil {
-			return err
-		}
 		roles, err := s.rolesOf(ctx, conn, name)
 		if err != nil {
 			return err
 		}
-		for _, role := range roles {
-			if err := s.dropRole(ctx, conn, role); err != nil {
-				return err
-			}
-		}
-		return nil
+		return execute(ctx, conn, s.dropStatements(name, roles)...)
 	})
 	if err != nil {
 		return fmt.Errorf("stratumtest: drop database %q: %w", name, err)
@@ -144,23 +137,29 @@ func (s *Server) drop(ctx context.Context, name string) error {
 	return nil
 }
 
+func (s *Server) dropStatements(name string, roles []string) []string {
+	var join, drop []string
+	for _, role := range roles {
+		join = append(join, fmt.Sprintf("GRANT %s TO CURRENT_USER", quote(role)))
+		// The role may hold rights on the server, or on the database that is administered from.
+		drop = append(drop, "DROP OWNED BY "+quote(role), "DROP ROLE "+quote(role))
+	}
+	if s.pg.Superuser() {
+		// Everybody else must be a member of a role to end its connections and to drop what it owns.
+		join = nil
+	}
+	return slices.Concat(join, []string{"DROP DATABASE IF EXISTS " + quote(name) + " WITH (FORCE)"}, drop)
+}
+
+// rolesOf has the owner last: from PostgreSQL 16 on, its end takes away the memberships that it granted, and with them
+// the right to drop the roles that it made.
 func (s *Server) rolesOf(ctx context.Context, conn *pgx.Conn, name string) ([]string, error) {
 	login := loginsOf(name)
 	rows, _ := conn.Query(ctx,
-		"SELECT rolname FROM pg_roles WHERE rolname = ANY($1) OR ($2 AND starts_with(rolname, $3))",
-		[]string{login.app, login.system, login.owner}, strings.HasPrefix(name, s.prefix), name+"_")
+		"SELECT rolname FROM pg_roles WHERE rolname = ANY($1) OR ($2 AND starts_with(rolname, $3)) "+
+			"ORDER BY rolname = $4",
+		[]string{login.app, login.system, login.owner}, strings.HasPrefix(name, s.prefix), name+"_", login.owner)
 	return pgx.CollectRows(rows, pgx.RowTo[string])
-}
-
-// dropRole takes from the role first what it holds on the server, or on the database that is administered from.
-func (s *Server) dropRole(ctx context.Context, conn *pgx.Conn, role string) error {
-	if !s.pg.Superuser() {
-		// Who is no superuser must be a member of a role to drop what it owns.
-		if err := execute(ctx, conn, "GRANT "+quote(role)+" TO CURRENT_USER"); err != nil {
-			return err
-		}
-	}
-	return execute(ctx, conn, "DROP OWNED BY "+quote(role), "DROP ROLE "+quote(role))
 }
 
 func quote(identifier string) string {

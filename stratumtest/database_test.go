@@ -84,18 +84,18 @@ func TestRightsOfLogins(t *testing.T) {
 func TestNothingIsLeft(t *testing.T) {
 	t.Parallel()
 	other := stratumtest.EmptyDatabase(t)
-	var database *stratumtest.Database
-	t.Run("test", func(t *testing.T) { //nolint:paralleltest // What follows looks at what it left.
-		database = stratumtest.EmptyDatabase(t)
-		conn, err := pgx.Connect(t.Context(), database.OwnerDSN)
-		require.NoError(t, err)
-		// Runs before the database is dropped in name only: a connection that is not closed is cut.
-		t.Cleanup(func() { go func() { _ = conn.Close(context.Background()) }() })
-		role := pgx.Identifier{database.Name + "_reader"}.Sanitize()
-		_, err = conn.Exec(t.Context(), "CREATE TABLE notes (id int); CREATE ROLE "+role+"; GRANT ALL ON notes TO "+role)
-		require.NoError(t, err)
-		require.Equal(t, "4", ask(t, other.AdminDSN, rolesLike, database.Name+"_"))
-	})
+	test := &standIn{ctx: t.Context()}
+	database := stratumtest.EmptyDatabase(test)
+	conn, err := pgx.Connect(t.Context(), database.OwnerDSN)
+	require.NoError(t, err)
+	defer func() { _ = conn.Close(t.Context()) }()
+	role := pgx.Identifier{database.Name + "_reader"}.Sanitize()
+	_, err = conn.Exec(t.Context(), "CREATE TABLE notes (id int); CREATE ROLE "+role+"; GRANT ALL ON notes TO "+role)
+	require.NoError(t, err)
+	require.Equal(t, "4", ask(t, other.AdminDSN, rolesLike, database.Name+"_"))
+
+	test.end()
+	require.Empty(t, test.failure)
 	require.Equal(t, "0", ask(t, other.AdminDSN, rolesLike, database.Name+"_"))
 	require.Equal(t, "0", ask(t, other.AdminDSN, databasesLike, database.Name))
 	require.Equal(t, "3", ask(t, other.AdminDSN, rolesLike, other.Name+"_"), "those of another test stay")

@@ -76,7 +76,7 @@ func TestMainEndsTheServer(t *testing.T) {
 // standIn is a test of which only what stratumtest asks of one works.
 type standIn struct {
 	testing.TB
-	ctx      context.Context
+	ctx      context.Context //nolint:containedctx // A test carries its context.
 	cleanups []func()
 	failure  string
 }

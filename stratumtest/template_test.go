@@ -13,9 +13,21 @@ import (
 	"github.com/stratum-hq/stratum-go/stratumtest"
 )
 
-func TestTemplateIsMadeOnce(t *testing.T) {
+func TestTemplates(t *testing.T) {
 	t.Parallel()
 	server := startServer(t, pgserver.Config{})
+	t.Run("made once", func(t *testing.T) {
+		t.Parallel()
+		requireMadeOnce(t, server)
+	})
+	t.Run("fails", func(t *testing.T) {
+		t.Parallel()
+		requireFailure(t, server)
+	})
+}
+
+func requireMadeOnce(t *testing.T, server *stratumtest.Server) {
+	t.Helper()
 	var prepared atomic.Int32
 	prepare := func(ctx context.Context, database *stratumtest.Database) error {
 		prepared.Add(1)
@@ -38,16 +50,15 @@ func TestTemplateIsMadeOnce(t *testing.T) {
 	}
 }
 
-func TestTemplateThatFails(t *testing.T) {
-	t.Parallel()
-	server := startServer(t, pgserver.Config{})
+func requireFailure(t *testing.T, server *stratumtest.Server) {
+	t.Helper()
 	errMigration := errors.New("migration 7")
 	for range 2 {
-		_, err := server.FromTemplate(t.Context(), "notes", func(context.Context, *stratumtest.Database) error {
+		_, err := server.FromTemplate(t.Context(), "broken", func(context.Context, *stratumtest.Database) error {
 			return errMigration
 		})
 		require.ErrorIs(t, err, errMigration)
-		require.ErrorContains(t, err, `stratumtest: template "notes": migration 7`)
+		require.ErrorContains(t, err, `stratumtest: template "broken": migration 7`)
 	}
 	_, err := server.CreateDatabase(t.Context(), "")
 	require.NoError(t, err, "the empty template is another one")

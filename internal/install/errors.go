@@ -47,7 +47,7 @@ type Missing struct {
 	Cure string
 }
 
-// PrivilegeError lists everything that Migrate has to do and may not. Nothing was changed.
+// PrivilegeError lists everything that Migrate has to do and may not. It comes before anything is changed.
 type PrivilegeError struct {
 	// Login is the login that Migrate ran as.
 	Login string
@@ -58,7 +58,7 @@ type PrivilegeError struct {
 // Error gives every missing privilege with its cure, a line each.
 func (e *PrivilegeError) Error() string {
 	var b strings.Builder
-	b.WriteString("stratum: login " + quote(e.Login) + " lacks privileges to migrate, nothing was changed " +
+	b.WriteString("stratum: login " + quote(e.Login) + " lacks privileges to migrate " +
 		"(let a DBA run these lines in this database, or the whole script instead):")
 	for _, m := range e.Missing {
 		b.WriteString("\n\t-- " + m.Privilege + "\n\t" + strings.ReplaceAll(m.Cure, "\n", "\n\t"))

@@ -216,6 +216,10 @@ func (m migrator) settle(ctx context.Context) error {
 		if len(steps) == 0 {
 			return nil
 		}
+		// Not only at first: somebody else may have made a role meanwhile that this login may not grant.
+		if missing := refusedSteps(steps); len(missing) > 0 {
+			return &PrivilegeError{Login: f.Login, Missing: missing}
+		}
 		if last = m.do(ctx, steps); last == nil {
 			continue
 		}

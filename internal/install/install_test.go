@@ -32,7 +32,7 @@ func requireInstalled(tb testing.TB, db *stratumtest.Database) {
 	require.NoError(tb, err)
 	_, err = install.CheckLogin(tb.Context(), connect(tb, db.SystemDSN), rolesOf(tb, db), install.ForSystem)
 	require.NoError(tb, err)
-	applied := value[[]int64](tb, db.OwnerDSN, "SELECT array_agg(version_id ORDER BY id) FROM stratum.schema_migrations")
+	applied := value[[]int64](tb, db.AdminDSN, "SELECT array_agg(version_id ORDER BY id) FROM stratum.schema_migrations")
 	require.Equal(tb, []int64{0, 1, 2, 3}, applied, "each migration exactly once, in order")
 }
 
@@ -41,13 +41,13 @@ func snapshot(tb testing.TB, db *stratumtest.Database) string {
 	tb.Helper()
 	var parts []string
 	for _, query := range []string{
-		"SELECT string_agg(oid || ':' || xmin, ' ' ORDER BY oid) FROM pg_class",
-		"SELECT string_agg(oid || ':' || xmin, ' ' ORDER BY oid) FROM pg_proc",
-		"SELECT string_agg(oid || ':' || xmin, ' ' ORDER BY oid) FROM pg_namespace",
-		"SELECT string_agg(oid || ':' || xmin, ' ' ORDER BY oid) FROM pg_extension",
-		"SELECT string_agg(oid || ':' || xmin, ' ' ORDER BY oid) FROM pg_constraint",
-		"SELECT string_agg(oid || ':' || xmin, ' ' ORDER BY oid) FROM pg_trigger",
-		"SELECT string_agg(attrelid || '.' || attnum || ':' || xmin, ' ' ORDER BY attrelid, attnum) FROM pg_attribute",
+		"SELECT coalesce(string_agg(oid || ':' || xmin, ' ' ORDER BY oid), '') FROM pg_class",
+		"SELECT coalesce(string_agg(oid || ':' || xmin, ' ' ORDER BY oid), '') FROM pg_proc",
+		"SELECT coalesce(string_agg(oid || ':' || xmin, ' ' ORDER BY oid), '') FROM pg_namespace",
+		"SELECT coalesce(string_agg(oid || ':' || xmin, ' ' ORDER BY oid), '') FROM pg_extension",
+		"SELECT coalesce(string_agg(oid || ':' || xmin, ' ' ORDER BY oid), '') FROM pg_constraint",
+		"SELECT coalesce(string_agg(oid || ':' || xmin, ' ' ORDER BY oid), '') FROM pg_trigger",
+		"SELECT coalesce(string_agg(attrelid || '.' || attnum || ':' || xmin, ' ' ORDER BY attrelid, attnum), '') FROM pg_attribute",
 		"SELECT datname || ':' || xmin FROM pg_database WHERE datname = current_database()",
 		fmt.Sprintf("SELECT coalesce(string_agg(oid || ':' || xmin, ' ' ORDER BY oid), '') FROM pg_authid "+
 			"WHERE starts_with(rolname, '%s_')", db.Name),

@@ -166,7 +166,7 @@ DECLARE
     ltree_schema text;
 BEGIN
     IF NOT EXISTS (SELECT FROM stratum.schema_migrations WHERE version_id = %d) THEN
-        SELECT quote_ident(n.nspname) INTO ltree_schema
+        SELECT format('"%%s"', replace(n.nspname, '"', '""')) INTO ltree_schema
             FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'ltree';
         EXECUTE replace($migration$
 %s$migration$, '%s', ltree_schema);

@@ -1,0 +1,118 @@
+package conformance
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/stratum-hq/stratum-go/core"
+)
+
+// Effect is what a path does where it is allowed to.
+type Effect uint8
+
+// The effects of a path.
+const (
+	Reads  Effect = iota // returns the target's rows
+	Writes               // changes, adds or removes rows of the target
+)
+
+// Path is one way to the database. Run takes it, aimed at the target's rows, and returns what the application got to
+// see, in any form that prints.
+type Path struct {
+	Name   string
+	Effect Effect
+	Run    func(ctx context.Context, target Target) (seen any, err error)
+
+	// System is the error with which the path is refused as the system. Defaults to none: the path is allowed.
+	System error
+}
+
+// Caller is on whose behalf a path is taken.
+type Caller uint8
+
+// The callers.
+const (
+	Own     Caller = iota // the tenant whose rows are aimed at
+	Another               // another tenant
+	Nobody                // a context without a tenant
+	System                // core.AsSystem
+)
+
+// Callers are all callers, in the order of the matrix.
+func Callers() []Caller { return []Caller{Own, Another, Nobody, System} }
+
+// String returns the caller's name in the matrix.
+func (c Caller) String() string {
+	return [...]string{"own tenant", "another tenant", "no tenant", "system"}[c]
+}
+
+// Suite is the matrix for one adapter.
+type Suite struct {
+	// Stratum is the handle under the adapter.
+	Stratum *core.Stratum
+	// AdminDSN is a login for the ground truth, on whom no policy acts.
+	AdminDSN string
+	// Paths are the adapter's ways to the database.
+	Paths []Path
+}
+
+// Run takes every path as every caller. The cells run one after the other, each on fresh rows.
+func Run(t *testing.T, s Suite) {
+	t.Helper()
+	ctx := t.Context()
+	w := newWorld(t, s)
+	for _, path := range s.Paths {
+		for _, caller := range Callers() {
+			t.Run(fmt.Sprintf("%s/%s", path.Name, caller), func(t *testing.T) {
+				w.seed(ctx, t)
+				before := w.snapshot(ctx, t)
+				seen, err := path.Run(w.context(ctx, caller), w.target)
+				outcome{
+					path: path, caller: caller, err: err,
+					seen:   fmt.Sprintf("%+v", seen),
+					before: before, after: w.snapshot(ctx, t),
+					target: w.target,
+				}.check(t)
+			})
+		}
+	}
+	w.close(ctx, t)
+}
+
+// context is the context of a caller.
+func (w *world) context(ctx context.Context, c Caller) context.Context {
+	ctx = core.WithActor(ctx, core.Actor{ID: "conformance", Kind: "test"})
+	switch c {
+	case Own:
+		return core.WithTenant(ctx, w.target.Tenant)
+	case Another:
+		return core.WithTenant(ctx, w.other.Tenant)
+	case System:
+		return core.AsSystem(ctx, "conformance suite")
+	case Nobody:
+	}
+	return ctx
+}
+
+func (o outcome) check(t *testing.T) {
+	t.Helper()
+	switch o.caller {
+	case Own:
+		o.checkAllowed(t)
+	case Another:
+		o.checkAnother(t)
+	case Nobody:
+		require.ErrorIs(t, o.err, core.ErrNoTenant)
+		o.checkUntouched(t)
+	case System:
+		if o.path.System != nil {
+			require.ErrorIs(t, o.err, o.path.System)
+			o.checkUntouched(t)
+			return
+		}
+		o.checkAllowed(t)
+	}
+}

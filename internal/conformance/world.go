@@ -1,0 +1,96 @@
+package conformance
+
+import (
+	"context"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/stratum-hq/stratum-go/core"
+)
+
+// Target is the tenant whose rows a path aims at, and the rows. Its tables are those of a ticket desk: tickets have
+// comments and, through ticket_tags, tags; every column named title or body holds a secret.
+type Target struct {
+	Tenant  uuid.UUID
+	Ticket  uuid.UUID
+	Comment uuid.UUID
+	Tag     uuid.UUID // on the ticket
+	Spare   uuid.UUID // a tag that is on no ticket
+	Number  string    // the ticket's, unique per tenant; the other tenant has a ticket of the same number
+	Secret  string    // part of every text of the tenant's rows
+}
+
+// world is the database of a suite: two tenants with rows of the same shape.
+type world struct {
+	admin  *pgx.Conn
+	target Target
+	other  Target
+}
+
+func newWorld(t *testing.T, s Suite) *world {
+	t.Helper()
+	admin, err := pgx.Connect(t.Context(), s.AdminDSN)
+	require.NoError(t, err)
+	w := &world{admin: admin}
+	w.target = newTarget(t, s.Stratum, "target")
+	w.other = newTarget(t, s.Stratum, "other")
+	return w
+}
+
+func newTarget(t *testing.T, st *core.Stratum, slug string) Target {
+	t.Helper()
+	tenant, err := st.Tenants.Create(t.Context(), core.NewTenant{Name: slug, Slug: slug})
+	require.NoError(t, err)
+	return Target{
+		Tenant: tenant.ID, Ticket: uuid.New(), Comment: uuid.New(), Tag: uuid.New(), Spare: uuid.New(),
+		Number: "T-1", Secret: "secret-of-" + slug,
+	}
+}
+
+func (w *world) close(ctx context.Context, t *testing.T) {
+	t.Helper()
+	require.NoError(t, w.admin.Close(ctx))
+}
+
+// tables are the tenant-owned tables, parents first.
+func tables() []string { return []string{"tickets", "comments", "tags", "ticket_tags"} }
+
+// seed puts the rows of both tenants back to what they are at the start of each cell.
+func (w *world) seed(ctx context.Context, t *testing.T) {
+	t.Helper()
+	_, err := w.admin.Exec(ctx, "TRUNCATE tickets, comments, tags, ticket_tags CASCADE")
+	require.NoError(t, err)
+	for _, x := range []Target{w.target, w.other} {
+		batch := &pgx.Batch{}
+		batch.Queue("INSERT INTO tickets (tenant_id, id, number, title, status) VALUES ($1, $2, $3, $4, 'open')",
+			x.Tenant, x.Ticket, x.Number, "ticket "+x.Secret)
+		batch.Queue("INSERT INTO comments (tenant_id, id, ticket_id, body) VALUES ($1, $2, $3, $4)",
+			x.Tenant, x.Comment, x.Ticket, "comment "+x.Secret)
+		batch.Queue("INSERT INTO tags (tenant_id, id, name, title) VALUES ($1, $2, 'vip', $3), ($1, $4, 'spare', $5)",
+			x.Tenant, x.Tag, "tag "+x.Secret, x.Spare, "spare tag "+x.Secret)
+		batch.Queue("INSERT INTO ticket_tags (tenant_id, ticket_id, tag_id) VALUES ($1, $2, $3)",
+			x.Tenant, x.Ticket, x.Tag)
+		require.NoError(t, w.admin.SendBatch(ctx, batch).Close())
+	}
+}
+
+// snapshot is the ground truth: every row of every table as text, read past all policies.
+func (w *world) snapshot(ctx context.Context, t *testing.T) map[uuid.UUID]string {
+	t.Helper()
+	truth := make(map[uuid.UUID]string)
+	for _, table := range tables() {
+		rows, err := w.admin.Query(ctx, "SELECT tenant_id, x::text FROM "+table+" x ORDER BY x::text")
+		require.NoError(t, err)
+		for rows.Next() {
+			var tenant uuid.UUID
+			var row string
+			require.NoError(t, rows.Scan(&tenant, &row))
+			truth[tenant] += table + row + "\n"
+		}
+		require.NoError(t, rows.Err())
+	}
+	return truth
+}

@@ -1,0 +1,146 @@
+package tables
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// clearKeys drops what enforces uniqueness across tenants where the ORM declares it, and indexes that the ORM is to
+// make anew.
+func (m *Migration) clearKeys(ctx context.Context, v *view, t *target) error {
+	for _, name := range t.outdated() {
+		if err := m.dropKey(ctx, v, t.rel, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// outdated are the names of declared indexes and unique keys that are not led by the tenant column. A declared unique
+// key is also found under another name, such as PostgreSQL's own: it would still tell one tenant of another's values.
+func (t *target) outdated() []string {
+	var names []string
+	primary := t.rel.primaryKey()
+	for _, x := range t.rel.Indexes {
+		if len(x.Columns) > 0 && x.Columns[0] == t.Column {
+			continue
+		}
+		declared := slices.Contains(t.Indexes, Index{x.Name}) || slices.ContainsFunc(t.Uniques, func(u Unique) bool {
+			return u.Name == x.Name || (x.Unique && x.Plain && sameSet(x.Columns, u.Columns))
+		})
+		if declared && !sameSet(x.Columns, primary) {
+			names = append(names, x.Name)
+		}
+	}
+	return names
+}
+
+// dropKey drops a unique constraint or an index, and before it the foreign keys that stand on it.
+func (m *Migration) dropKey(ctx context.Context, v *view, r *relation, name string) error {
+	for _, d := range r.index(name).Dependents {
+		if err := m.dropDependent(ctx, v, r, name, d); err != nil {
+			return err
+		}
+	}
+	isConstraint := r.constraint(name) != nil
+	r.forget(name)
+	if isConstraint {
+		return m.alter(ctx, r, "DROP CONSTRAINT "+quote(name))
+	}
+	return m.exec(ctx, r, "DROP INDEX "+quote(r.Schema, name))
+}
+
+// dropDependent drops a foreign key that Finish will make again.
+func (m *Migration) dropDependent(ctx context.Context, v *view, r *relation, name string, d dependent) error {
+	for _, t := range v.owned() {
+		if t.rel.Schema != d.Schema || t.rel.Name != d.Table {
+			continue
+		}
+		if t.rel.constraint(d.Name) == nil {
+			return nil // dropped already
+		}
+		if slices.ContainsFunc(t.ForeignKeys, func(k ForeignKey) bool { return k.Name == d.Name }) {
+			return m.dropForeignKey(ctx, t.rel, d.Name)
+		}
+	}
+	return r.refused(ErrDependent, d.Name, "the foreign key "+quote(d.Name)+" of "+quote(d.Schema, d.Table)+
+		" stands on "+quote(name)+", which must become unique per tenant",
+		"declare the foreign key in the model, or ALTER TABLE "+quote(d.Schema, d.Table)+" DROP CONSTRAINT "+quote(d.Name))
+}
+
+// keys makes the key beside the primary key, and the declared unique keys.
+func (m *Migration) keys(ctx context.Context, v *view, t *target) error {
+	primary := t.PrimaryKey
+	if len(primary) == 0 {
+		primary = t.rel.primaryKey()
+	}
+	// A primary key with the tenant in it is a key to refer to as it is.
+	if len(primary) > 0 && !slices.Contains(t.rel.primaryKey(), t.Column) {
+		if err := m.ensureKey(ctx, v, t, Unique{keyName(t.rel.Name), primary}); err != nil {
+			return err
+		}
+	}
+	for _, u := range t.Uniques {
+		if err := m.ensureKey(ctx, v, t, u); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// referredKeys makes the keys that foreign keys refer to and that are not there yet.
+func (m *Migration) referredKeys(ctx context.Context, v *view, t *target) error {
+	for _, key := range t.ForeignKeys {
+		if !key.RefOwned {
+			continue
+		}
+		ref := v.target(key.ref())
+		wanted := with(ref.Column, key.RefColumns)
+		if slices.ContainsFunc(ref.rel.Indexes, func(x index) bool {
+			return x.Unique && x.Plain && sameSet(x.Columns, wanted)
+		}) {
+			continue
+		}
+		name := hashedName(ref.rel.Name, key.RefColumns, keySuffix)
+		if err := m.ensureKey(ctx, v, ref, Unique{name, key.RefColumns}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ensureKey makes a constraint UNIQUE (tenant column, columns...) where there is none of that name and kind.
+func (m *Migration) ensureKey(ctx context.Context, v *view, t *target, u Unique) error {
+	r, columns := t.rel, with(t.Column, u.Columns)
+	if x := r.index(u.Name); x != nil {
+		if r.constraint(u.Name) != nil && x.Unique && x.Plain && slices.Equal(x.Columns, columns) {
+			return nil
+		}
+		if err := m.dropKey(ctx, v, r, u.Name); err != nil {
+			return err
+		}
+	}
+	err := m.alter(ctx, r, "ADD CONSTRAINT "+quote(u.Name)+" UNIQUE ("+quoteEach(columns)+")")
+	if hasCode(err, codeUnique) {
+		return r.refused(ErrDuplicate, u.Name, "rows of one tenant have the same values in the columns of "+quote(u.Name),
+			"find them by GROUP BY "+quoteEach(columns)+" HAVING count(*) > 1, and make them differ")
+	}
+	r.Constraints = append(r.Constraints, constraint{Name: u.Name, Type: uniqueKey, Columns: columns})
+	r.Indexes = append(r.Indexes, index{Name: u.Name, Columns: columns, Unique: true, Plain: true})
+	return err
+}
+
+// SQLSTATEs that mean that existing rows are in the way.
+const (
+	codeForeignKey = "23503"
+	codeUnique     = "23505"
+)
+
+// hasCode looks for a SQLSTATE. The server's error is not passed on with those above: its details quote rows.
+func hasCode(err error, code string) bool {
+	var pgErr *pgconn.PgError
+	return errors.As(err, &pgErr) && pgErr.Code == code
+}

@@ -1,0 +1,78 @@
+package tables
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// maxName is the length in bytes at which PostgreSQL cuts an identifier off, silently.
+const maxName = 63
+
+// Suffixes of the names that are made up here.
+const (
+	keySuffix   = "_stratum_key"
+	indexSuffix = "_stratum_idx"
+)
+
+// quote always quotes: to do so only where needed would need the server's list of keywords.
+func quote(parts ...string) string {
+	return pgx.Identifier(parts).Sanitize()
+}
+
+// quoteEach quotes a list of columns or roles.
+func quoteEach(names []string) string {
+	quoted := make([]string, len(names))
+	for i, name := range names {
+		quoted[i] = quote(name)
+	}
+	return strings.Join(quoted, ", ")
+}
+
+// clip cuts a name off where PostgreSQL does: an ORM's longer name would else never be found in the catalog.
+func clip(name string) string {
+	return clipTo(name, maxName)
+}
+
+// clipTo cuts between characters.
+func clipTo(name string, length int) string {
+	if len(name) <= length {
+		return name
+	}
+	for length > 0 && !utf8.RuneStart(name[length]) {
+		length--
+	}
+	return name[:length]
+}
+
+// clipAll returns a clipped copy.
+func clipAll(names []string) []string {
+	if names == nil {
+		return nil
+	}
+	clipped := make([]string, len(names))
+	for i, name := range names {
+		clipped[i] = clip(name)
+	}
+	return clipped
+}
+
+// keyName is the name of the key that stands beside a table's primary key. It is fixed, since others refer to it, such
+// as a replica identity.
+func keyName(table string) string {
+	if len(table)+len(keySuffix) <= maxName {
+		return table + keySuffix
+	}
+	return hashedName(table, nil, keySuffix)
+}
+
+// hashedName is a name for something on columns of a table. The hash keeps apart what the plain names would not: table
+// a with column b_c from table a_b with column c.
+func hashedName(table string, columns []string, suffix string) string {
+	sum := sha256.Sum256([]byte(table + "\x00" + strings.Join(columns, "\x00")))
+	suffix = "_" + hex.EncodeToString(sum[:4]) + suffix
+	return clipTo(strings.Join(append([]string{table}, columns...), "_"), maxName-len(suffix)) + suffix
+}

@@ -1,0 +1,172 @@
+package tables
+
+import (
+	"context"
+	"slices"
+)
+
+// Names of the policies. One of these names on an owned table is Stratum's, and is made anew if it differs.
+const (
+	policyTenant        = "stratum_tenant"
+	policySubtreeRead   = "stratum_subtree_read"
+	policySubtreeInsert = "stratum_subtree_insert"
+	policySubtreeUpdate = "stratum_subtree_update"
+	policySubtreeDelete = "stratum_subtree_delete"
+	policySystem        = "stratum_system"
+	policyOwner         = "stratum_owner"
+)
+
+// rule is a policy as it is written. The catalog's form of it, in policy, is what the server prints.
+type rule struct {
+	policy
+	// forCommand is the keyword for policy.Command; using and check are as written in the statement.
+	forCommand, using, check string
+}
+
+// rules are the policies that a table must have, and no others for our roles. There is one policy to a role and command:
+// a second one would be ORed with the first, and the index on the tenant column be of no use.
+func (m *Migration) rules(t *target) []rule {
+	own, read := ownRows(t), visibleRows(t)
+	all := condition{"true", "true"}
+	admit := condition{"stratum.admit_owner()", "stratum.admit_owner()"}
+	tenant, subtree := m.roles.Tenant, m.roles.Subtree
+	return []rule{
+		newRule(policyTenant, "ALL", tenant, own, own),
+		newRule(policySubtreeRead, "SELECT", subtree, read, condition{}),
+		newRule(policySubtreeInsert, "INSERT", subtree, condition{}, own),
+		newRule(policySubtreeUpdate, "UPDATE", subtree, own, own),
+		newRule(policySubtreeDelete, "DELETE", subtree, own, condition{}),
+		newRule(policySystem, "ALL", m.roles.System, all, all),
+		ownerRule(t.rel, admit),
+	}
+}
+
+func ownerRule(r *relation, admit condition) rule {
+	return newRule(policyOwner, "ALL", r.Owner, admit, admit)
+}
+
+// condition is an expression as it is written and as the server prints it under an empty search_path.
+type condition struct{ written, printed string }
+
+// ownRows are those of the tenant itself. The operator is qualified: the statement runs under the caller's search_path.
+func ownRows(t *target) condition {
+	return condition{
+		written: quote(t.Column) + " OPERATOR(pg_catalog.=) stratum.tenant_id()",
+		printed: "(" + t.rel.column(t.Column).Quoted + " = stratum.tenant_id())",
+	}
+}
+
+// visibleRows are those of the tenant and its descendants, looked up once a statement by the sub-select.
+func visibleRows(t *target) condition {
+	return condition{
+		written: quote(t.Column) + " OPERATOR(pg_catalog.=) ANY ((SELECT stratum.visible_tenants())::pg_catalog.uuid[])",
+		printed: "(" + t.rel.column(t.Column).Quoted +
+			" = ANY (( SELECT stratum.visible_tenants() AS visible_tenants)::uuid[]))",
+	}
+}
+
+func newRule(name, command, role string, using, check condition) rule {
+	return rule{
+		policy: policy{
+			Name: name, Command: commandCode(command), Permissive: true, Roles: []string{role},
+			Using: using.printed, Check: check.printed,
+		},
+		forCommand: command, using: using.written, check: check.written,
+	}
+}
+
+// commandCode is a command as in pg_policy.
+func commandCode(command string) string {
+	switch command {
+	case "SELECT":
+		return "r"
+	case "INSERT":
+		return "a"
+	case "UPDATE":
+		return "w"
+	case "DELETE":
+		return "d"
+	default:
+		return "*"
+	}
+}
+
+// equal compares policies by all that decides what they do.
+func (p policy) equal(other policy) bool {
+	return p.Command == other.Command && p.Permissive == other.Permissive && slices.Equal(p.Roles, other.Roles) &&
+		p.Using == other.Using && p.Check == other.Check
+}
+
+// define returns the statement that makes the policy.
+func (w rule) define(r *relation) string {
+	statement := "CREATE POLICY " + quote(w.Name) + " ON " + r.String() + " FOR " + w.forCommand + " TO " + quoteEach(w.Roles)
+	if w.using != "" {
+		statement += " USING (" + w.using + ")"
+	}
+	if w.check != "" {
+		statement += " WITH CHECK (" + w.check + ")"
+	}
+	return statement
+}
+
+// protect makes the policies, and then row-level security binding for everybody, the owner included.
+func (m *Migration) protect(ctx context.Context, _ *view, t *target) error {
+	r := t.rel
+	for _, wanted := range m.rules(t) {
+		if p := r.policy(wanted.Name); p != nil {
+			if p.equal(wanted.policy) {
+				continue
+			}
+			if err := m.exec(ctx, r, "DROP POLICY "+quote(wanted.Name)+" ON "+r.String()); err != nil {
+				return err
+			}
+		}
+		if err := m.exec(ctx, r, wanted.define(r)); err != nil {
+			return err
+		}
+	}
+	if r.Secured && r.Forced {
+		return nil
+	}
+	return m.alter(ctx, r, "ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY")
+}
+
+// ownerSeesAll reports whether the owner sees all rows of a forced table while it is migrated.
+func (r *relation) ownerSeesAll() bool {
+	p := r.policy(policyOwner)
+	if p == nil || !p.equal(ownerRule(r, condition{printed: "stratum.admit_owner()"}).policy) {
+		return false
+	}
+	return !slices.ContainsFunc(r.Policies, func(p policy) bool { return !p.Permissive && p.Concerns })
+}
+
+// isOurs reports whether a policy's name is one of Stratum's.
+func isOurs(name string) bool {
+	return slices.Contains([]string{
+		policyTenant, policySubtreeRead, policySubtreeInsert, policySubtreeUpdate, policySubtreeDelete, policySystem,
+		policyOwner,
+	}, name)
+}
+
+// checkPolicies refuses policies that show our roles, or the owner, more rows than Stratum's do. Restrictive ones can
+// only show fewer.
+func (m *Migration) checkPolicies(r *relation) error {
+	for _, p := range r.Policies {
+		if p.Permissive && p.Concerns && !isOurs(p.Name) {
+			return r.refused(ErrPolicy, p.Name, "its policy "+quote(p.Name)+" widens what tenants or the owner see",
+				"DROP POLICY "+quote(p.Name)+" ON "+r.String()+", or make it for a role of its own or AS RESTRICTIVE")
+		}
+	}
+	return nil
+}
+
+// checkGlobal refuses to open what is protected: a changed declaration would show every tenant's rows to all.
+func (m *Migration) checkGlobal(r *relation) error {
+	for _, p := range r.Policies {
+		if isOurs(p.Name) {
+			return r.refused(ErrKind, p.Name, "its rows belong to tenants, and it is declared global",
+				"declare it as owned, or ALTER TABLE "+r.String()+" DISABLE ROW LEVEL SECURITY and drop its policies")
+		}
+	}
+	return nil
+}

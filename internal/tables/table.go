@@ -1,0 +1,195 @@
+package tables
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// DefaultColumn is the tenant column where none is named.
+const DefaultColumn = "tenant_id"
+
+// Kind says whose the rows of a table are.
+type Kind uint8
+
+// The kinds. The zero value is Owned, so that what was left out is closed rather than open.
+const (
+	// Owned rows belong to one tenant each.
+	Owned Kind = iota
+	// Global rows are read by every tenant and written as system.
+	Global
+	// External tables are not Stratum's business, but for the rights declared for them.
+	External
+)
+
+// Table is a table as it is wanted. Names longer than PostgreSQL's 63 bytes are cut off as the server does.
+type Table struct {
+	// Schema is where the table is. Defaults to the first schema of the search_path that has it.
+	Schema string
+	// Name is the table's name.
+	Name string
+	// Kind says whose the rows are. Defaults to Owned.
+	Kind Kind
+	// Join marks an owned table that an ORM makes for a many-to-many relation. Rows that belong to no tenant yet are
+	// given to that of the row which the first foreign key to an owned table refers to.
+	Join bool
+	// Column is the tenant column of an owned table. Defaults to DefaultColumn.
+	Column string
+	// PrimaryKey are the columns of the primary key as the ORM declares it. Defaults to those in the database.
+	PrimaryKey []string
+	// Uniques are unique constraints the ORM would declare. They become unique per tenant.
+	Uniques []Unique
+	// Indexes are the indexes that the ORM makes, led by the tenant column.
+	Indexes []Index
+	// ForeignKeys are made here instead of by the ORM.
+	ForeignKeys []ForeignKey
+	// Rights are granted on an external table to the tenant, subtree and system roles, of SELECT, INSERT, UPDATE and
+	// DELETE, and others of these are revoked. Defaults to leaving all grants alone.
+	Rights []string
+}
+
+// Unique is a constraint UNIQUE (tenant column, Columns...) on an owned table.
+type Unique struct {
+	// Name is the constraint's name.
+	Name string
+	// Columns are the columns without the tenant column.
+	Columns []string
+}
+
+// Index is an index of an owned table. Prepare drops one that is not led by the tenant column, for the ORM to make anew.
+type Index struct {
+	// Name is the index's name.
+	Name string
+}
+
+// ForeignKey is a reference from an owned table.
+type ForeignKey struct {
+	// Name is the constraint's name.
+	Name string
+	// Columns are the referring columns, without the tenant column.
+	Columns []string
+	// RefSchema and RefTable are the table referred to. RefSchema defaults as Table.Schema does.
+	RefSchema, RefTable string
+	// RefColumns are the columns referred to, without the tenant column.
+	RefColumns []string
+	// OnDelete and OnUpdate are actions as in SQL. Default to NO ACTION.
+	OnDelete, OnUpdate string
+	// RefOwned says that the table referred to is owned, and among the tables: the tenant column is part of the key.
+	RefOwned bool
+}
+
+// relationName is how a table is asked for: as declared, with an empty schema or not.
+type relationName struct {
+	Schema string `json:"schema"`
+	Name   string `json:"name"`
+}
+
+func (n relationName) String() string {
+	if n.Schema == "" {
+		return quote(n.Name)
+	}
+	return quote(n.Schema, n.Name)
+}
+
+func (t Table) name() relationName { return relationName{t.Schema, t.Name} }
+
+func (k ForeignKey) ref() relationName { return relationName{k.RefSchema, k.RefTable} }
+
+// normalise returns a copy with defaults filled in, names cut off and keywords in upper case.
+func (t Table) normalise() Table {
+	t.Schema, t.Name, t.Column = clip(t.Schema), clip(t.Name), clip(t.Column)
+	if t.Column == "" {
+		t.Column = DefaultColumn
+	}
+	t.PrimaryKey = clipAll(t.PrimaryKey)
+	t.Uniques = slices.Clone(t.Uniques)
+	for i, u := range t.Uniques {
+		t.Uniques[i] = Unique{Name: clip(u.Name), Columns: clipAll(u.Columns)}
+	}
+	t.Indexes = slices.Clone(t.Indexes)
+	for i, index := range t.Indexes {
+		t.Indexes[i] = Index{Name: clip(index.Name)}
+	}
+	t.ForeignKeys = slices.Clone(t.ForeignKeys)
+	for i, key := range t.ForeignKeys {
+		t.ForeignKeys[i] = key.normalise()
+	}
+	t.Rights = slices.Clone(t.Rights)
+	for i, right := range t.Rights {
+		t.Rights[i] = strings.ToUpper(right)
+	}
+	return t
+}
+
+func (k ForeignKey) normalise() ForeignKey {
+	k.Name, k.RefSchema, k.RefTable = clip(k.Name), clip(k.RefSchema), clip(k.RefTable)
+	k.Columns, k.RefColumns = clipAll(k.Columns), clipAll(k.RefColumns)
+	k.OnDelete, k.OnUpdate = action(k.OnDelete), action(k.OnUpdate)
+	return k
+}
+
+// action brings an action of a foreign key into the one form there is a code for.
+func action(text string) string {
+	if text = strings.Join(strings.Fields(strings.ToUpper(text)), " "); text != "" {
+		return text
+	}
+	return noAction
+}
+
+// refused is the error for a declaration.
+func (t Table) refused(format string, args ...any) error {
+	return &TableError{Table: t.name().String(), Finding: fmt.Sprintf(format, args...), kind: ErrDeclaration}
+}
+
+// check holds a normalised table against itself.
+func (t Table) check() error {
+	switch {
+	case t.Name == "":
+		return t.refused("it has no name")
+	case t.Kind > External:
+		return t.refused("kind %d does not exist", t.Kind)
+	case t.Kind != Owned && (len(t.ForeignKeys) > 0 || len(t.Uniques) > 0 || len(t.Indexes) > 0 || t.Join):
+		return t.refused("keys and indexes are declared for owned tables only (leave those of others to the ORM)")
+	case t.Kind != External && len(t.Rights) > 0:
+		return t.refused("rights are declared for external tables only")
+	}
+	for _, right := range t.Rights {
+		if !slices.Contains(dataRights(), right) {
+			return t.refused("%q is no right (use SELECT, INSERT, UPDATE, DELETE)", right)
+		}
+	}
+	return t.checkKeys()
+}
+
+func (t Table) checkKeys() error {
+	for _, u := range t.Uniques {
+		if u.Name == "" || len(u.Columns) == 0 || slices.Contains(u.Columns, t.Column) {
+			return t.refused("unique constraint %q needs a name, and columns other than the tenant column", u.Name)
+		}
+	}
+	for _, key := range t.ForeignKeys {
+		if err := t.checkForeignKey(key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t Table) checkForeignKey(k ForeignKey) error {
+	_, knownDelete := actionCode(k.OnDelete)
+	_, knownUpdate := actionCode(k.OnUpdate)
+	switch {
+	case k.Name == "" || k.RefTable == "":
+		return t.refused("foreign key %q needs a name and a table to refer to", k.Name)
+	case len(k.Columns) == 0 || len(k.Columns) != len(k.RefColumns):
+		return t.refused("foreign key %q needs as many columns as it refers to", k.Name)
+	case slices.Contains(k.Columns, t.Column):
+		return t.refused("foreign key %q has the tenant column among its columns (leave it out: it is added)", k.Name)
+	case !knownDelete || !knownUpdate:
+		return t.refused("foreign key %q has an unknown action (use CASCADE, RESTRICT, SET NULL, SET DEFAULT or "+
+			"NO ACTION)", k.Name)
+	case k.RefOwned && strings.HasPrefix(k.OnUpdate, "SET "):
+		return t.refused("foreign key %q would unset the tenant column ON UPDATE (use CASCADE or NO ACTION)", k.Name)
+	}
+	return nil
+}
