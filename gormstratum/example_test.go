@@ -78,7 +78,7 @@ func Example_newApplication() {
 
 // Customer is a model as an application has it that knows of no tenants.
 type Customer struct {
-	gormstratum.Tenant // the one line that is new
+	gormstratum.Tenant           // the one line that is new
 	ID                 uuid.UUID `gorm:"type:uuid;primaryKey;default:gen_random_uuid()"`
 	Email              string    `gorm:"uniqueIndex"`
 }

@@ -11,6 +11,9 @@
 // Ctrl-C; one whose binaries embedded-postgres downloads. Where none can be had a test fails: it is never skipped, for
 // a skipped test of a security boundary looks like a passed one.
 //
+// What cannot be cleaned up is what a power cut leaves: folders stratum-pg-* in the temporary folder, and on a server
+// named by STRATUM_DATABASE_URL also what a killed process leaves: databases and roles st_*.
+//
 // PostgreSQL 15 or newer with the contrib modules is needed. A server started here runs without fsync, on a unix socket
 // that only its own account can reach, and holds no goroutine, so that goleak has nothing to say about it.
 package stratumtest

@@ -35,6 +35,34 @@ func ExampleStart() {
 	// Output: shop_owner <nil>
 }
 
+func ExampleServer_CreateDatabase() {
+	ctx := context.Background()
+	server, err := stratumtest.Start(ctx, stratumtest.Options{TCP: true})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = server.Close(ctx) }()
+
+	database, err := server.CreateDatabase(ctx, "warehouse")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, dsn := range []string{database.DSN, database.SystemDSN, database.OwnerDSN} {
+		config, err := pgx.ParseConfig(dsn)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println(config.User, "in", config.Database)
+	}
+	// Output:
+	// warehouse_app in warehouse
+	// warehouse_system in warehouse
+	// warehouse_owner in warehouse
+}
+
 func ExampleEmptyDatabase() {
 	t := &standIn{ctx: context.Background()} // the *testing.T of a test
 	defer t.end()

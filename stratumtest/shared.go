@@ -88,8 +88,14 @@ func (s *sharedServer) database(tb testing.TB, template string, prepare prepareF
 }
 
 // Main is the TestMain of a package whose tests use a database: it runs the tests, ends the server, looks for leaked
-// goroutines and exits. Options are goleak's, such as goleak.IgnoreTopFunction. Without Main the server ends all the
-// same, a moment after the process.
+// goroutines if the tests passed, and exits.
+//
+//	func TestMain(m *testing.M) {
+//		stratumtest.Main(m)
+//	}
+//
+// Options are goleak's, such as goleak.IgnoreTopFunction. Without Main the server ends all the same, a moment after
+// the process.
 func Main(m goleak.TestingM, options ...goleak.Option) {
 	goleak.VerifyTestMain(closing{m}, options...)
 }

@@ -34,7 +34,9 @@ func (s *Server) template(ctx context.Context, name string, prepare prepareFunc)
 	s.mu.Unlock()
 	found.once.Do(func() {
 		// Others wait for it too, so it does not end with the test that came first.
-		found.err = s.makeTemplate(context.WithoutCancel(ctx), found.name, prepare)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stepTimeout)
+		defer cancel()
+		found.err = s.makeTemplate(ctx, found.name, prepare)
 	})
 	if found.err != nil {
 		return "", fmt.Errorf("stratumtest: template %q: %w", name, found.err)

@@ -12,7 +12,8 @@ var (
 		"(call st.Migrate(ctx), or run its script)")
 
 	// ErrOutdated is returned for a schema older than this binary needs.
-	ErrOutdated = errors.New("stratum: the schema is older than this binary needs (call st.Migrate(ctx), or run its script)")
+	ErrOutdated = errors.New("stratum: the schema is older than this binary needs " +
+		"(call st.Migrate(ctx), or run its script)")
 
 	// ErrIncompatible is returned for a schema so new that this binary would misread it.
 	ErrIncompatible = errors.New("stratum: the schema is too new for this binary (upgrade the binary)")

@@ -136,7 +136,8 @@ func (c check) hasSetting() *finding {
 	name := c.session.Settings[0]
 	return &finding{
 		text: "a fresh connection starts with its own value for " + quote(name) + ", which only Stratum may set",
-		cure: "remove " + quote(name) + " from the DSN, PGOPTIONS and postgresql.conf; behind a pooler, RESET " + name + ";",
+		cure: "remove " + quote(name) + " from the DSN, PGOPTIONS and postgresql.conf; " +
+			"behind a pooler, let it reset connections (RESET " + name + ";)",
 	}
 }
 
@@ -224,8 +225,8 @@ func (c check) leavesTraces() *finding {
 	for _, role := range c.Roles {
 		if role.Temporary {
 			return &finding{
-				text: "the role " + quote(role.Name) + " may create temporary tables, which the next tenant on a pooled " +
-					"connection would meet",
+				text: "the role " + quote(role.Name) + " may create temporary tables, which the next tenant on a " +
+					"pooled connection would meet",
 				cure: "REVOKE TEMPORARY ON DATABASE " + quote(c.Database) + everyone,
 			}
 		}

@@ -78,7 +78,8 @@ const sessionSQL = `SELECT pg_catalog.json_build_object(
 	'session_user', session_user,
 	'current_user', current_user,
 	'settings', (SELECT pg_catalog.json_agg(v.name) FROM (VALUES
-		('row_security', 'on'), ('session_replication_role', 'origin'), ('stratum.tenant', ''), ('stratum.context', '')
+		('row_security', 'on'), ('session_replication_role', 'origin'), ('stratum.tenant', ''), ('stratum.context', ''),
+		('stratum.owner', '')
 	) v (name, harmless) WHERE pg_catalog.current_setting(v.name, true) <> v.harmless))::text`
 
 func readSession(ctx context.Context, q Querier) (sessionFacts, error) {

@@ -9,7 +9,7 @@ func Privileges() string {
   - has CREATEROLE, or finds the three roles and their grants in place. Since PostgreSQL 16 only who made a role, or
     was given it WITH ADMIN OPTION, may grant it.
 A superuser has all of that, but functions of the schema then run with a superuser's rights where they run with their
-owner's: the database's owner is the better choice. What is in place already needs no privilege: once a DBA has run the script, Migrate
-succeeds as any login. To upgrade later, it must own the schema "stratum" and what is in it.
+owner's: the database's owner is the better choice. What is in place already needs no privilege: once a DBA has run the
+script, Migrate succeeds as any login. To upgrade later, it must own the schema "stratum" and what is in it.
 `
 }

@@ -2,7 +2,6 @@ package install_test
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -41,11 +40,11 @@ func TestMigrateListsWhatItMayNotDo(t *testing.T) {
 		with = " WITH INHERIT FALSE, SET TRUE"
 	}
 	none := "NOLOGIN NOINHERIT NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS"
-	var cures []string
-	for _, m := range refused.Missing {
+	cures := make([]string, len(refused.Missing))
+	for i, m := range refused.Missing {
 		require.NotEmpty(t, m.Privilege)
 		require.Contains(t, err.Error(), m.Cure)
-		cures = append(cures, strings.NewReplacer(db.Name, "X", `"`, "").Replace(m.Cure))
+		cures[i] = strings.NewReplacer(db.Name, "X", `"`, "").Replace(m.Cure)
 	}
 	require.Equal(t, []string{
 		"CREATE ROLE X_r_tenant " + none + ";",
@@ -80,9 +79,11 @@ func TestMigrateMissesOnePrivilege(t *testing.T) {
 	for name, tc := range map[string]struct{ setup, need string }{
 		"create on the database": {"ALTER DATABASE {db} OWNER TO CURRENT_USER; " +
 			"REVOKE TEMPORARY ON DATABASE {db} FROM PUBLIC; CREATE EXTENSION ltree SCHEMA public", "CREATE on the database"},
-		"an extension that is not trusted": {"ALTER DATABASE {db} OWNER TO CURRENT_USER; " +
-			"REVOKE TEMPORARY ON DATABASE {db} FROM PUBLIC; CREATE SCHEMA stratum AUTHORIZATION {db}_owner",
-			"for the extension ltree"},
+		"an extension that is not trusted": {
+			"ALTER DATABASE {db} OWNER TO CURRENT_USER; " +
+				"REVOKE TEMPORARY ON DATABASE {db} FROM PUBLIC; CREATE SCHEMA stratum AUTHORIZATION {db}_owner",
+			"for the extension ltree",
+		},
 		"createrole": {"ALTER ROLE {db}_owner NOCREATEROLE", "CREATEROLE, for the role"},
 		"ownership of the database": {"ALTER DATABASE {db} OWNER TO CURRENT_USER; " +
 			"GRANT CREATE ON DATABASE {db} TO {db}_owner", "ownership of the database"},
@@ -118,7 +119,7 @@ func TestMigrateNeedsToOwnWhatItUpgrades(t *testing.T) {
 	var refused *install.PrivilegeError
 	require.ErrorAs(t, install.Migrate(t.Context(), options(t, db)), &refused)
 	for _, m := range refused.Missing {
-		require.Regexp(t, regexp.MustCompile(`^ALTER .* OWNER TO `), m.Cure)
+		require.Regexp(t, `^ALTER .* OWNER TO `, m.Cure)
 		exec(t, db.AdminDSN, m.Cure)
 	}
 	require.NoError(t, install.Migrate(t.Context(), options(t, db)))

@@ -31,7 +31,8 @@ func (r release) script(p plan) (string, error) {
 	b.WriteString("\nBEGIN;\nSET LOCAL search_path = pg_catalog, pg_temp;\n")
 	b.WriteString(guards + samePrefix(p.roles))
 	for _, name := range p.roles.All() {
-		b.WriteString("\n" + when("NOT EXISTS (SELECT FROM pg_roles WHERE rolname = "+literal(name)+")", createRole(name)))
+		isMissing := "NOT EXISTS (SELECT FROM pg_roles WHERE rolname = " + literal(name) + ")"
+		b.WriteString("\n" + when(isMissing, createRole(name)))
 		b.WriteString(soundRole(name))
 	}
 	b.WriteString(scriptGrants(p.data, p.roles.of(ForData)))
@@ -110,7 +111,8 @@ END $stratum$;
 
 // when runs a statement under a condition.
 func when(condition, statement string) string {
-	return "DO $stratum$ BEGIN\n    IF " + condition + " THEN\n        " + statement + ";\n    END IF;\nEND $stratum$;\n"
+	return "DO $stratum$ BEGIN\n" +
+		"    IF " + condition + " THEN\n        " + statement + ";\n    END IF;\nEND $stratum$;\n"
 }
 
 // soundRole is the script's word on a role that exists already.

@@ -112,8 +112,10 @@ func TestScriptRefuses(t *testing.T) {
 	for name, tc := range map[string]struct{ setup, refusal string }{
 		"a role that can log in":        {"CREATE ROLE {db}_r_tenant LOGIN", "is not what it must be"},
 		"a role that bypasses policies": {"CREATE ROLE {db}_r_system NOINHERIT BYPASSRLS", "is not what it must be"},
-		"another prefix": {"CREATE SCHEMA stratum; CREATE TABLE stratum.schema_info AS SELECT 'other' AS prefix",
-			"installed with the prefix other"},
+		"another prefix": {
+			"CREATE SCHEMA stratum; CREATE TABLE stratum.schema_info AS SELECT 'other' AS prefix",
+			"installed with the prefix other",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

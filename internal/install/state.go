@@ -10,7 +10,7 @@ import (
 
 // Querier is what is needed to look at a database: a pgx.Conn, a pgx.Tx or a pool.
 type Querier interface {
-	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+	QueryRow(ctx context.Context, query string, args ...any) pgx.Row
 }
 
 // rowQuerier is the part that database/sql's Conn and Tx have in common.
@@ -81,7 +81,8 @@ func (s State) check(binary int) error {
 // another prefix the roles have no rights on it.
 func (s State) CheckPrefix(roles Roles) error {
 	if s.Installed && s.Prefix != roles.prefix() {
-		return fmt.Errorf("%w: it was %q, configured is %q (configure %q)", ErrPrefix, s.Prefix, roles.prefix(), s.Prefix)
+		return fmt.Errorf("%w: it was %q, configured is %q (configure %q)",
+			ErrPrefix, s.Prefix, roles.prefix(), s.Prefix)
 	}
 	return nil
 }

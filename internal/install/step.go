@@ -33,12 +33,7 @@ func (p plan) logins() []string {
 
 // steps are what is missing, in the order in which it can be done. Nothing is missing once they are done.
 func (p plan) steps(f facts) []step {
-	var steps []step
-	steps = append(steps, p.roleSteps(f)...)
-	steps = append(steps, schemaSteps(f)...)
-	steps = append(steps, p.usageSteps(f)...)
-	steps = append(steps, revokeSteps(f)...)
-	return steps
+	return slices.Concat(p.roleSteps(f), schemaSteps(f), p.usageSteps(f), revokeSteps(f))
 }
 
 // roleSteps make the roles and let the logins switch to them.
@@ -46,8 +41,10 @@ func (p plan) roleSteps(f facts) []step {
 	var steps []step
 	for _, name := range p.roles.All() {
 		if _, ok := f.role(name); !ok {
-			steps = append(steps, step{sql: createRole(name), need: "CREATEROLE, for the role " + quote(name),
-				allowed: f.Superuser || f.CreateRole})
+			steps = append(steps, step{
+				sql: createRole(name), need: "CREATEROLE, for the role " + quote(name),
+				allowed: f.Superuser || f.CreateRole,
+			})
 		}
 	}
 	steps = append(steps, p.grantSteps(f, p.data, ForData)...)

@@ -37,6 +37,7 @@ func serverAccount(name string) (*account, error) {
 		"run as another user, or create the account postgres)", candidates)
 }
 
+// parseAccount reads the numbers, which os/user gives as text since other systems have no numbers.
 func parseAccount(found *user.User) (*account, error) {
 	uid, err := strconv.ParseUint(found.Uid, 10, 32)
 	if err != nil {
@@ -57,7 +58,8 @@ func (a *account) give(file string) error {
 	return os.Chown(file, int(a.uid), int(a.gid))
 }
 
-// reaches tells whether the account may enter a folder whose owner is somebody else.
+// reaches tells whether the account may enter a folder whose owner is somebody else. One closed folder on the way is
+// enough to keep it out. Groups and access control lists are not looked at: who is wrongly kept out is given /tmp.
 func (a *account) reaches(dir string) bool {
 	if a == nil {
 		return true

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"os/user"
 	"path/filepath"
 	"runtime"
@@ -28,10 +29,11 @@ const (
 	childVariable = "PGSERVER_TEST_CHILD"
 	dirVariable   = "PGSERVER_TEST_DIR"
 
-	holdChild   = "hold"   // keeps the server until standard input ends, and exits without Close
-	silentChild = "silent" // closes its standard output and error while the server runs
-	failChild   = "fail"   // has no server to be had, and tells so
-	forgetChild = "forget" // tells goleak's opinion, and has the garbage collector find the forgotten Server
+	holdChild    = "hold"    // keeps the server until standard input ends, and exits without Close
+	silentChild  = "silent"  // closes its standard output and error while the server runs
+	failChild    = "fail"    // has no server to be had, and tells so
+	surviveChild = "survive" // takes Ctrl-C and goes on
+	forgetChild  = "forget"  // tells goleak's opinion, and has the garbage collector find the forgotten Server
 )
 
 // runChild prints the server's folder and the process id of its postmaster, and what the mode adds.
@@ -43,6 +45,10 @@ func runChild(mode string) int {
 		})
 		fmt.Println(err)
 		return 0
+	}
+	interrupted := make(chan os.Signal, 1)
+	if mode == surviveChild {
+		signal.Notify(interrupted, os.Interrupt)
 	}
 	folder, dsn, err := childServer(ctx)
 	if err != nil {
@@ -56,6 +62,9 @@ func runChild(mode string) int {
 	case silentChild:
 		_ = os.Stdout.Close()
 		_ = os.Stderr.Close()
+	case surviveChild:
+		<-interrupted
+		fmt.Println(ask(ctx, dsn, "SELECT 'answers'"))
 	case forgetChild:
 		fmt.Println(goleak.Find())
 		// Twice: what a finalizer freed is collected the second time.
@@ -94,10 +103,11 @@ type child struct {
 }
 
 // startChild runs the test binary as a child in a process group of its own, as a shell does, and as the account.
-func startChild(t *testing.T, mode, dir string, as *syscall.Credential) *child {
+func startChild(t *testing.T, mode, dir string, as *syscall.Credential, variables ...string) *child {
 	t.Helper()
 	command := exec.CommandContext(t.Context(), program(t, as))
 	command.Env = append(os.Environ(), childVariable+"="+mode, dirVariable+"="+dir, "TMPDIR="+dir)
+	command.Env = append(command.Env, variables...)
 	command.Dir = "/"
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: as}
 	stdin, err := command.StdinPipe()

@@ -46,6 +46,7 @@ func startEmbedded(ctx context.Context, config Config) (*Server, error) {
 	return server, nil
 }
 
+// runEmbedded needs two folders: one for the binaries, which must outlast the other, for the server.
 func runEmbedded(ctx context.Context, config Config, dir folder, owner *account) (*Server, error) {
 	if err := dir.create(owner); err != nil {
 		return nil, err
@@ -111,6 +112,7 @@ func removeLogs(before []string) {
 	}
 }
 
+// isOpen compares the file with every open one. There is no other portable way to ask.
 func isOpen(file string) bool {
 	var wanted, open syscall.Stat_t
 	if syscall.Stat(file, &wanted) != nil {

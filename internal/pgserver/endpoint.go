@@ -25,6 +25,7 @@ func (e endpoint) with(database, user, password string) string {
 	return dsn
 }
 
+// withURL replaces in the URL form.
 func withURL(dsn url.URL, database, user, password string) string {
 	query := dsn.Query()
 	// Parameters would win over the path and the userinfo.
@@ -45,6 +46,7 @@ func withURL(dsn url.URL, database, user, password string) string {
 	return dsn.String()
 }
 
+// quoteKeyword quotes a value of the keyword form, where any value may be quoted.
 func quoteKeyword(value string) string {
 	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(value) + "'"
 }

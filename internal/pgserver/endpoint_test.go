@@ -31,6 +31,26 @@ func TestEndpointKeepsWhatIsNotReplaced(t *testing.T) {
 	}
 }
 
+// FuzzEndpoint: a DSN that the driver takes is still one after another database and login were put in.
+func FuzzEndpoint(f *testing.F) {
+	for _, form := range forms() {
+		f.Add(form)
+	}
+	f.Add("")
+	f.Add("postgres://ann@one:1,two:2/first?target_session_attrs=read-write")
+	f.Add(`user=ann\ b password=' ' dbname = first`)
+	f.Fuzz(func(t *testing.T, dsn string) {
+		if _, err := pgx.ParseConfig(dsn); err != nil || strings.ContainsRune(dsn, 0) {
+			return
+		}
+		config, err := pgx.ParseConfig(pgserver.With(dsn, "shop", "bob", "sesame"))
+		require.NoError(t, err)
+		require.Equal(t, "shop", config.Database)
+		require.Equal(t, "bob", config.User)
+		require.Equal(t, "sesame", config.Password)
+	})
+}
+
 func TestEndpointReplaces(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

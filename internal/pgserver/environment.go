@@ -49,6 +49,7 @@ type facts struct {
 	superuser   bool
 }
 
+// probeSQL asks the catalog for extensions and not the disk: only the server knows where it would look for them.
 const probeSQL = `
 SELECT current_setting('server_version'), current_setting('server_version_num')::int,
        EXISTS (SELECT FROM pg_available_extensions WHERE name = 'ltree'),
@@ -86,7 +87,8 @@ func (f facts) check() error {
 	}
 }
 
-// withoutDSN keeps of a connection error only what the server or the network said.
+// withoutDSN keeps of a connection error only what the server or the network said: the driver's own text, and the
+// configuration that its error carries along, repeat the DSN.
 func withoutDSN(err error) error {
 	var refused *pgconn.PgError
 	var unreachable *net.OpError

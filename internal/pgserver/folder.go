@@ -49,16 +49,22 @@ func (f folder) create(owner *account) error {
 	return nil
 }
 
-func (f folder) data() string     { return filepath.Join(string(f), "data") }
-func (f folder) log() string      { return filepath.Join(string(f), "log") }
+// data is PostgreSQL's own folder, which initdb makes.
+func (f folder) data() string { return filepath.Join(string(f), "data") }
+
+// log takes what initdb and the server write.
+func (f folder) log() string { return filepath.Join(string(f), "log") }
+
+// password is the file that initdb reads the superuser's password from.
 func (f folder) password() string { return filepath.Join(string(f), "password") }
 
-// fitsSocket tells whether the socket's path is short enough.
+// fitsSocket tells whether the socket's path is short enough. The longest name in the folder is that of its lock file.
 func (f folder) fitsSocket() bool {
 	return len(filepath.Join(string(f), fmt.Sprintf(".s.PGSQL.%d.lock", socketPort))) <= socketLimit
 }
 
-// tail returns the last lines of the log.
+// tail returns the last lines of the log, for an error: the folder is gone when somebody reads it. Without a log there
+// is nothing to add.
 func (f folder) tail() string {
 	text, err := os.ReadFile(f.log())
 	if err != nil {

@@ -21,7 +21,8 @@ type installation struct {
 	major   int
 }
 
-// usualBinDirs are where packagers put a server that is not in PATH.
+// usualBinDirs are where packagers put a server that is not in PATH. Most keep it out of PATH so that several majors
+// can be installed side by side.
 func usualBinDirs() []string {
 	return []string{
 		"/usr/lib/postgresql/*/bin",          // Debian, Ubuntu
@@ -47,12 +48,14 @@ func locate(ctx context.Context, config Config) (usable []installation, refused 
 		}
 		usable = append(usable, found)
 	}
+	// Stable, so that of one major the one in PATH comes first.
 	slices.SortStableFunc(usable, func(a, b installation) int { return cmp.Compare(b.major, a.major) })
 	return usable, refused
 }
 
 // binDirs are all folders that hold a server, each once although several paths may lead to it.
 func binDirs(ctx context.Context, config Config) []string {
+	// Folders first and files later: a folder may be named by PATH, by pg_config and by a pattern.
 	path := filepath.SplitList(config.Getenv("PATH"))
 	dirs := slices.Concat(path, []string{pgConfig(ctx, path, "--bindir")})
 	for _, pattern := range config.BinDirs {
@@ -94,6 +97,7 @@ func inspect(ctx context.Context, dir string) (installation, error) {
 	if err != nil {
 		return installation{}, fmt.Errorf("does not tell its version: %w", err)
 	}
+	// As in "postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)" and "postgres (PostgreSQL) 19devel".
 	_, version, _ = strings.Cut(version, "(PostgreSQL) ")
 	major, err := strconv.Atoi(regexp.MustCompile(`^\d*`).FindString(version))
 	if err != nil {
@@ -102,6 +106,7 @@ func inspect(ctx context.Context, dir string) (installation, error) {
 	if major < minMajor {
 		return installation{}, fmt.Errorf("is PostgreSQL %s (Stratum needs %d or newer)", version, minMajor)
 	}
+	// Some packages, and the binaries of embedded-postgres, have no pg_config: then the server is asked once it runs.
 	if share := pgConfig(ctx, []string{dir}, "--sharedir"); share != "" {
 		if _, err := os.Stat(filepath.Join(share, "extension", "ltree.control")); err != nil {
 			return installation{}, fmt.Errorf("is PostgreSQL %s without the ltree extension (%s)", version, contribCure)
@@ -122,6 +127,7 @@ func pgConfig(ctx context.Context, dirs []string, flag string) string {
 	return ""
 }
 
+// output runs a program for its answer in a line.
 func output(ctx context.Context, file, flag string) (string, error) {
 	//nolint:gosec // The file comes from a search of folders that hold programs, and is meant to be run.
 	answer, err := exec.CommandContext(ctx, file, flag).Output()

@@ -34,11 +34,12 @@ func settings() []string {
 		"max_connections=300",
 		"max_prepared_transactions=20",
 		"wal_level=logical",
-		"log_statement=none",
+		// Red Hat's packages turn the collector on, and errors here carry the log.
 		"logging_collector=off",
 	}
 }
 
+// newPlan prefers a unix socket: it needs no free port, and the folder's permissions guard it better than a password.
 func newPlan(ctx context.Context, config Config, from installation) (plan, error) {
 	owner, err := serverAccount(config.Account)
 	if err != nil {
@@ -56,6 +57,7 @@ func newPlan(ctx context.Context, config Config, from installation) (plan, error
 	return planned, planned.useTCP(ctx)
 }
 
+// useSocket has no host listened on at all.
 func (p *plan) useSocket() {
 	port := strconv.Itoa(socketPort)
 	p.endpoint = newEndpoint(url.Values{"host": {string(p.dir)}, "port": {port}}, "", url.User(superuser))
@@ -97,6 +99,7 @@ func (p *plan) prepare() error {
 // arguments are those of runnerScript.
 func (p *plan) arguments() []string {
 	all := slices.Concat(settings(), p.listen)
+	// Without a password there is no address to listen on either. That every host is refused is a second lock.
 	words := make([]string, 0, 4+2*len(all))
 	words = append(words, p.from.binDir, p.dir.data())
 	if p.password == "" {
@@ -117,7 +120,8 @@ func newEndpoint(query url.Values, address string, login *url.Userinfo) endpoint
 	return endpoint(dsn.String())
 }
 
-// freeAddress asks the system for a port that nobody listens on.
+// freeAddress asks the system for a port that nobody listens on. It is free again on return, so somebody else may take
+// it before the server does; run then takes another.
 func freeAddress(ctx context.Context) (*net.TCPAddr, error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp4", "127.0.0.1:0")
 	if err != nil {

@@ -25,6 +25,8 @@ type process struct {
 // startProcess starts the watchdog before there is anything to watch, and lets the server start only when the watchdog
 // knows of it.
 func startProcess(ctx context.Context, planned plan) (*process, error) {
+	// Nothing is ever written to it: it ends when the last process that inherited its write end has ended, whoever
+	// reaps that process, and also where nobody does, as in a container whose first process is no init.
 	readAlive, writeAlive, err := filePipe()
 	if err != nil {
 		return nil, err
@@ -43,6 +45,7 @@ func startProcess(ctx context.Context, planned plan) (*process, error) {
 
 // startRunner starts the server's process, names it to the watchdog and lets it go on.
 func (p *process) startRunner(ctx context.Context, alive *os.File) error {
+	// The runner's standard input: the word to go on, or its end if this process dies before it says the word.
 	readGo, writeGo, err := filePipe()
 	if err != nil {
 		return err
@@ -51,6 +54,7 @@ func (p *process) startRunner(ctx context.Context, alive *os.File) error {
 	if err := p.plan.prepare(); err != nil {
 		return err
 	}
+	// A file and not a pipe, which would need a goroutine here to read it.
 	log, err := os.OpenFile(p.plan.dir.log(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return fmt.Errorf("server's log: %w", err)
@@ -86,7 +90,8 @@ func serverEnv() []string {
 	return env
 }
 
-// ready waits until the server answers, has ended, or ctx has.
+// ready waits until the server answers, has ended, or ctx has. It asks the server and not its log or its pid file, which
+// say that it is ready before it is.
 func (p *process) ready(ctx context.Context) (facts, error) {
 	config, err := pgx.ParseConfig(p.plan.endpoint.with("postgres", "", ""))
 	if err != nil {

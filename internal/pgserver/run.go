@@ -63,6 +63,7 @@ func run(ctx context.Context, config Config, from installation, kind string) (*S
 	}
 }
 
+// runOnce leaves nothing behind where it fails: whatever was started by then ends with the watchdog's work.
 func runOnce(ctx context.Context, config Config, from installation, kind string) (*Server, error) {
 	ctx, cancel := context.WithTimeout(ctx, config.StartTimeout)
 	defer cancel()

@@ -106,6 +106,17 @@ func TestUnknownAccount(t *testing.T) {
 	require.ErrorContains(t, err, "or create the account postgres")
 }
 
+// TestServersAreApart: each has its own data, so that test binaries may run side by side.
+func TestServersAreApart(t *testing.T) {
+	t.Parallel()
+	one, other := startServer(t, pgserver.Config{}), startServer(t, pgserver.Config{})
+	execute(t, one, "CREATE ROLE ann")
+	execute(t, other, "CREATE ROLE ann")
+	require.NoError(t, one.Close())
+	_, err := ask(t.Context(), other.URL(""), "SELECT 'answers'")
+	require.NoError(t, err)
+}
+
 func TestClose(t *testing.T) {
 	t.Parallel()
 	dir := publicDir(t)

@@ -80,6 +80,7 @@ func shell(ctx context.Context, script string, args ...string) *exec.Cmd {
 	words := append([]string{"-c", script, "stratum-pg"}, args...)
 	//nolint:gosec // The script is a constant, and what varies are its arguments.
 	command := exec.CommandContext(context.WithoutCancel(ctx), "/bin/sh", words...)
+	// The folder that this process stands in may be removed while the child lives.
 	command.Dir = "/"
 	return command
 }

@@ -62,6 +62,28 @@ func TestServerOfAnUnprivilegedProcess(t *testing.T) {
 	requireGone(t, folder, pid)
 }
 
+// TestServerSurvivesCtrlC: a program that handles Ctrl-C still has its server while it winds up.
+func TestServerSurvivesCtrlC(t *testing.T) {
+	t.Parallel()
+	running := startChild(t, surviveChild, publicDir(t), nil)
+	defer running.end()
+	folder, pid := running.server(t)
+	require.NoError(t, syscall.Kill(-running.command.Process.Pid, syscall.SIGINT))
+	require.Equal(t, "answers <nil>", running.line(t))
+	require.NoError(t, running.stdin.Close())
+	requireGone(t, folder, pid)
+}
+
+// TestForeignSettings: the variables of another server, and of another language, say nothing about this one.
+func TestForeignSettings(t *testing.T) {
+	t.Parallel()
+	running := startChild(t, holdChild, publicDir(t), nil,
+		"PGDATA=/nowhere", "PGPORT=1", "PGHOST=/nowhere", "PGUSER=ann", "PGDATABASE=shop", "PGSSLMODE=verify-full",
+		"LC_ALL=no_WHERE", "LANG=no_WHERE")
+	defer running.end()
+	running.server(t)
+}
+
 // TestKilledDuringStart kills at stages of the start. The watchdog removes the folder only when every process of the
 // server has ended, so an empty folder says both.
 func TestKilledDuringStart(t *testing.T) {

@@ -20,6 +20,7 @@ func TestFreshTables(t *testing.T) {
 	customer := one[int64](t, acme, "INSERT INTO customers (email) VALUES ('ann@example.org') RETURNING id")
 	invoice := one[int64](t, acme, "INSERT INTO invoices (number, customer_id) VALUES ('A-1', $1) RETURNING id", customer)
 	tag := one[int64](t, acme, "INSERT INTO tags (label) VALUES ('paid') RETURNING id")
+	spare := one[int64](t, acme, "INSERT INTO tags (label) VALUES ('late') RETURNING id")
 	acme.must(t, "INSERT INTO invoice_tags (invoice_id, tag_id) VALUES ($1, $2)", invoice, tag)
 	require.NoError(t, acme.Commit(t.Context()))
 
@@ -30,7 +31,7 @@ func TestFreshTables(t *testing.T) {
 	}
 	globex.must(t, "INSERT INTO customers (email) VALUES ('ann@example.org')")
 	globex.fails(t, codeForeignKey, "INSERT INTO invoices (number, customer_id) VALUES ('B-1', $1)", customer)
-	globex.fails(t, codeForeignKey, "INSERT INTO invoice_tags (invoice_id, tag_id) VALUES ($1, $2)", invoice, tag)
+	globex.fails(t, codeForeignKey, "INSERT INTO invoice_tags (invoice_id, tag_id) VALUES ($1, $2)", invoice, spare)
 	globex.fails(t, codePrivilege, "INSERT INTO tags (label, tenant_id) VALUES ('x', $1)", w.acme)
 	globex.fails(t, codePrivilege, "UPDATE customers SET tenant_id = $1", w.acme)
 }

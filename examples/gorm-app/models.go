@@ -1,0 +1,81 @@
+package main
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/stratum-hq/stratum-go/gormstratum"
+)
+
+// Country is global: every tenant reads it, and only the system writes it.
+type Country struct {
+	gormstratum.Global
+	Code string `gorm:"primaryKey;size:2" json:"code"`
+	Name string `gorm:"not null" json:"name"`
+}
+
+// Ticket is tenant-owned, because it embeds Tenant. The rest is GORM as ever.
+type Ticket struct {
+	gormstratum.Tenant
+	ID          uuid.UUID  `gorm:"type:uuid;primaryKey;default:gen_random_uuid()" json:"id"`
+	Number      string     `gorm:"not null;uniqueIndex" json:"number"` // becomes unique per tenant
+	Subject     string     `gorm:"not null" json:"subject"`
+	Status      Status     `gorm:"not null;index" json:"status"`
+	Priority    Priority   `gorm:"not null" json:"priority"`
+	Requester   string     `gorm:"not null" json:"requester,omitempty"` // an email address, or empty
+	CountryCode *string    `gorm:"size:2" json:"country,omitempty"`
+	Country     *Country   `json:"-"` // a plain foreign key: countries belong to nobody
+	OpenedAt    time.Time  `gorm:"not null" json:"opened_at"`
+	ClosedAt    *time.Time `json:"closed_at,omitempty"`
+	Comments    []Comment  `gorm:"constraint:OnDelete:CASCADE" json:"comments,omitempty"`
+	Tags        []Tag      `gorm:"many2many:ticket_tags" json:"tags,omitempty"` // the join table is tenant-owned, too
+}
+
+// Comment belongs to a ticket of the same tenant: its foreign key becomes (tenant_id, ticket_id).
+type Comment struct {
+	gormstratum.Tenant
+	ID        uuid.UUID `gorm:"type:uuid;primaryKey;default:gen_random_uuid()" json:"id"`
+	TicketID  uuid.UUID `gorm:"type:uuid;not null;index" json:"-"`
+	Author    string    `gorm:"not null" json:"author"`
+	Body      string    `gorm:"not null" json:"body"`
+	WrittenAt time.Time `gorm:"not null" json:"written_at"`
+}
+
+// Tag is a tenant's own label for tickets. Two tenants may both have one named "network".
+type Tag struct {
+	gormstratum.Tenant
+	ID   uuid.UUID `gorm:"type:uuid;primaryKey;default:gen_random_uuid()" json:"-"`
+	Name string    `gorm:"not null;uniqueIndex" json:"name"`
+}
+
+// Status says how far a ticket is.
+type Status string
+
+// The statuses of a ticket.
+const (
+	StatusOpen    Status = "open"
+	StatusPending Status = "pending" // waiting for the requester
+	StatusClosed  Status = "closed"
+)
+
+// Priority says how urgent a ticket is.
+type Priority string
+
+// The priorities of a ticket.
+const (
+	PriorityLow    Priority = "low"
+	PriorityNormal Priority = "normal"
+	PriorityHigh   Priority = "high"
+	PriorityUrgent Priority = "urgent"
+)
+
+// valid reports whether s is one of the statuses.
+func (s Status) valid() bool {
+	return s == StatusOpen || s == StatusPending || s == StatusClosed
+}
+
+// valid reports whether p is one of the priorities.
+func (p Priority) valid() bool {
+	return p == PriorityLow || p == PriorityNormal || p == PriorityHigh || p == PriorityUrgent
+}
