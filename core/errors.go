@@ -1,8 +1,6 @@
 package core
 
 import (
-	"errors"
-
 	"github.com/stratum-hq/stratum-go/internal/guard"
 	"github.com/stratum-hq/stratum-go/internal/install"
 	"github.com/stratum-hq/stratum-go/internal/scope"
@@ -50,9 +48,17 @@ var (
 	ErrOutdated = install.ErrOutdated
 	// ErrIncompatible is returned while the schema stratum no longer serves a program as old as this one.
 	ErrIncompatible = install.ErrIncompatible
+	// ErrPrefix is returned where the schema was installed with another Options.RolePrefix.
+	ErrPrefix = install.ErrPrefix
 	// ErrClosed is returned by a Stratum after Close.
-	ErrClosed = errors.New("stratum: the handle is closed (open another one with core.Open)")
+	ErrClosed = guard.ErrClosed
 )
 
 // LoginError is returned by Open and Migrate for a login that cannot be made safe. It has the SQL that cures it.
 type LoginError = install.LoginError
+
+// PrivilegeError is returned by Migrate where its login lacks privileges. It lists all of them, and nothing was changed.
+type PrivilegeError = install.PrivilegeError
+
+// MissingPrivilege is one entry of a PrivilegeError.
+type MissingPrivilege = install.Missing

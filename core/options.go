@@ -6,7 +6,6 @@ import (
 	"regexp"
 	"runtime"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -89,23 +88,11 @@ func (o Options) validate() error {
 }
 
 // parseDSN reads one of the DSNs. The parser's own error quotes the DSN, so it is not passed on.
-func parseDSN(name, dsn string) (*pgx.ConnConfig, error) {
-	config, err := pgx.ParseConfig(dsn)
+func parseDSN(name, dsn string) (*pgxpool.Config, error) {
+	config, err := pgxpool.ParseConfig(dsn)
 	if err != nil {
 		return nil, fmt.Errorf("%w: Options.%s cannot be read (give a URL such as "+
 			"postgres://app@localhost:5432/app, or keywords such as host=localhost dbname=app)", ErrConfig, name)
 	}
-	return config, nil
-}
-
-// systemConfig is the configuration of the pool for work across tenants.
-func (o Options) systemConfig(mode pgx.QueryExecMode) (*pgxpool.Config, error) {
-	config, err := pgxpool.ParseConfig(o.SystemDSN)
-	if err != nil {
-		return nil, fmt.Errorf("%w: Options.SystemDSN cannot be read", ErrConfig)
-	}
-	config.MaxConns = int32(o.SystemMaxConns) //nolint:gosec // validated to be small and positive
-	config.MinConns = 0
-	config.ConnConfig.DefaultQueryExecMode = mode
 	return config, nil
 }

@@ -7,13 +7,15 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/stratum-hq/stratum-go/internal/guard"
 	"github.com/stratum-hq/stratum-go/internal/install"
 )
 
 // login is what Open finds out about one DSN by connecting once.
 type login struct {
-	config     *pgx.ConnConfig
+	config     *pgxpool.Config
 	posture    install.Posture
 	searchPath string
 }
@@ -24,7 +26,10 @@ func (s *Stratum) probe(ctx context.Context, name, dsn string, purpose install.P
 	if err != nil {
 		return l, err
 	}
-	conn, err := pgx.ConnectConfig(ctx, config)
+	if err := guard.CheckMode(config.ConnConfig.DefaultQueryExecMode); err != nil {
+		return l, err
+	}
+	conn, err := pgx.ConnectConfig(ctx, config.ConnConfig)
 	if err != nil {
 		return l, connectError(name, err)
 	}
@@ -40,17 +45,9 @@ func (s *Stratum) probe(ctx context.Context, name, dsn string, purpose install.P
 	return l, err
 }
 
-// connectError says which of the DSNs did not answer. pgx's error has host, user and database, but no password; those
-// belong into no error either.
+// connectError says which of the DSNs did not answer. What else the DSN has in it belongs into no error.
 func connectError(name string, err error) error {
-	cause := errors.Unwrap(err)
-	for next := cause; next != nil; next = errors.Unwrap(next) {
-		cause = next
-	}
-	if cause == nil {
-		cause = errors.New("no answer")
-	}
-	return fmt.Errorf("stratum: connecting with Options.%s: %w (is the server up, and may this login connect?)", name, cause)
+	return fmt.Errorf("%w: Options.%s (is the server up, and may this login connect?)", guard.RedactConnect(err), name)
 }
 
 // chooseMode sends statements unnamed where a pooler stands in between: the server then gives another process id than
@@ -60,8 +57,9 @@ func (l *login) chooseMode(ctx context.Context, conn *pgx.Conn) error {
 	if err := conn.QueryRow(ctx, "SELECT pg_catalog.pg_backend_pid()", pgx.QueryExecModeSimpleProtocol).Scan(&pid); err != nil {
 		return fmt.Errorf("stratum: looking for a pooler: %w", err)
 	}
-	if pid != conn.PgConn().PID() && l.config.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
-		l.config.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+	config := l.config.ConnConfig
+	if pid != conn.PgConn().PID() && config.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
+		config.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
 	}
 	return nil
 }

@@ -82,7 +82,7 @@ func TestSmoke(t *testing.T) {
 		require.Equal(t, 6, cnt)
 		_, err = st.DB().ExecContext(tctx, "do $$ begin delete from t where id = 100; end $$")
 		require.NoError(t, err)
-		_, err = st.Tenants.Suspend(ctx, a.ID)
+		err = st.Tenants.Suspend(ctx, a.ID)
 		require.NoError(t, err)
 		_, err = st.DB().ExecContext(tctx, "insert into t(id) values (1)")
 		require.ErrorIs(t, err, core.ErrTenantNotActive)

@@ -26,7 +26,8 @@ type Stratum struct {
 	options  Options
 	roles    install.Roles
 	data     *sql.DB
-	system   *guard.System
+	pool     *guard.Pool // of data
+	system   *guard.Pool
 	dataUser string
 	sysUser  string
 
@@ -66,24 +67,33 @@ func (s *Stratum) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	systemConfig, err := s.options.systemConfig(system.config.DefaultQueryExecMode)
-	if err != nil {
+	if s.pool, err = s.openPool(ctx, data, s.options.MaxConns); err != nil {
 		return err
 	}
-	if s.system, err = guard.NewSystem(ctx, systemConfig, s.checkSchema); err != nil {
-		return fmt.Errorf("stratum: opening the system pool: %w", err)
+	if s.system, err = s.openPool(ctx, system, s.options.SystemMaxConns); err != nil {
+		return errors.Join(err, s.pool.Close())
 	}
 	s.searchPath = withTempLast(cmp.Or(s.options.SearchPath, data.searchPath))
 	s.data = sql.OpenDB(guard.NewConnector(guard.Config{
-		Data:       data.config,
+		Data:       s.pool,
 		System:     s.system,
 		Roles:      guard.Roles{Tenant: s.roles.Tenant, Subtree: s.roles.Subtree, System: s.roles.System},
 		SearchPath: s.searchPath,
-		Check:      s.checkSchema,
 	}))
-	s.data.SetMaxOpenConns(s.options.MaxConns)
-	s.data.SetMaxIdleConns(s.options.MaxConns)
+	// What sql.DB calls a connection is none to the server, see guard.Connector: the pools are what is bounded.
+	s.data.SetMaxIdleConns(s.options.MaxConns + s.options.SystemMaxConns)
 	return nil
+}
+
+// openPool makes the pool for what was found out about a login.
+func (s *Stratum) openPool(ctx context.Context, l login, size int) (*guard.Pool, error) {
+	l.config.MaxConns = int32(size) //nolint:gosec // validated to be small and positive
+	l.config.MinConns = 0
+	pool, err := guard.NewPool(ctx, l.config, s.checkSchema)
+	if err != nil {
+		return nil, fmt.Errorf("stratum: opening a pool: %w", err)
+	}
+	return pool, nil
 }
 
 // checkLogins looks at the logins for tenants and for the system.
@@ -160,7 +170,7 @@ func (s *Stratum) Ping(ctx context.Context) error {
 	if err := s.data.PingContext(ctx); err != nil {
 		return fmt.Errorf("stratum: ping: %w", err)
 	}
-	if err := s.system.Pool().Ping(ctx); err != nil {
+	if err := s.system.Ping(ctx); err != nil {
 		return fmt.Errorf("stratum: ping as the system: %w", err)
 	}
 	return nil
@@ -171,7 +181,8 @@ func (s *Stratum) Ping(ctx context.Context) error {
 // not close it.
 func (s *Stratum) DB() *sql.DB { return s.data }
 
-// Close closes all connections. It waits for those of DB only as sql.DB.Close does.
+// Close closes all connections. It waits some seconds for statements and transactions that have not ended; then it
+// leaves them behind and says so.
 func (s *Stratum) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -179,8 +190,7 @@ func (s *Stratum) Close() error {
 		return nil
 	}
 	s.closed = true
-	err := s.data.Close()
-	s.system.Pool().Close()
+	err := errors.Join(s.data.Close(), s.pool.Close(), s.system.Close())
 	if s.owner != nil {
 		err = errors.Join(err, s.owner.Close())
 	}
@@ -201,7 +211,7 @@ func (s *Stratum) OwnerDB(access.Token) (*sql.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.owner = stdlib.OpenDB(*config)
+	s.owner = stdlib.OpenDB(*config.ConnConfig)
 	return s.owner, nil
 }
 
@@ -214,7 +224,7 @@ func (s *Stratum) SearchPath(access.Token) string { return s.searchPath }
 // registryTx runs fn in a transaction on the registry of tenants. The settings are read from one row that is there
 // only where ltree is: no row means that nothing was set, and is an error.
 func (s *Stratum) registryTx(ctx context.Context, fn func(tx pgx.Tx) error) error {
-	return pgx.BeginTxFunc(ctx, s.system.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
+	return pgx.BeginTxFunc(ctx, s.system, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
 		var path, role string
 		err := tx.QueryRow(ctx, `SELECT
 				pg_catalog.set_config('search_path',

@@ -14,8 +14,8 @@ import (
 var (
 	// ErrTenantNotFound is returned for a tenant that does not exist, or that the tenant of ctx does not reach: which
 	// of the two is not said.
-	ErrTenantNotFound = errors.New("stratum: no such tenant (check the id, slug or external id; a tenant's ctx reaches " +
-		"itself and its descendants only; in a batch, put a parent before its children)")
+	ErrTenantNotFound = errors.New("stratum: no such tenant (check the id, slug or external id; a tenant's ctx " +
+		"reaches itself and its descendants only; in a batch, put a parent before its children)")
 	// ErrTenantExists is returned for an id, slug or external id that another tenant has; see ExistsError.
 	ErrTenantExists = errors.New("stratum: the tenant exists already (choose another id, slug or external id)")
 	// ErrHasChildren is returned where an active child must not be left beneath a tenant that is not active.
@@ -138,7 +138,8 @@ type OrderError struct {
 
 // Error counts them; the ids are in the fields.
 func (e *OrderError) Error() string {
-	return fmt.Sprintf("%v: %d missing, %d unknown, %d repeated", ErrOrder, len(e.Missing), len(e.Unknown), len(e.Repeated))
+	return fmt.Sprintf("%v: %d missing, %d unknown, %d repeated",
+		ErrOrder, len(e.Missing), len(e.Unknown), len(e.Repeated))
 }
 
 // Unwrap returns ErrOrder.
@@ -220,8 +221,8 @@ func statementError(ctx context.Context, err error) error {
 	return databaseError(pgErr)
 }
 
-// databaseError returns what a server's error means. Most of it is found out before; what comes this way lost a race, or
-// is another program's doing.
+// databaseError returns what a server's error means. Most of it is found out before; what comes this way lost a race,
+// or is another program's doing.
 func databaseError(e *pgconn.PgError) error {
 	switch {
 	case e.Code == codeUnique || e.Code == codeCheck || e.Code == codeForeignKey:

@@ -2,7 +2,6 @@ package core_test
 
 import (
 	"context"
-	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -140,7 +139,7 @@ func TestTenantsContext(t *testing.T) {
 			cancel()
 			require.ErrorIs(t, err, context.DeadlineExceeded)
 			var server *core.DatabaseError
-			require.False(t, errors.As(err, &server))
+			require.NotErrorAs(t, err, &server)
 		}
 	})
 }

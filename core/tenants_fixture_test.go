@@ -175,17 +175,6 @@ func ids(tenants []core.Tenant) []uuid.UUID {
 	return list
 }
 
-// run runs each case as a parallel subtest named after the rule it shows.
-func (f forest) run(t *testing.T, cases map[string]func(t *testing.T)) {
-	t.Helper()
-	for rule, check := range cases {
-		t.Run(rule, func(t *testing.T) {
-			t.Parallel()
-			check(t)
-		})
-	}
-}
-
 // createError returns why n cannot be created.
 func createError(t *testing.T, f forest, n core.NewTenant) error {
 	t.Helper()

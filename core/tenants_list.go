@@ -60,7 +60,8 @@ func (o ListOptions) validate() (after uuid.UUID, err error) {
 	}
 	for _, status := range o.Statuses {
 		if !status.isKnown() {
-			return uuid.Nil, &InvalidError{Field: "Statuses", Reason: "has an unknown status " + strconv.Quote(string(status))}
+			unknown := strconv.Quote(string(status))
+			return uuid.Nil, &InvalidError{Field: "Statuses", Reason: "must not have the unknown status " + unknown}
 		}
 	}
 	if o.After == "" {

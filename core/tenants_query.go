@@ -10,7 +10,8 @@ import (
 )
 
 // tenantColumns is what scanTenant expects.
-const tenantColumns = `id, label, path, parent_id, slug, external_id, name, status, metadata, position, created_at, updated_at`
+const tenantColumns = `id, label, path, parent_id, slug, external_id, name, status, metadata, position, ` +
+	`created_at, updated_at`
 
 // Get returns the tenant with this id, or ErrTenantNotFound. It returns a tenant of any status, as every read does.
 func (t *Tenants) Get(ctx context.Context, id uuid.UUID) (Tenant, error) {

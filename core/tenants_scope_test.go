@@ -79,7 +79,7 @@ func (k kin) operations() map[string]func(ctx context.Context, target core.Tenan
 		"Resume":          func(ctx context.Context, target core.Tenant) error { return k.Resume(ctx, target.ID) },
 		"Archive":         func(ctx context.Context, target core.Tenant) error { return k.Archive(ctx, target.ID) },
 		"Restore":         func(ctx context.Context, target core.Tenant) error { return k.Restore(ctx, target.ID) },
-		"Root (operator)": func(ctx context.Context, target core.Tenant) error { return k.rootAsOperator(ctx, target) },
+		"Root (operator)": k.rootAsOperator,
 	}
 }
 
@@ -178,111 +178,121 @@ func (k kin) everything(t *testing.T) []core.Tenant {
 func TestTenantsOfTenant(t *testing.T) {
 	t.Parallel()
 	f := newForest(t)
-	f.run(t, map[string]func(t *testing.T){
-		"what a tenant may do on itself and beneath succeeds": func(t *testing.T) {
+	t.Run("what a tenant may do on itself and beneath succeeds", func(t *testing.T) {
+		t.Parallel()
+		k := newKin(t, f)
+		ctx := core.WithTenant(t.Context(), k.self.ID)
+		created, err := k.Create(ctx, core.NewTenant{Name: "n", Slug: f.slug(), Parent: k.child.ID})
+		require.NoError(t, err)
+		_, err = k.Move(ctx, created.ID, k.second.ID)
+		require.NoError(t, err)
+		require.NoError(t, k.Reorder(ctx, k.self.ID, []uuid.UUID{k.second.ID, k.child.ID}))
+		require.NoError(t, k.Suspend(ctx, created.ID))
+		require.NoError(t, k.Archive(ctx, created.ID))
+		require.NoError(t, k.Restore(ctx, created.ID))
+		_, err = k.Rename(ctx, k.self.ID, f.slug())
+		require.NoError(t, err)
+	})
+	t.Run("List shows a tenant itself and its descendants", func(t *testing.T) {
+		t.Parallel()
+		k := newKin(t, f)
+		page, err := k.List(core.WithTenant(t.Context(), k.self.ID), core.ListOptions{})
+		require.NoError(t, err)
+		require.ElementsMatch(t, ids([]core.Tenant{k.self, k.child, k.second}), ids(page.Tenants))
+	})
+	t.Run("Ancestors end at the tenant itself", func(t *testing.T) {
+		t.Parallel()
+		k := newKin(t, f)
+		ctx := core.WithTenant(t.Context(), k.self.ID)
+		ancestors, err := k.Ancestors(ctx, k.child.ID)
+		require.NoError(t, err)
+		require.Equal(t, ids([]core.Tenant{k.self}), ids(ancestors))
+		ancestors, err = k.Ancestors(ctx, k.self.ID)
+		require.NoError(t, err)
+		require.Empty(t, ancestors)
+	})
+	t.Run("Root is found by the root only", func(t *testing.T) {
+		t.Parallel()
+		k := newKin(t, f)
+		_, err := k.Root(core.WithTenant(t.Context(), k.self.ID), k.child.ID)
+		require.ErrorIs(t, err, core.ErrTenantNotFound)
+		root, err := k.Root(core.WithTenant(t.Context(), k.above.ID), k.child.ID)
+		require.NoError(t, err)
+		require.Equal(t, k.above, root)
+	})
+	t.Run("roots are not made, ordered or listed", func(t *testing.T) {
+		t.Parallel()
+		k := newKin(t, f)
+		ctx := core.WithTenant(t.Context(), k.above.ID) // not even by a root
+		_, err := k.Create(ctx, core.NewTenant{Name: "n", Slug: f.slug()})
+		require.ErrorIs(t, err, core.ErrForbidden)
+		_, err = k.CreateBatch(ctx, []core.NewTenant{
+			{Name: "n", Slug: f.slug(), Parent: k.self.ID}, {Name: "n", Slug: f.slug()},
+		})
+		require.ErrorIs(t, err, core.ErrForbidden)
+		_, err = k.Children(ctx, uuid.Nil)
+		require.ErrorIs(t, err, core.ErrForbidden)
+		require.ErrorIs(t, k.Reorder(ctx, uuid.Nil, nil), core.ErrForbidden)
+		for _, id := range []uuid.UUID{k.above.ID, k.self.ID, k.stranger.ID, unknownID} {
+			_, err = k.Move(ctx, id, uuid.Nil)
+			require.ErrorIs(t, err, core.ErrForbidden)
+		}
+	})
+	t.Run("a move to where the tenant is does not tell its parent", func(t *testing.T) {
+		t.Parallel()
+		k := newKin(t, f)
+		_, err := k.Move(core.WithTenant(t.Context(), k.self.ID), k.self.ID, k.above.ID)
+		require.ErrorIs(t, err, core.ErrTenantNotFound)
+	})
+	t.Run("that a key is taken outside shows, and no more", func(t *testing.T) {
+		t.Parallel()
+		k := newKin(t, f)
+		_, err := k.Rename(core.WithTenant(t.Context(), k.self.ID), k.child.ID, k.stranger.Slug)
+		requireExists(t, "Slug", err)
+		for _, secret := range []string{k.stranger.Slug, k.stranger.ID.String(), k.stranger.ExternalID, "tenants_"} {
+			require.NotContains(t, err.Error(), secret)
+		}
+	})
+	t.Run("a tenant that is not active may do nothing", func(t *testing.T) {
+		t.Parallel()
+		for name := range (kin{}).operations() {
 			k := newKin(t, f)
+			_, err := k.SuspendSubtree(t.Context(), k.self.ID)
+			require.NoError(t, err)
+			before := k.everything(t)
 			ctx := core.WithTenant(t.Context(), k.self.ID)
-			created, err := k.Create(ctx, core.NewTenant{Name: "n", Slug: f.slug(), Parent: k.child.ID})
-			require.NoError(t, err)
-			_, err = k.Move(ctx, created.ID, k.second.ID)
-			require.NoError(t, err)
-			require.NoError(t, k.Reorder(ctx, k.self.ID, []uuid.UUID{k.second.ID, k.child.ID}))
-			require.NoError(t, k.Suspend(ctx, created.ID))
-			require.NoError(t, k.Archive(ctx, created.ID))
-			require.NoError(t, k.Restore(ctx, created.ID))
-			_, err = k.Rename(ctx, k.self.ID, f.slug())
-			require.NoError(t, err)
-		},
-		"List shows a tenant itself and its descendants": func(t *testing.T) {
-			k := newKin(t, f)
-			page, err := k.List(core.WithTenant(t.Context(), k.self.ID), core.ListOptions{})
-			require.NoError(t, err)
-			require.ElementsMatch(t, ids([]core.Tenant{k.self, k.child, k.second}), ids(page.Tenants))
-		},
-		"Ancestors end at the tenant itself": func(t *testing.T) {
-			k := newKin(t, f)
-			ctx := core.WithTenant(t.Context(), k.self.ID)
-			ancestors, err := k.Ancestors(ctx, k.child.ID)
-			require.NoError(t, err)
-			require.Equal(t, ids([]core.Tenant{k.self}), ids(ancestors))
-			ancestors, err = k.Ancestors(ctx, k.self.ID)
-			require.NoError(t, err)
-			require.Empty(t, ancestors)
-		},
-		"Root is found by the root only": func(t *testing.T) {
-			k := newKin(t, f)
-			_, err := k.Root(core.WithTenant(t.Context(), k.self.ID), k.child.ID)
-			require.ErrorIs(t, err, core.ErrTenantNotFound)
-			root, err := k.Root(core.WithTenant(t.Context(), k.above.ID), k.child.ID)
-			require.NoError(t, err)
-			require.Equal(t, k.above, root)
-		},
-		"roots are not made, ordered or listed": func(t *testing.T) {
-			k := newKin(t, f)
-			ctx := core.WithTenant(t.Context(), k.above.ID) // not even by a root
-			_, err := k.Create(ctx, core.NewTenant{Name: "n", Slug: f.slug()})
-			require.ErrorIs(t, err, core.ErrForbidden)
-			_, err = k.CreateBatch(ctx, []core.NewTenant{
-				{Name: "n", Slug: f.slug(), Parent: k.self.ID}, {Name: "n", Slug: f.slug()},
-			})
-			require.ErrorIs(t, err, core.ErrForbidden)
-			_, err = k.Children(ctx, uuid.Nil)
-			require.ErrorIs(t, err, core.ErrForbidden)
-			require.ErrorIs(t, k.Reorder(ctx, uuid.Nil, nil), core.ErrForbidden)
-			for _, id := range []uuid.UUID{k.above.ID, k.self.ID, k.stranger.ID, unknownID} {
-				_, err = k.Move(ctx, id, uuid.Nil)
-				require.ErrorIs(t, err, core.ErrForbidden)
-			}
-		},
-		"a move to where the tenant is does not tell its parent": func(t *testing.T) {
-			k := newKin(t, f)
-			_, err := k.Move(core.WithTenant(t.Context(), k.self.ID), k.self.ID, k.above.ID)
-			require.ErrorIs(t, err, core.ErrTenantNotFound)
-		},
-		"that a key is taken outside shows, and no more": func(t *testing.T) {
-			k := newKin(t, f)
-			_, err := k.Rename(core.WithTenant(t.Context(), k.self.ID), k.child.ID, k.stranger.Slug)
-			requireExists(t, "Slug", err)
-			for _, secret := range []string{k.stranger.Slug, k.stranger.ID.String(), k.stranger.ExternalID, "tenants_"} {
-				require.NotContains(t, err.Error(), secret)
-			}
-		},
-		"a tenant that is not active may do nothing": func(t *testing.T) {
-			for name := range (kin{}).operations() {
-				k := newKin(t, f)
-				_, err := k.SuspendSubtree(t.Context(), k.self.ID)
-				require.NoError(t, err)
-				before := k.everything(t)
-				ctx := core.WithTenant(t.Context(), k.self.ID)
-				require.ErrorIs(t, k.operations()[name](ctx, k.self), core.ErrTenantNotActive, name)
-				require.Equal(t, before, k.everything(t))
-			}
-		},
-		"a tenant may suspend itself, and that is its last word": func(t *testing.T) {
-			k := newKin(t, f)
-			ctx := core.WithTenant(t.Context(), k.child.ID)
-			require.NoError(t, k.Suspend(ctx, k.child.ID))
-			require.ErrorIs(t, k.Resume(ctx, k.child.ID), core.ErrTenantNotActive)
-		},
-		"a tenant that does not exist may do nothing": func(t *testing.T) {
-			k := newKin(t, f)
-			for name, operation := range k.operations() {
-				err := operation(core.WithTenant(t.Context(), unknownID), k.self)
-				require.ErrorIs(t, err, core.ErrTenantNotFound, name)
-			}
-		},
-		"no id is no tenant, and no operator either": func(t *testing.T) {
-			k := newKin(t, f)
-			for name, operation := range k.operations() {
-				require.ErrorIs(t, operation(core.WithTenant(t.Context(), uuid.Nil), k.self), core.ErrNoTenant, name)
-				require.ErrorIs(t, operation(core.WithSubtree(t.Context(), uuid.Nil), k.self), core.ErrNoTenant, name)
-			}
-		},
-		"the system must have a reason": func(t *testing.T) {
-			k := newKin(t, f)
-			for name, operation := range k.operations() {
-				require.ErrorIs(t, operation(core.AsSystem(t.Context(), " "), k.self), core.ErrNoReason, name)
-			}
-		},
+			require.ErrorIs(t, k.operations()[name](ctx, k.self), core.ErrTenantNotActive, name)
+			require.Equal(t, before, k.everything(t))
+		}
+	})
+	t.Run("a tenant may suspend itself, and that is its last word", func(t *testing.T) {
+		t.Parallel()
+		k := newKin(t, f)
+		ctx := core.WithTenant(t.Context(), k.child.ID)
+		require.NoError(t, k.Suspend(ctx, k.child.ID))
+		require.ErrorIs(t, k.Resume(ctx, k.child.ID), core.ErrTenantNotActive)
+	})
+	t.Run("a tenant that does not exist may do nothing", func(t *testing.T) {
+		t.Parallel()
+		k := newKin(t, f)
+		for name, operation := range k.operations() {
+			err := operation(core.WithTenant(t.Context(), unknownID), k.self)
+			require.ErrorIs(t, err, core.ErrTenantNotFound, name)
+		}
+	})
+	t.Run("no id is no tenant, and no operator either", func(t *testing.T) {
+		t.Parallel()
+		k := newKin(t, f)
+		for name, operation := range k.operations() {
+			require.ErrorIs(t, operation(core.WithTenant(t.Context(), uuid.Nil), k.self), core.ErrNoTenant, name)
+			require.ErrorIs(t, operation(core.WithSubtree(t.Context(), uuid.Nil), k.self), core.ErrNoTenant, name)
+		}
+	})
+	t.Run("the system must have a reason", func(t *testing.T) {
+		t.Parallel()
+		k := newKin(t, f)
+		for name, operation := range k.operations() {
+			require.ErrorIs(t, operation(core.AsSystem(t.Context(), " "), k.self), core.ErrNoReason, name)
+		}
 	})
 }

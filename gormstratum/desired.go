@@ -12,8 +12,14 @@ import (
 	"github.com/stratum-hq/stratum-go/internal/tables"
 )
 
-// tenantDefault is the tenant column's default: the tenant of the statement.
-const tenantDefault = "stratum.tenant_id()"
+// The tenant column as GORM is to want it. Its default is the tenant of the statement.
+const (
+	tenantDefault = "stratum.tenant_id()"
+	tenantType    = "uuid"
+)
+
+// uniqueClass is GORM's word for a unique index.
+const uniqueClass = "UNIQUE"
 
 // desired changes what GORM's migrator wants of the tables, so that it does not undo what Stratum adds: it changes the
 // parsed schemas of a db that is used for migrations alone. What GORM cannot express is kept for package tables.
@@ -44,7 +50,9 @@ func describe(db *gorm.DB, r *registry) ([]tables.Table, error) {
 		d.addModel(s)
 	}
 	for _, s := range schemas {
-		d.addForeignKeys(s)
+		if err := d.addForeignKeys(s); err != nil {
+			return nil, err
+		}
 	}
 	return d.list(), nil
 }
@@ -96,6 +104,7 @@ func (d *desired) addModel(s *schema.Schema) {
 	}
 	tenant := s.FieldsByDBName[tenantColumn]
 	tenant.HasDefaultValue, tenant.DefaultValue, tenant.NotNull = true, tenantDefault, true
+	tenant.DataType = tenantType // GORM would take text for a uuid.UUID without a tag
 	t.Uniques = takeUniques(s)
 	for _, index := range s.ParseIndexes() {
 		if canLead(index) {
@@ -130,7 +139,7 @@ func canLead(index *schema.Index) bool {
 // leadIndex adds the tenant's field to the index, in the one place where GORM looks: the field's tag.
 func leadIndex(tenant *schema.Field, index *schema.Index) {
 	key := "INDEX"
-	if index.Class == "UNIQUE" {
+	if index.Class == uniqueClass {
 		key = "UNIQUEINDEX"
 	}
 	setting := strings.ToLower(key) + ":" + index.Name + ",priority:-1"
@@ -142,33 +151,19 @@ func leadIndex(tenant *schema.Field, index *schema.Index) {
 	}
 }
 
-// uniqueColumns returns the sets of columns that the model declares as unique and Stratum makes unique per tenant.
-func uniqueColumns(s *schema.Schema) [][]string {
-	var sets [][]string
-	for _, u := range s.ParseUniqueConstraints() {
-		sets = append(sets, []string{u.Field.DBName})
-	}
-	for _, index := range s.ParseIndexes() {
-		if index.Class != "UNIQUE" || !canLead(index) {
-			continue
-		}
-		columns := make([]string, len(index.Fields))
-		for i, f := range index.Fields {
-			columns[i] = f.DBName
-		}
-		sets = append(sets, columns)
-	}
-	return sets
-}
-
-// addForeignKeys takes over the foreign keys of a model's relations that have a tenant-owned table on their own side.
-func (d *desired) addForeignKeys(s *schema.Schema) {
+// addForeignKeys takes over the foreign keys that GORM would make of a model's table to tenant-owned ones.
+func (d *desired) addForeignKeys(s *schema.Schema) error {
 	// The constraints are read before any is taken away, because GORM compares relations with each other.
 	constraints := make(map[*schema.Relationship]*schema.Constraint)
 	for _, rel := range s.Relationships.Relations {
 		if rel.JoinTable != nil {
-			d.addJoin(rel)
-		} else if c := rel.ParseConstraint(); c != nil && c.Schema != nil {
+			if err := d.addJoin(rel); err != nil {
+				return err
+			}
+			continue
+		}
+		// As GORM does it: the side of the table itself has the constraint, so that a polymorphic relation has none.
+		if c := rel.ParseConstraint(); c != nil && c.Schema == s && !rel.Field.IgnoreMigration {
 			constraints[rel] = c
 		}
 	}
@@ -178,6 +173,7 @@ func (d *desired) addForeignKeys(s *schema.Schema) {
 			rel.Field.TagSettings["CONSTRAINT"] = "-"
 		}
 	}
+	return nil
 }
 
 func (d *desired) kindOf(s *schema.Schema) tables.Kind {
@@ -188,24 +184,27 @@ func (d *desired) kindOf(s *schema.Schema) tables.Kind {
 }
 
 // addJoin describes the join table of a many2many relation. Both its foreign keys share the relation's field.
-func (d *desired) addJoin(rel *schema.Relationship) {
+func (d *desired) addJoin(rel *schema.Relationship) error {
+	if d.registry.tables[rel.JoinTable.Table] == nil {
+		return fmt.Errorf("%w: join table %q of %s.%s was not there at db.Use (call SetupJoinTable before it)",
+			ErrModel, rel.JoinTable.Table, rel.Schema.Name, rel.Name)
+	}
 	kind := d.kindOf(rel.JoinTable)
 	t := d.table(rel.JoinTable.Table, kind)
 	if kind != tables.Owned {
-		return
+		return nil
 	}
 	t.Join = true
 	if len(t.PrimaryKey) == 0 {
-		for _, f := range rel.JoinTable.PrimaryFields {
-			t.PrimaryKey = append(t.PrimaryKey, f.DBName)
-		}
+		t.PrimaryKey = columnsOf(rel.JoinTable.PrimaryFields)
 	}
 	for _, side := range rel.JoinTable.Relationships.Relations {
-		if c := side.ParseConstraint(); c != nil && c.Schema != nil {
+		if c := side.ParseConstraint(); c != nil && c.Schema == rel.JoinTable {
 			d.addForeignKey(c)
 		}
 	}
 	rel.Field.TagSettings["CONSTRAINT"] = "-"
+	return nil
 }
 
 // addForeignKey keeps a constraint, under GORM's name, for package tables to make.
@@ -216,13 +215,17 @@ func (d *desired) addForeignKey(c *schema.Constraint) {
 	}
 	fk := tables.ForeignKey{
 		Name:     c.Name,
-		Columns:  columnsOf(c.ForeignKeys),
 		OnDelete: c.OnDelete,
 		OnUpdate: c.OnUpdate,
 		RefOwned: d.kindOf(c.ReferenceSchema) == tables.Owned,
 	}
 	fk.RefSchema, fk.RefTable = splitName(c.ReferenceSchema.Table)
-	fk.RefColumns = columnsOf(c.References)
+	for i, f := range c.ForeignKeys {
+		if f.DBName != tenantColumn { // where the model names it itself: package tables puts it in front
+			fk.Columns = append(fk.Columns, f.DBName)
+			fk.RefColumns = append(fk.RefColumns, c.References[i].DBName)
+		}
+	}
 	t.ForeignKeys = append(t.ForeignKeys, fk)
 }
 

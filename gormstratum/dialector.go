@@ -22,12 +22,19 @@ func Open(st *core.Stratum) gorm.Dialector {
 	return Dialector{postgres.Dialector{Config: &postgres.Config{Conn: st.DB()}}}
 }
 
-// wrapDialector returns the dialector of db with migrations refused.
+// Apply leaves out the ping with which GORM begins. Where it fails GORM closes the pool, which is not its own; core.Open
+// has reached the database already, and the schema stratum may be yet to come.
+func (d Dialector) Apply(config *gorm.Config) error {
+	config.DisableAutomaticPing = true
+	return d.Dialector.Apply(config)
+}
+
+// wrapDialector returns the dialector of db on the guarded pool of st, with migrations refused.
 func wrapDialector(d gorm.Dialector, st *core.Stratum) (gorm.Dialector, error) {
 	var config *postgres.Config
 	switch d := d.(type) {
 	case Dialector:
-		return d, nil
+		config = d.Config
 	case *postgres.Dialector:
 		config = d.Config
 	case postgres.Dialector:
@@ -35,9 +42,14 @@ func wrapDialector(d gorm.Dialector, st *core.Stratum) (gorm.Dialector, error) {
 	default:
 		return nil, ErrDialector
 	}
-	guarded := *config
-	guarded.Conn, guarded.DSN, guarded.DriverName = st.DB(), "", ""
-	return Dialector{postgres.Dialector{Config: &guarded}}, nil
+	return Dialector{postgres.Dialector{Config: onPool(config, st.DB())}}, nil
+}
+
+// onPool returns a copy of config for another pool.
+func onPool(config *postgres.Config, pool gorm.ConnPool) *postgres.Config {
+	moved := *config
+	moved.Conn, moved.DSN, moved.DriverName = pool, "", ""
+	return &moved
 }
 
 // ownsPool reports whether the pool of a db with dialector d was opened by GORM, and not by the application.
@@ -98,6 +110,9 @@ func (migrator) AlterColumn(any, string) error { return ErrAutoMigrate }
 
 // MigrateColumn refuses; see Migrate.
 func (migrator) MigrateColumn(any, *schema.Field, gorm.ColumnType) error { return ErrAutoMigrate }
+
+// MigrateColumnUnique refuses; see Migrate.
+func (migrator) MigrateColumnUnique(any, *schema.Field, gorm.ColumnType) error { return ErrAutoMigrate }
 
 // RenameColumn refuses; see Migrate.
 func (migrator) RenameColumn(any, string, string) error { return ErrAutoMigrate }

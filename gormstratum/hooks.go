@@ -6,7 +6,6 @@ import (
 
 	"github.com/google/uuid"
 	"gorm.io/gorm"
-	"gorm.io/gorm/clause"
 	"gorm.io/gorm/schema"
 
 	"github.com/stratum-hq/stratum-go/core"
@@ -17,90 +16,89 @@ import (
 // beforeCreate stamps new rows with the tenant of the context. It runs after the model's own hooks, so that what they
 // set is checked too.
 func (p *Plugin) beforeCreate(db *gorm.DB) {
+	p.guardPool(db)
 	if db.Error != nil || db.Statement.SQL.Len() > 0 || !p.known(db) {
 		return
 	}
-	name, ok := targetTable(db.Statement)
-	if !ok {
-		return
-	}
-	t := p.registry.tables[name]
+	t := p.target(db.Statement)
 	if t == nil || t.kind != tables.Owned {
 		return
 	}
 	s, err := scope.Check(db.Statement.Context)
+	if err == nil {
+		err = stamp(db.Statement, s)
+	}
 	if err != nil {
 		_ = db.AddError(err) // AddError keeps it and returns it
-		return
-	}
-	if err := stamp(db.Statement, t, s); err != nil {
-		_ = db.AddError(err)
 		return
 	}
 	t.scopeConflict(db.Statement)
 }
 
 // stamp sets the tenant of every new row in the statement, whatever form the rows have.
-func stamp(stmt *gorm.Statement, t *table, s scope.Scope) error {
+func stamp(stmt *gorm.Statement, s scope.Scope) error {
 	switch dest := stmt.Dest.(type) {
 	case map[string]any:
-		return stampMap(dest, t, s)
+		return stampMaps(stmt, s, dest)
 	case *map[string]any:
-		return stampMap(*dest, t, s)
+		return stampMaps(stmt, s, *dest)
 	case []map[string]any:
-		return stampMaps(dest, t, s)
+		return stampMaps(stmt, s, dest...)
 	case *[]map[string]any:
-		return stampMaps(*dest, t, s)
+		return stampMaps(stmt, s, *dest...)
 	}
-	if t.field == nil {
-		return nil // a join table that GORM made up: its column has the default
+	// The statement's own schema, for the value may be of another type than the model: db.Table("tickets").Create(&v).
+	if stmt.Schema == nil || stmt.Schema.FieldsByDBName[tenantColumn] == nil {
+		return nil // no field, such as in a join table that GORM made up: the column has a default
 	}
-	return stampValue(stmt, t.field, s)
+	return stampValue(stmt, stmt.Schema.FieldsByDBName[tenantColumn], s)
 }
 
-func stampMaps(rows []map[string]any, t *table, s scope.Scope) error {
+func stampMaps(stmt *gorm.Statement, s scope.Scope, rows ...map[string]any) error {
 	for _, row := range rows {
-		if err := stampMap(row, t, s); err != nil {
+		if row == nil {
+			continue // a row of defaults
+		}
+		key, id, err := tenantIn(stmt.Schema, row)
+		if err != nil {
+			return err
+		}
+		if row[key], err = settle(id, s); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// stampMap knows the tenant by the column's name and by the field's.
-func stampMap(row map[string]any, t *table, s scope.Scope) error {
-	for _, key := range t.tenantKeys() {
-		if v, ok := row[key]; ok {
-			id, err := asUUID(v)
-			if err != nil {
-				return err
+// tenantIn looks for the tenant in a map, under any of the names that GORM takes for the column's.
+func tenantIn(s *schema.Schema, row map[string]any) (key string, id uuid.UUID, err error) {
+	for key, value := range row {
+		name := key
+		if s != nil {
+			if field := s.LookUpField(key); field != nil {
+				name = field.DBName
 			}
-			return check(id, s)
+		}
+		if name == tenantColumn {
+			id, err = asUUID(value)
+			return key, id, err
 		}
 	}
-	if s.Kind == scope.System {
-		return check(uuid.Nil, s)
-	}
-	row[tenantColumn] = s.Tenant
-	return nil
+	return tenantColumn, uuid.Nil, nil
 }
 
-func (t *table) tenantKeys() []string {
-	if t.field == nil {
-		return []string{tenantColumn}
-	}
-	return []string{tenantColumn, t.field.Name}
-}
-
-// asUUID reads a tenant's id in the forms that a map may hold it in.
+// asUUID reads a tenant's id in the forms that a row may hold it in.
 func asUUID(v any) (uuid.UUID, error) {
 	switch id := v.(type) {
+	case nil:
+		return uuid.Nil, nil
 	case uuid.UUID:
 		return id, nil
 	case *uuid.UUID:
-		if id != nil {
-			return *id, nil
+		if id == nil {
+			return uuid.Nil, nil
 		}
+		return *id, nil
 	case string:
 		if parsed, err := uuid.Parse(id); err == nil {
 			return parsed, nil
@@ -109,8 +107,11 @@ func asUUID(v any) (uuid.UUID, error) {
 	return uuid.Nil, fmt.Errorf("%w cannot be read from a %T (leave it out, or give a uuid.UUID)", ErrTenantID, v)
 }
 
-// stampValue stamps a struct or each struct of a slice.
+// stampValue stamps a struct, or each struct of a slice or array.
 func stampValue(stmt *gorm.Statement, field *schema.Field, s scope.Scope) error {
+	if kind := stmt.ReflectValue.Kind(); kind == reflect.Struct || kind == reflect.Array {
+		stmt.Dest, stmt.ReflectValue = addressable(stmt.Dest, stmt.ReflectValue)
+	}
 	switch stmt.ReflectValue.Kind() { //nolint:exhaustive // GORM refuses what is left
 	case reflect.Slice, reflect.Array:
 		for i := range stmt.ReflectValue.Len() {
@@ -124,67 +125,92 @@ func stampValue(stmt *gorm.Statement, field *schema.Field, s scope.Scope) error 
 	return nil
 }
 
+// addressable returns a value that can be set: a copy, where the application has passed in a struct and not a pointer.
+func addressable(dest any, v reflect.Value) (any, reflect.Value) {
+	if v.CanAddr() {
+		return dest, v
+	}
+	pointer := reflect.New(v.Type())
+	pointer.Elem().Set(v)
+	return pointer.Interface(), pointer.Elem()
+}
+
 func stampStruct(stmt *gorm.Statement, field *schema.Field, s scope.Scope, row reflect.Value) error {
-	if !row.IsValid() || row.Kind() != reflect.Struct || row.Type() != field.Schema.ModelType && !row.CanAddr() {
-		return nil
+	if row.Kind() != reflect.Struct {
+		return nil // a nil pointer, which GORM refuses
 	}
 	value, zero := field.ValueOf(stmt.Context, row)
-	if zero && s.Kind != scope.System {
-		return field.Set(stmt.Context, row, s.Tenant)
+	if zero {
+		value = uuid.Nil
 	}
 	id, err := asUUID(value)
 	if err != nil {
 		return err
 	}
-	return check(id, s)
+	if id, err = settle(id, s); err != nil || !zero {
+		return err
+	}
+	return field.Set(stmt.Context, row, id)
 }
 
-// check compares a tenant that the application has set itself with the one of the context.
-func check(id uuid.UUID, s scope.Scope) error {
+// settle returns the tenant of a new row: the one of the context, which the application may have set itself; as the
+// system, the one that it must have set.
+func settle(id uuid.UUID, s scope.Scope) (uuid.UUID, error) {
 	switch {
 	case s.Kind == scope.System && id == uuid.Nil:
-		return fmt.Errorf("%w is missing (the system says whose a new row is: set TenantID)", ErrTenantID)
-	case s.Kind != scope.System && id != s.Tenant:
-		return fmt.Errorf("%w is not the tenant of ctx (leave it empty): %w", ErrTenantID, core.ErrCrossTenant)
+		return id, fmt.Errorf("%w is missing (the system says whose a row is: set TenantID)", ErrTenantID)
+	case s.Kind == scope.System || id == s.Tenant:
+		return id, nil
+	case id == uuid.Nil:
+		return s.Tenant, nil
 	}
-	return nil
+	return id, fmt.Errorf("%w is not the tenant of ctx (leave it empty): %w", ErrTenantID, core.ErrCrossTenant)
 }
 
-// scopeConflict gives an ON CONFLICT the tenant column where the columns that it names became unique per tenant.
-func (t *table) scopeConflict(stmt *gorm.Statement) {
-	c, ok := stmt.Clauses["ON CONFLICT"]
-	if !ok {
+// beforeUpdate stamps a struct whose every field is written, as by Save: one that was not read from the database has no
+// tenant, and the system would give its row to none.
+func (p *Plugin) beforeUpdate(db *gorm.DB) {
+	p.beforeChange(db)
+	if db.Error != nil || db.Statement.SQL.Len() > 0 {
 		return
 	}
-	conflict, ok := c.Expression.(clause.OnConflict)
-	if !ok || len(conflict.Columns) == 0 || t.schema == nil || !t.uniquePerTenant(conflict.Columns) {
+	if t := p.target(db.Statement); t == nil || t.kind != tables.Owned {
 		return
 	}
-	conflict.Columns = append([]clause.Column{{Name: tenantColumn}}, conflict.Columns...)
-	c.Expression = conflict
-	stmt.Clauses["ON CONFLICT"] = c
+	if written, _ := db.Statement.SelectAndOmitColumns(false, true); !written[tenantColumn] {
+		return
+	}
+	if err := restamp(db.Statement); err != nil {
+		_ = db.AddError(err) // AddError keeps it and returns it
+	}
 }
 
-// uniquePerTenant reports whether a unique index of the model has just these columns besides the tenant's.
-func (t *table) uniquePerTenant(columns []clause.Column) bool {
-	names := make(map[string]bool, len(columns))
-	for _, c := range columns {
-		names[c.Name] = true
+// restamp gives a struct that an UPDATE takes its values from the tenant, where it has none. A foreign one is the
+// database's to refuse.
+func restamp(stmt *gorm.Statement) error {
+	value := reflect.Indirect(reflect.ValueOf(stmt.Dest))
+	if value.Kind() != reflect.Struct {
+		return nil
 	}
-	if names[tenantColumn] {
-		return false
+	updating := &gorm.Statement{DB: stmt.DB}
+	if err := updating.Parse(stmt.Dest); err != nil {
+		return nil //nolint:nilerr // GORM parses it again and says so
 	}
-	for _, unique := range uniqueColumns(t.schema) {
-		if len(unique) != len(names) {
-			continue
-		}
-		same := true
-		for _, column := range unique {
-			same = same && names[column]
-		}
-		if same {
-			return true
-		}
+	field := updating.Schema.FieldsByDBName[tenantColumn]
+	if field == nil {
+		return nil
 	}
-	return false
+	if _, zero := field.ValueOf(stmt.Context, value); !zero {
+		return nil
+	}
+	s, err := scope.Check(stmt.Context)
+	if err != nil {
+		return err
+	}
+	id, err := settle(uuid.Nil, s)
+	if err != nil {
+		return err
+	}
+	stmt.Dest, value = addressable(stmt.Dest, value)
+	return field.Set(stmt.Context, value, id)
 }

@@ -50,9 +50,10 @@ func Migrate(ctx context.Context, db *gorm.DB, options MigrateOptions) error {
 	if err != nil {
 		return err
 	}
+	// A statement must see what the Migrate before this one has committed while this one waited.
 	return owner.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		return p.migrate(ctx, tx, list, options)
-	})
+	}, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
 }
 
 // ownerDB is a *gorm.DB on the owner's connections, with the settings of db that concern migrations. It parses the
@@ -62,7 +63,11 @@ func (p *Plugin) ownerDB(db *gorm.DB) (*gorm.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	owner, err := gorm.Open(postgres.New(postgres.Config{Conn: pool}), &gorm.Config{
+	guarded, ok := db.Dialector.(Dialector)
+	if !ok {
+		return nil, ErrDialector
+	}
+	owner, err := gorm.Open(postgres.New(*onPool(guarded.Config, pool)), &gorm.Config{
 		NamingStrategy:                           db.NamingStrategy,
 		Logger:                                   db.Logger,
 		NowFunc:                                  db.NowFunc,

@@ -17,25 +17,36 @@ import (
 // tenantColumn is the column that says whose a row is.
 const tenantColumn = "tenant_id"
 
-// table is what the plugin knows of a table.
+// table is what the plugin knows of a table. It does not change after Use.
 type table struct {
-	kind   tables.Kind
-	schema *schema.Schema // nil for an external table
-	field  *schema.Field  // the tenant's field; nil where the model has none, as in a join table
-	join   bool           // a join table that GORM made up
-	rights []string       // of an external table
+	kind    tables.Kind
+	schema  *schema.Schema // nil for an external table
+	uniques [][]string     // columns that became unique per tenant
+	rights  []string       // of an external table
 }
 
 // registry knows the application's tables by their names.
 type registry struct {
-	tables map[string]*table
-	models []any    // in the order of Options, for migrations
-	order  []string // names, in the order in which they were found
+	tables  map[string]*table
+	unnamed map[string]*table // without their schema; nil where several have the name
+	models  []any             // in the order of Options, for migrations
+	order   []string          // names, in the order in which they were found
 }
+
+// find returns the table of a name. Where only one of tickets and public.tickets is declared, both mean that one.
+func (r *registry) find(name string) *table {
+	if t := r.tables[name]; t != nil {
+		return t
+	}
+	return r.unnamed[lastPart(name)]
+}
+
+// lastPart is a table's name without its schema.
+func lastPart(name string) string { return name[strings.LastIndexByte(name, '.')+1:] }
 
 // readModels places every model of the options, and reports all that it cannot place at once.
 func readModels(db *gorm.DB, options Options) (*registry, error) {
-	r := &registry{tables: make(map[string]*table)}
+	r := &registry{tables: make(map[string]*table), unnamed: make(map[string]*table)}
 	var errs []error
 	for _, name := range options.External {
 		errs = append(errs, r.addExternal(name))
@@ -58,6 +69,10 @@ func (r *registry) add(name string, t *table) error {
 	}
 	r.tables[name] = t
 	r.order = append(r.order, name)
+	if _, ok := r.unnamed[lastPart(name)]; ok {
+		t = nil
+	}
+	r.unnamed[lastPart(name)] = t
 	return nil
 }
 
@@ -90,17 +105,18 @@ func (r *registry) addModel(db *gorm.DB, model any, global bool) error {
 		return err
 	}
 	t := &table{schema: s, kind: tables.Global}
-	if t.field, err = tenantField(s); err != nil {
+	field, err := tenantField(s)
+	if err != nil {
 		return err
 	}
 	_, marks := reflect.New(s.ModelType).Interface().(marked)
 	switch {
-	case t.field != nil && (global || marks):
+	case field != nil && (global || marks):
 		return fmt.Errorf("%w %s is declared global but has a column %q (remove one of the two)",
 			ErrModel, s.Name, tenantColumn)
-	case t.field != nil:
-		t.kind = tables.Owned
-		stampInstead(s, t.field)
+	case field != nil:
+		t.kind, t.uniques = tables.Owned, uniqueColumns(s)
+		stampInstead(s, field)
 	case !global && !marks:
 		return placeError(s)
 	}
@@ -149,7 +165,7 @@ func tenantField(s *schema.Schema) (*schema.Field, error) {
 // addRelations adds the join tables, and refuses relations that lead out of the registry or over the boundary.
 func (r *registry) addRelations() error {
 	var errs []error
-	for _, name := range append([]string(nil), r.order...) {
+	for _, name := range slices.Clone(r.order) {
 		t := r.tables[name]
 		if t.schema == nil {
 			continue
@@ -183,10 +199,9 @@ func (r *registry) addJoin(a, b *table, join *schema.Schema) {
 	if _, ok := r.tables[join.Table]; ok {
 		return // declared as a model of its own, or seen from the other side
 	}
-	t := &table{schema: join, kind: tables.Global, join: true}
+	t := &table{schema: join, kind: tables.Global}
 	if a.kind == tables.Owned || b.kind == tables.Owned {
 		t.kind = tables.Owned
 	}
-	r.tables[join.Table] = t
-	r.order = append(r.order, join.Table)
+	_ = r.add(join.Table, t) // it is not there yet
 }

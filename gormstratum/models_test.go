@@ -68,13 +68,20 @@ func newDesk(t *testing.T, models []any, configure ...func(*gorm.Config)) desk {
 // newStratum makes a database with Stratum's schema, without tables.
 func newStratum(t *testing.T) desk {
 	t.Helper()
+	d := newEmpty(t)
+	require.NoError(t, d.st.Migrate(t.Context()))
+	return d
+}
+
+// newEmpty makes a database with nothing in it.
+func newEmpty(t *testing.T) desk {
+	t.Helper()
 	d := desk{Database: stratumtest.EmptyDatabase(t)}
 	st, err := core.Open(t.Context(), core.Options{
 		DSN: d.DSN, OwnerDSN: d.OwnerDSN, SystemDSN: d.SystemDSN, Logger: quiet(),
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, st.Close()) })
-	require.NoError(t, st.Migrate(t.Context()))
 	d.st = st
 	return d
 }

@@ -1,6 +1,7 @@
 package gormstratum
 
 import (
+	"errors"
 	"fmt"
 
 	"gorm.io/gorm"
@@ -52,6 +53,13 @@ func (p *Plugin) Name() string { return pluginName }
 
 // Initialize is called by db.Use. It replaces the pool, reads the models and registers the callbacks.
 func (p *Plugin) Initialize(db *gorm.DB) error {
+	if p.registry != nil {
+		return errors.New("gormstratum: the plugin is in use by another db (call gormstratum.New for each)")
+	}
+	if isSession(db) {
+		return fmt.Errorf("%w: Use was called on a session or a transaction (call it on the *gorm.DB that gorm.Open "+
+			"returned)", ErrPool)
+	}
 	dialector, err := wrapDialector(db.Dialector, p.st)
 	if err != nil {
 		return err
@@ -60,40 +68,32 @@ func (p *Plugin) Initialize(db *gorm.DB) error {
 	if err != nil {
 		return err
 	}
-	p.registry = registry
 	if err := p.replacePool(db); err != nil {
 		return err
 	}
+	p.registry = registry
 	db.Dialector = dialector
-	p.scopeJoins()
-	p.scopeWhere(db)
+	p.scopeClauses(db)
 	return p.register(db)
 }
 
-// register adds the callbacks. The pool is looked at before anything else, above all before a transaction begins.
+// register adds the callbacks. The pool is looked at before a transaction begins, and once more right before the
+// statement, since another plugin may have changed it.
 func (p *Plugin) register(db *gorm.DB) error {
 	c := db.Callback()
-	for _, r := range []struct {
-		at   string
-		err  error
-		name string
-	}{
-		{"create", c.Create().Before("*").Register("stratum:pool", p.guardPool), "stratum:pool"},
-		{"query", c.Query().Before("*").Register("stratum:pool", p.guardPool), "stratum:pool"},
-		{"update", c.Update().Before("*").Register("stratum:pool", p.guardPool), "stratum:pool"},
-		{"delete", c.Delete().Before("*").Register("stratum:pool", p.guardPool), "stratum:pool"},
-		{"row", c.Row().Before("*").Register("stratum:pool", p.guardPool), "stratum:pool"},
-		{"raw", c.Raw().Before("*").Register("stratum:pool", p.guardPool), "stratum:pool"},
-		{"create", c.Create().After("gorm:save_before_associations").Before("gorm:create").
-			Register("stratum:create", p.beforeCreate), "stratum:create"},
-		{"query", c.Query().Before("gorm:query").Register("stratum:query", p.beforeQuery), "stratum:query"},
-		{"row", c.Row().Before("gorm:row").Register("stratum:row", p.beforeQuery), "stratum:row"},
-		{"update", c.Update().Before("gorm:update").Register("stratum:update", p.beforeChange), "stratum:update"},
-		{"delete", c.Delete().Before("gorm:delete").Register("stratum:delete", p.beforeChange), "stratum:delete"},
-	} {
-		if r.err != nil {
-			return fmt.Errorf("gormstratum: registering %s on %s: %w", r.name, r.at, r.err)
-		}
+	err := errors.Join(
+		c.Create().Before("*").Register("stratum:pool", p.guardPool),
+		c.Update().Before("*").Register("stratum:pool", p.guardPool),
+		c.Delete().Before("*").Register("stratum:pool", p.guardPool),
+		c.Create().After("gorm:save_before_associations").Before("gorm:create").Register("stratum:create", p.beforeCreate),
+		c.Query().Before("gorm:query").Register("stratum:query", p.beforeQuery),
+		c.Row().Before("gorm:row").Register("stratum:row", p.beforeRow),
+		c.Raw().Before("gorm:raw").Register("stratum:raw", p.guardPool),
+		c.Update().Before("gorm:update").Register("stratum:update", p.beforeUpdate),
+		c.Delete().Before("gorm:delete").Register("stratum:delete", p.beforeChange),
+	)
+	if err != nil {
+		return fmt.Errorf("gormstratum: registering callbacks: %w", err)
 	}
 	return nil
 }

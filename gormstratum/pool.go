@@ -2,6 +2,7 @@ package gormstratum
 
 import (
 	"cmp"
+	"context"
 	"database/sql"
 	"fmt"
 	"reflect"
@@ -9,6 +10,22 @@ import (
 
 	"gorm.io/gorm"
 )
+
+// isSession reports whether db is not the one that gorm.Open returned: a session has a configuration of its own, and Use
+// would change no more than that. GORM does not say so; its callbacks know the db that they were made for. Where the
+// field is not found the answer is no.
+func isSession(db *gorm.DB) bool {
+	processors := reflect.ValueOf(db.Callback()).Elem().FieldByName("processors")
+	if processors.Kind() != reflect.Map {
+		return false
+	}
+	query := processors.MapIndex(reflect.ValueOf("query"))
+	if query.Kind() != reflect.Pointer || query.IsNil() {
+		return false
+	}
+	opened := query.Elem().FieldByName("db")
+	return opened.Kind() == reflect.Pointer && opened.Pointer() != reflect.ValueOf(db).Pointer()
+}
 
 // replacePool puts the guarded pool in the place of db's own. A pool that GORM opened for itself is closed, so that
 // whoever still holds it gets an error and not unscoped data; a pool that the application passed in is left open.
@@ -73,6 +90,32 @@ func (p *Plugin) guardPool(db *gorm.DB) {
 	}
 	_ = db.AddError(ErrPool) // AddError keeps it and returns it
 }
+
+// beforeRow is beforeQuery for Row and Rows. Row has no error of its own: after a refusal GORM would return no row at all
+// and the caller's Scan would panic, so it gets one that holds the error.
+func (p *Plugin) beforeRow(db *gorm.DB) {
+	p.beforeQuery(db)
+	if _, isRows := db.Get("rows"); db.Error != nil && !isRows {
+		db.Statement.Dest = p.st.DB().QueryRowContext(refused{db.Statement.Context, db.Error}, "")
+	}
+}
+
+// refused is a context that has ended with an error of our choice.
+type refused struct {
+	context.Context //nolint:containedctx // it is a context itself
+
+	err error
+}
+
+// Done is closed.
+func (refused) Done() <-chan struct{} {
+	done := make(chan struct{})
+	close(done)
+	return done
+}
+
+// Err returns the refusal.
+func (r refused) Err() error { return r.err }
 
 // begun reports whether a transaction or connection comes from the guarded pool. database/sql does not say so; the
 // field is looked up by name, and where it is not found the answer is no.

@@ -3,6 +3,7 @@ package gormstratum
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -13,64 +14,112 @@ import (
 	"github.com/stratum-hq/stratum-go/internal/tables"
 )
 
-// whereClause is GORM's name of the clause.
-const whereClause = "WHERE"
+// GORM's names of clauses.
+const (
+	whereClause    = "WHERE"
+	fromClause     = "FROM"
+	conflictClause = "ON CONFLICT"
+)
 
 // tableName takes the name out of "name", "schema"."name" and name AS alias.
 //
 //nolint:gochecknoglobals // compiled once, never changed
 var tableName = regexp.MustCompile(`(?i)^\s*((?:"?\w+"?\.)?"?\w+"?)(?:\s+(?:as\s+)?"?\w+"?)?\s*$`)
 
-// scopeWhere wraps every WHERE that GORM writes. At that moment the conditions are complete, so none that is added
-// later can widen them, and GORM's check for a missing WHERE has seen what the caller wrote.
-func (p *Plugin) scopeWhere(db *gorm.DB) {
-	next := db.ClauseBuilders[whereClause]
-	db.ClauseBuilders[whereClause] = func(c clause.Clause, b clause.Builder) {
-		if stmt, ok := b.(*gorm.Statement); ok {
-			if predicate, ok := p.predicate(stmt); ok {
-				c.Expression = scoped{predicate: predicate, conditions: c.Expression}
+// scopeClauses puts the predicate into every WHERE and every ON at the moment when GORM writes it. The conditions are
+// complete by then, so none that is added later can widen them, and GORM's check for a missing WHERE has seen what the
+// caller wrote. A builder that the application has set for the clause is called with the predicate in place.
+func (p *Plugin) scopeClauses(db *gorm.DB) {
+	for name, rewrite := range map[string]func(*gorm.Statement, clause.Clause) clause.Clause{
+		whereClause: p.scopeWhere, fromClause: p.scopeJoins,
+	} {
+		next := db.ClauseBuilders[name]
+		db.ClauseBuilders[name] = func(c clause.Clause, b clause.Builder) {
+			// A statement without a list of clauses is one that GORM makes for a fragment of SQL, whose parameters it
+			// drops.
+			if stmt, ok := b.(*gorm.Statement); ok && len(stmt.BuildClauses) > 0 {
+				c = rewrite(stmt, c)
 			}
+			if next != nil {
+				next(c, b)
+				return
+			}
+			c.Build(b)
 		}
-		if next != nil {
-			next(c, b)
-			return
-		}
-		c.Build(b)
 	}
 }
 
-// scoped is the tenant's predicate and, in parentheses of their own, the caller's conditions.
-type scoped struct {
-	predicate  clause.Expression
+// scopeWhere puts the predicate in front of the caller's conditions.
+func (p *Plugin) scopeWhere(stmt *gorm.Statement, c clause.Clause) clause.Clause {
+	conditions, isWhere := c.Expression.(clause.Where)
+	empty := c.Expression == nil || isWhere && len(conditions.Exprs) == 0
+	if empty {
+		// ensureWhere's. Left in place it would stand for a condition when the statement is used again, for a Delete.
+		delete(stmt.Clauses, whereClause)
+	}
+	if predicate, ok := p.predicate(stmt); ok {
+		c.Expression = narrow(predicate, c.Expression, empty)
+	}
+	return c
+}
+
+// scopeJoins does the same for the ON of each join of a tenant-owned table that GORM knows the name of.
+func (p *Plugin) scopeJoins(stmt *gorm.Statement, c clause.Clause) clause.Clause {
+	from, ok := c.Expression.(clause.From)
+	tenant, scoped := tenantOf(stmt)
+	if !ok || !scoped {
+		return c
+	}
+	from.Joins = slices.Clone(from.Joins)
+	for i, join := range from.Joins {
+		if t := p.registry.find(join.Table.Name); t == nil || t.kind != tables.Owned ||
+			join.Expression != nil || len(join.ON.Exprs) == 0 {
+			continue
+		}
+		alias := join.Table.Alias
+		if alias == "" {
+			alias = join.Table.Name
+		}
+		from.Joins[i].ON = narrow(ownedBy(tenant, alias), join.ON, false)
+	}
+	c.Expression = from
+	return c
+}
+
+// narrow is: predicate AND (conditions).
+func narrow(predicate, conditions clause.Expression, empty bool) clause.Where {
+	if empty {
+		return clause.Where{Exprs: []clause.Expression{predicate}}
+	}
+	return clause.Where{Exprs: []clause.Expression{predicate, group{conditions}}}
+}
+
+// group puts conditions in parentheses of their own. GORM does so only where it finds " OR " in their text, and not
+// where OR stands beside a line break.
+type group struct {
 	conditions clause.Expression
 }
 
-// Build writes: predicate AND (conditions).
-func (s scoped) Build(b clause.Builder) {
-	s.predicate.Build(b)
-	if where, ok := s.conditions.(clause.Where); s.conditions == nil || ok && len(where.Exprs) == 0 {
-		return
-	}
-	_, _ = b.WriteString(" AND (") // a statement's builder does not fail
-	s.conditions.Build(b)
+// Build writes the conditions in parentheses.
+func (g group) Build(b clause.Builder) {
+	_ = b.WriteByte('(') // a statement's builder does not fail
+	g.conditions.Build(b)
 	_ = b.WriteByte(')')
 }
 
 // predicate is the condition on the tenant column for a statement on a tenant-owned table, as one tenant. A subtree
 // and the system have none: the policies know better what they see.
 func (p *Plugin) predicate(stmt *gorm.Statement) (clause.Expression, bool) {
-	name, ok := targetTable(stmt)
-	if !ok {
-		return nil, false
-	}
-	if t := p.registry.tables[name]; t == nil || t.kind != tables.Owned {
+	if t := p.target(stmt); t == nil || t.kind != tables.Owned || stmt.Table == "" {
 		return nil, false
 	}
 	tenant, ok := tenantOf(stmt)
-	if !ok {
-		return nil, false
-	}
-	return clause.Eq{Column: clause.Column{Table: clause.CurrentTable, Name: tenantColumn}, Value: tenant}, true
+	return ownedBy(tenant, clause.CurrentTable), ok
+}
+
+// ownedBy is the condition that a row of a table is the tenant's.
+func ownedBy(tenant uuid.UUID, table string) clause.Expression {
+	return clause.Eq{Column: clause.Column{Table: table, Name: tenantColumn}, Value: tenant}
 }
 
 // tenantOf returns the tenant whose rows alone the statement may concern.
@@ -80,6 +129,15 @@ func tenantOf(stmt *gorm.Statement) (uuid.UUID, bool) {
 	}
 	s, err := scope.Check(stmt.Context)
 	return s.Tenant, err == nil && s.Kind == scope.Tenant
+}
+
+// target returns the one table that a statement reads or changes, or nil where it is unknown or there is no such one.
+func (p *Plugin) target(stmt *gorm.Statement) *table {
+	name, ok := targetTable(stmt)
+	if !ok {
+		return nil
+	}
+	return p.registry.find(name)
 }
 
 // targetTable returns the name of the one table that a statement reads or changes. A sub-query in its place, or a list
@@ -98,21 +156,23 @@ func targetTable(stmt *gorm.Statement) (string, bool) {
 	return strings.ReplaceAll(found[1], `"`, ""), true
 }
 
-// beforeQuery lets a SELECT have a WHERE, for scopeWhere to wrap.
+// beforeQuery lets a SELECT have a WHERE, for scopeWhere to fill.
 func (p *Plugin) beforeQuery(db *gorm.DB) {
-	if db.Error != nil || db.Statement.SQL.Len() > 0 || !p.known(db) {
-		return
+	// A dry run is how GORM writes a sub-query, and it loses the error of one: "IN ()" would be left. The statement
+	// around it is looked at, and the database refuses what a sub-query may not see.
+	if !db.DryRun {
+		p.guardPool(db)
 	}
-	p.ensureWhere(db.Statement)
+	if db.Error == nil && db.Statement.SQL.Len() == 0 && (db.DryRun || p.known(db)) {
+		p.ensureWhere(db.Statement)
+	}
 }
 
 // beforeChange does the same for an UPDATE or DELETE of all rows, where the caller has allowed that. Elsewhere a
 // missing WHERE stays missing, and GORM refuses it.
 func (p *Plugin) beforeChange(db *gorm.DB) {
-	if db.Error != nil || db.Statement.SQL.Len() > 0 || !p.known(db) {
-		return
-	}
-	if db.AllowGlobalUpdate {
+	p.guardPool(db)
+	if db.Error == nil && db.Statement.SQL.Len() == 0 && p.known(db) && db.AllowGlobalUpdate {
 		p.ensureWhere(db.Statement)
 	}
 }
@@ -130,10 +190,7 @@ func (p *Plugin) ensureWhere(stmt *gorm.Statement) {
 // to say.
 func (p *Plugin) known(db *gorm.DB) bool {
 	name, ok := targetTable(db.Statement)
-	if !ok || p.registry.tables[name] != nil || isCatalog(name) {
-		return true
-	}
-	if _, last, dotted := strings.Cut(name, "."); dotted && p.registry.tables[last] != nil {
+	if !ok || p.registry.find(name) != nil || isCatalog(name) {
 		return true
 	}
 	_ = db.AddError(fmt.Errorf("%w: table %q is neither tenant-owned nor global nor external (add its model to "+
@@ -141,46 +198,7 @@ func (p *Plugin) known(db *gorm.DB) bool {
 	return false
 }
 
-// isCatalog knows the schemas of PostgreSQL itself, which hold no tenant's rows.
+// isCatalog knows what is PostgreSQL's own and holds no tenant's rows.
 func isCatalog(name string) bool {
-	return strings.HasPrefix(name, "pg_catalog.") || strings.HasPrefix(name, "information_schema.")
-}
-
-// scopeJoins gives each tenant-owned model the predicate for association joins, whose ON clauses GORM builds from the
-// model's query clauses.
-func (p *Plugin) scopeJoins() {
-	for _, t := range p.registry.tables {
-		if t.kind == tables.Owned && t.field != nil {
-			t.schema.QueryClauses = append(t.schema.QueryClauses, joinScope{})
-		}
-	}
-}
-
-// joinScope adds the predicate to an association join. GORM builds the ON clause with a statement of its own that has
-// no context; the outer statement has it.
-type joinScope struct{}
-
-var _ gorm.StatementModifier = joinScope{}
-
-// Name is empty: it is no clause of its own.
-func (joinScope) Name() string { return "" }
-
-// Build writes nothing.
-func (joinScope) Build(clause.Builder) {}
-
-// MergeClause merges nothing.
-func (joinScope) MergeClause(*clause.Clause) {}
-
-// ModifyStatement adds the predicate to an ON clause. Any other statement gets it from scopeWhere.
-func (joinScope) ModifyStatement(stmt *gorm.Statement) {
-	if stmt.Context != nil || stmt.DB == nil || stmt.DB.Statement == nil {
-		return
-	}
-	tenant, ok := tenantOf(stmt.DB.Statement)
-	if !ok {
-		return
-	}
-	stmt.AddClause(clause.Where{Exprs: []clause.Expression{
-		clause.Eq{Column: clause.Column{Table: clause.CurrentTable, Name: tenantColumn}, Value: tenant},
-	}})
+	return strings.HasPrefix(name, "pg_") || strings.HasPrefix(name, "information_schema.")
 }

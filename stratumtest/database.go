@@ -138,7 +138,7 @@ func (s *Server) drop(ctx context.Context, name string) error {
 }
 
 func (s *Server) dropStatements(name string, roles []string) []string {
-	var join, drop []string
+	join, drop := make([]string, 0, len(roles)), make([]string, 0, 2*len(roles))
 	for _, role := range roles {
 		join = append(join, fmt.Sprintf("GRANT %s TO CURRENT_USER", quote(role)))
 		// The role may hold rights on the server, or on the database that is administered from.

@@ -1,5 +1,6 @@
 // Package stratumtest gives tests and examples a throw-away PostgreSQL, and every test a database of its own.
 //
+//	stratum.go     Open and NewDatabase for tests: a database with Stratum's schema, and a handle on it
 //	shared.go      EmptyDatabase for tests, Main for TestMain: one server a process, started on first use
 //	server.go      Start for programs outside of tests, such as examples
 //	database.go    Database and its logins: application, system, owner, administrator

@@ -8,6 +8,9 @@ import (
 	"github.com/stratum-hq/stratum-go/gormstratum"
 )
 
+// models are the application's models, for Stratum. The join table of tickets and tags comes by itself.
+func models() []any { return []any{&Country{}, &Ticket{}, &Comment{}, &Tag{}} }
+
 // Country is global: every tenant reads it, and only the system writes it.
 type Country struct {
 	gormstratum.Global

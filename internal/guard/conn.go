@@ -20,7 +20,6 @@ const closeTimeout = 5 * time.Second
 // connection beneath, so that sql.Conn.Raw opens no back door.
 type conn struct {
 	connector *Connector
-	data      *session
 	tx        *tx   // the open transaction, or nil
 	open      *rows // rows that are not read to the end, or nil
 }
@@ -69,16 +68,20 @@ func (c *conn) query(ctx context.Context, sql string, named []driver.NamedValue)
 	if err != nil {
 		return nil, err
 	}
-	s, release, err := c.pick(ctx, sc)
+	s, err := c.borrow(ctx, sc)
 	if err != nil {
 		return nil, err
 	}
 	r, err := c.attempt(ctx, s, sc, sql, args)
 	if err != nil {
-		release()
+		c.giveBack(s)
 		return nil, c.outcome(err)
 	}
-	c.keep(r, release)
+	if r.err != nil { // there was no row
+		c.giveBack(s)
+		return r, nil
+	}
+	c.open, r.conn = r, c
 	return r, nil
 }
 
@@ -99,44 +102,64 @@ func (c *conn) admit(ctx context.Context) (scope.Scope, error) {
 // sameReach compares scopes without their reasons: a transaction keeps the reason that it began with.
 func sameReach(a, b scope.Scope) bool { return a.Kind == b.Kind && a.Tenant == b.Tenant }
 
+// borrow returns the session that a statement of scope sc runs on: the transaction's, or one of the scope's pool.
+func (c *conn) borrow(ctx context.Context, sc scope.Scope) (*session, error) {
+	if c.tx != nil {
+		return c.tx.session, nil
+	}
+	return c.connector.pool(sc).acquire(ctx)
+}
+
+// giveBack ends a borrowing. The session of a transaction stays until the transaction's end.
+func (c *conn) giveBack(s *session) {
+	if c.tx == nil || c.tx.session != s {
+		s.release()
+	}
+}
+
 // attempt runs a statement, and once more where the server refused it for a reason that a new description cures. A
 // statement in a transaction is not repeated: its transaction is lost.
 func (c *conn) attempt(ctx context.Context, s *session, sc scope.Scope, sql string, args []any) (*rows, error) {
 	r, err := c.send(ctx, s, sc, sql, args)
-	if err == nil || c.tx != nil || !retryable(err) || !s.usable() {
+	if err == nil || !retryable(err) {
 		return r, err
 	}
 	s.forgetNames(err)
+	if c.tx != nil || !s.usable() {
+		return nil, err
+	}
 	return c.send(ctx, s, sc, sql, args)
 }
 
 func (c *conn) send(ctx context.Context, s *session, sc scope.Scope, sql string, args []any) (*rows, error) {
-	st, err := s.lookup(c, sc, sql)
+	st, err := c.lookup(s, sc, sql)
 	if err != nil {
 		return nil, err
 	}
-	var t train
-	if c.tx == nil {
-		e, err := newEntry(ctx, sc, c.connector.config.Roles, c.connector.config.SearchPath)
-		if err != nil {
-			return nil, err
-		}
-		t = train{entry: &e, block: needsBlock(st.command)}
+	if c.tx != nil {
+		return s.run(ctx, train{}, st, args)
 	}
-	return s.run(ctx, t, st, args)
+	e, err := newEntry(ctx, sc, c.connector.config.Roles, c.connector.config.SearchPath)
+	if err != nil {
+		return nil, err
+	}
+	t := train{entry: &e, block: c.connector.needsBlock(st.command)}
+	r, err := s.run(ctx, t, st, args)
+	if err != nil && t.block {
+		s.rollback(ctx)
+	}
+	return r, err
 }
 
-// keep remembers rows until they are read to the end, and then gives their session back.
-func (c *conn) keep(r *rows, release func()) {
-	if r.err != nil {
-		release()
-		return
+// lookup returns what is known of sql under the scope's role, from the cache or by reading the text. A statement that
+// the rules refuse is not returned.
+func (c *conn) lookup(s *session, sc scope.Scope, sql string) (*statement, error) {
+	key := cacheKey{role: c.connector.config.Roles.of(sc.Kind), path: c.connector.config.SearchPath, sql: sql}
+	st := s.cache.get(key)
+	if st == nil {
+		st = &statement{key: key, command: inspect(sql)}
 	}
-	c.open = r
-	r.done = func() {
-		c.open = nil
-		release()
-	}
+	return st, c.connector.check(st.command, c.tx != nil)
 }
 
 // outcome is the error for database/sql. Only an error before anything was sent lets database/sql try another
@@ -183,40 +206,34 @@ func plainArgs(ctx context.Context, sql string, named []driver.NamedValue) (stri
 func (c *conn) CheckNamedValue(*driver.NamedValue) error { return nil }
 
 // Ping needs no tenant: it reads nothing.
-func (c *conn) Ping(ctx context.Context) error {
-	if err := c.data.pg.Ping(ctx); err != nil {
-		c.data.abandon()
-		if isContextError(err) {
-			return err
-		}
-		return driver.ErrBadConn
-	}
-	return nil
-}
+func (c *conn) Ping(ctx context.Context) error { return c.connector.config.Data.Ping(ctx) }
 
-// ResetSession looks whether the connection is still good, without a round trip.
+// ResetSession has nothing to reset: what a statement borrowed went back with it.
 func (c *conn) ResetSession(context.Context) error {
-	if !c.IsValid() || !alive(c.data.pg.Conn()) {
+	if !c.IsValid() {
 		return driver.ErrBadConn
 	}
 	return nil
 }
 
-// IsValid reports whether the connection may go back to the pool.
-func (c *conn) IsValid() bool { return c.tx == nil && c.open == nil && c.data.usable() }
+// IsValid reports whether the connection may be used by somebody else.
+func (c *conn) IsValid() bool { return c.tx == nil && c.open == nil }
 
-// Close ends the connection.
+// Close gives up what is still open.
 func (c *conn) Close() error {
-	ctx, cancel := closing()
-	defer cancel()
-	if c.tx != nil {
-		c.tx.abandon(ctx)
+	if c.open != nil {
+		c.open.session.abandon()
+		_ = c.open.Close() // it is given up
 	}
-	return c.data.conn.Close(ctx)
+	if c.tx != nil {
+		c.tx.session.abandon()
+		c.tx.finish()
+	}
+	return nil
 }
 
 // closing is the context of the driver's methods that database/sql calls without one.
 func closing() (context.Context, context.CancelFunc) {
-	//nolint:forbidigo // driver.Conn.Close and driver.Tx.Rollback have no ctx to take
+	//nolint:forbidigo // driver.Tx.Rollback and the pool's destructors have no ctx to take
 	return context.WithTimeout(context.Background(), closeTimeout)
 }

@@ -31,20 +31,26 @@ var (
 	ErrProtocol = errors.New("stratum: the server answered a command that was not sent, so the connection was closed " +
 		"(report this, with the statement)")
 	ErrConfig = errors.New("stratum: unusable connection setting")
+	ErrClosed = errors.New("stratum: the handle is closed (open another one with core.Open)")
+	ErrInUse  = errors.New("stratum: connections were still in use when the handle was closed (close rows, and commit " +
+		"or roll back transactions)")
 )
 
 // SQLSTATEs that the guard translates. Those of class ST are raised by the functions of schema stratum.
 const (
-	codeNoTenant      = "ST001"
-	codeUnknown       = "ST002"
-	codeNotActive     = "ST003"
-	codeOwner         = "ST004"
-	codePrivilege     = "42501"
-	codeUniqueness    = "23505"
-	codePlanChanged   = "0A000"
-	codeNoStatement   = "26000"
-	codeHasStatement  = "42P05"
-	codeProtocolError = "08P01"
+	codeNoTenant          = "ST001"
+	codeUnknown           = "ST002"
+	codeNotActive         = "ST003"
+	codeOwner             = "ST004"
+	codePrivilege         = "42501"
+	codeUniqueness        = "23505"
+	codePlanChanged       = "0A000"
+	codeNoStatement       = "26000"
+	codeHasStatement      = "42P05"
+	codeProtocolError     = "08P01"
+	codeUndefinedFunction = "42883"
+	codeTypeMismatch      = "42804"
+	classData             = "22"
 )
 
 // StatementError is a refusal by the database, with the server's error underneath. It is one of the sentinels of this
@@ -75,15 +81,16 @@ func commandError(what, cure string) error {
 	return fmt.Errorf("%w: %s (%s)", ErrCommand, what, cure)
 }
 
-// translate turns a server's error into the refusal that it means. Other errors pass as they are.
+// translate turns a server's error into the refusal that it means, and takes out of others what their text must not
+// tell. The rest passes as it is.
 func translate(err error) error {
 	var pgErr *pgconn.PgError
 	if !errors.As(err, &pgErr) {
-		return err
+		return redactLost(err)
 	}
 	sentinel := sentinelFor(pgErr)
 	if sentinel == nil {
-		return err
+		return redactValue(err, pgErr)
 	}
 	e := &StatementError{Code: pgErr.Code, sentinel: sentinel, cause: pgErr}
 	if pgErr.Code == codeUniqueness {

@@ -13,6 +13,7 @@ import (
 // when the server has said that the transaction is committed, so that an error of a deferred constraint cannot come
 // after the data it concerns.
 type rows struct {
+	conn    *conn // that counts these rows as open, or nil
 	session *session
 	train   train
 	st      *statement
@@ -23,8 +24,7 @@ type rows struct {
 	ahead   []driver.Value // the row read ahead; nil where none was read
 	spare   []driver.Value // the buffer of the row handed out before
 	tag     pgconn.CommandTag
-	err     error  // why there are no more rows; io.EOF at the end
-	done    func() // called once, when the rows are read to the end
+	err     error // why there are no more rows; io.EOF at the end
 }
 
 func newRows(s *session, t train, st *statement, results *pgconn.MultiResultReader) *rows {
@@ -60,32 +60,40 @@ func (r *rows) advance() error {
 // to be in. A connection of another state is closed.
 func (r *rows) finish() error {
 	tag, err := r.reader.Close()
+	behind := 0
+	for r.results.NextResult() {
+		// An error is kept by results too.
+		_, _ = r.results.ResultReader().Close()
+		behind++
+	}
 	if closeErr := r.results.Close(); closeErr != nil {
 		err = closeErr
 	}
 	r.tag = tag
 	if err == nil {
-		err = r.verify()
+		err = r.verify(behind)
 	}
 	r.err = err
 	if err == nil {
 		r.err = io.EOF
 	}
-	if r.done != nil {
-		r.done()
-		r.done = nil
+	if c := r.conn; c != nil {
+		c.open, r.conn = nil, nil
+		c.giveBack(r.session)
 	}
 	return err
 }
 
-// verify compares the command tag and the transaction status with what the statement should have left.
-func (r *rows) verify() error {
-	want := byte('T')
-	if r.train.entry != nil {
-		want = 'I'
+// verify compares what the statement left with what it should have left: the results behind its own, the command tag
+// and the transaction status.
+func (r *rows) verify(behind int) error {
+	inTx := r.train.entry == nil
+	want := byte('I')
+	if inTx {
+		want = 'T'
 	}
-	err := checkTag(r.tag.String(), r.st.command)
-	if err == nil && r.session.pg.TxStatus() != want {
+	err := checkTag(r.tag.String(), r.st.command, inTx)
+	if err == nil && (r.session.pg.TxStatus() != want || behind != r.train.trailing()) {
 		err = ErrProtocol
 	}
 	if err != nil {

@@ -13,7 +13,7 @@ const inTx = "use BeginTx, Commit and Rollback of database/sql, or the ORM's tra
 // this is about the connection that the next tenant gets.
 func check(c sqltext.Command, tx bool) error {
 	if c.Broken {
-		return commandError("a string, name or comment has no end", "close it")
+		return commandError("a string, name or comment without an end, or a NUL byte", "close what is open")
 	}
 	if c.Statements > 1 {
 		return commandError("several statements in one text", "send them one by one, in a transaction if need be")
@@ -57,16 +57,21 @@ func needsBlock(c sqltext.Command) bool {
 
 // checkTag is the second look, at what the server says it has done: a command that the lexer took for another one
 // must not leave its trace on a pooled connection.
-func checkTag(tag string, c sqltext.Command) error {
+func checkTag(tag string, c sqltext.Command, tx bool) error {
 	word, _, _ := strings.Cut(tag, " ")
+	fine := true
 	switch word {
-	case "ROLLBACK", "SET", "DECLARE":
-		if c.Word == word {
-			return nil
-		}
+	case "SET":
+		fine = tx && c.IsLocalSetting()
+	case "ROLLBACK":
+		fine = tx && c.IsRollbackTo()
+	case "DECLARE":
+		fine = c.Word == word && c.Session == ""
 	case "BEGIN", "START", "COMMIT", "RESET", "DISCARD", "LOAD", "PREPARE", "DEALLOCATE", "LISTEN", "UNLISTEN", "COPY":
-	default:
-		return nil
+		fine = false
 	}
-	return ErrProtocol
+	if !fine {
+		return ErrProtocol
+	}
+	return nil
 }

@@ -17,22 +17,17 @@ func (s *session) run(ctx context.Context, t train, st *statement, args []any) (
 	if s.simpleProtocol() {
 		return s.runSimple(ctx, t, st, args)
 	}
-	fresh := st.desc == nil
-	if fresh {
+	if st.desc == nil {
 		if err := s.describe(ctx, t.entry, st); err != nil {
 			return nil, err
 		}
+		if s.mode != pgx.QueryExecModeDescribeExec && !st.volatile() {
+			s.cache.put(st)
+		}
 	}
 	r, err := s.runDescribed(ctx, t, st, args)
-	switch {
-	case err != nil && !fresh:
-		// Whatever the error, the next attempt does not trust the old description.
-		if staleDescription(err) {
-			s.cache.drop(st)
-			st.desc = nil
-		}
-	case fresh && s.mode != pgx.QueryExecModeDescribeExec && st.desc != nil:
-		s.cache.put(st)
+	if err != nil && staleDescription(err) {
+		s.cache.drop(st)
 	}
 	return r, err
 }
@@ -40,7 +35,7 @@ func (s *session) run(ctx context.Context, t train, st *statement, args []any) (
 // runDescribed sends a statement whose types are known: one round trip.
 func (s *session) runDescribed(ctx context.Context, t train, st *statement, args []any) (*rows, error) {
 	if err := s.builder.Build(s.conn.TypeMap(), st.desc, args); err != nil {
-		return nil, err
+		return nil, s.argumentError(st.desc.ParamOIDs, args, err)
 	}
 	b := &pgconn.Batch{}
 	if t.block {
@@ -62,6 +57,9 @@ func (s *session) runDescribed(ctx context.Context, t train, st *statement, args
 
 // runSimple sends the whole train as one text. PostgreSQL runs the text as one implicit transaction.
 func (s *session) runSimple(ctx context.Context, t train, st *statement, args []any) (*rows, error) {
+	if err := s.checkSimple(); err != nil {
+		return nil, err
+	}
 	text, err := s.bindSimple(st.key.sql, args)
 	if err != nil {
 		return nil, err
@@ -75,8 +73,7 @@ func (s *session) runSimple(ctx context.Context, t train, st *statement, args []
 	return s.receive(s.pg.Exec(ctx, text), t, st)
 }
 
-// receive reads past the results of enter and stands before the statement's first row. A train of its own block that
-// fails leaves the block open; such a session is not usable any more and its connection is closed by the pool.
+// receive reads past the results of enter and stands before the statement's first row.
 func (s *session) receive(results *pgconn.MultiResultReader, t train, st *statement) (*rows, error) {
 	for i := range t.leading() + 1 {
 		if !results.NextResult() {
@@ -94,15 +91,6 @@ func (s *session) receive(results *pgconn.MultiResultReader, t train, st *statem
 	return r, nil
 }
 
-// staleDescription reports an error that a new description can cure.
-func staleDescription(err error) bool {
-	switch sqlState(err) {
-	case codePlanChanged, codeNoStatement, codeHasStatement, codeProtocolError:
-		return true
-	}
-	return false
-}
-
 // retryable reports whether a statement outside a transaction may be sent once more: the server has refused it before
 // it did anything.
 func retryable(err error) bool {
@@ -111,4 +99,14 @@ func retryable(err error) bool {
 		return true
 	}
 	return false
+}
+
+// staleDescription reports an error that a new description may cure. Types of parameters are part of a description, so
+// a changed column can make an operator undefined; but so can the statement itself, hence it is not sent once more.
+func staleDescription(err error) bool {
+	switch sqlState(err) {
+	case codeUndefinedFunction, codeTypeMismatch:
+		return true
+	}
+	return retryable(err)
 }

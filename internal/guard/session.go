@@ -2,24 +2,28 @@ package guard
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-
-	"github.com/stratum-hq/stratum-go/internal/scope"
+	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // session is one connection to the server and what the guard has prepared on it.
 type session struct {
 	conn    *pgx.Conn
 	pg      *pgconn.PgConn
+	held    *pgxpool.Conn // the pool's side of it while it is lent
 	mode    pgx.QueryExecMode
 	cache   *cache
 	enters  map[string]*pgconn.StatementDescription // enter, prepared, by its text; nil where statements are unnamed
 	builder pgx.ExtendedQueryBuilder
+	prefix  string // of the names of prepared statements
 	names   int
 	dead    bool // abandoned, see abandon
 }
@@ -32,6 +36,9 @@ func newSession(ctx context.Context, conn *pgx.Conn) (*session, error) {
 		pg:    conn.PgConn(),
 		mode:  config.DefaultQueryExecMode,
 		cache: newCache(cacheCapacity(config)),
+		// Behind a pooler clients meet each other's statements. A name that is never used twice makes that an error,
+		// where a plain number would run somebody else's statement.
+		prefix: "stratum_" + strings.ToLower(rand.Text()[:nameLength]) + "_",
 	}
 	switch s.mode {
 	case pgx.QueryExecModeCacheStatement:
@@ -42,13 +49,26 @@ func newSession(ctx context.Context, conn *pgx.Conn) (*session, error) {
 		}
 		return s, err
 	case pgx.QueryExecModeSimpleProtocol:
+		// Without the server's word on its type, a slice is encoded by what is known of its Go type.
+		conn.TypeMap().RegisterDefaultPgType([]uuid.UUID(nil), "_uuid")
 		return s, s.checkSimple()
 	case pgx.QueryExecModeCacheDescribe, pgx.QueryExecModeDescribeExec:
 		return s, nil
 	case pgx.QueryExecModeExec:
 	}
-	return nil, fmt.Errorf("%w: default_query_exec_mode=%s (use cache_statement, cache_describe, describe_exec or "+
-		"simple_protocol)", ErrConfig, s.mode)
+	return nil, CheckMode(s.mode)
+}
+
+// nameLength makes names of 60 random bits.
+const nameLength = 12
+
+// CheckMode refuses the way of sending statements that guesses the types of parameters instead of asking for them.
+func CheckMode(mode pgx.QueryExecMode) error {
+	if mode != pgx.QueryExecModeExec {
+		return nil
+	}
+	return fmt.Errorf("%w: default_query_exec_mode=%s (use cache_statement, cache_describe, describe_exec or "+
+		"simple_protocol)", ErrConfig, mode)
 }
 
 // cacheCapacity is pgx's setting for the mode in use, and never zero: a description is needed to send a statement.
@@ -65,8 +85,10 @@ func cacheCapacity(config *pgx.ConnConfig) int {
 func (s *session) prepareEnter(ctx context.Context) error {
 	texts := []string{enterTenantSQL, enterSystemSQL}
 	p := s.pg.StartPipeline(ctx)
+	names := make([]string, len(texts))
 	for i, sql := range texts {
-		p.SendPrepare("stratum_enter_"+strconv.Itoa(i), sql, nil)
+		names[i] = s.nextName()
+		p.SendPrepare(names[i], sql, nil)
 	}
 	if err := p.Sync(); err != nil {
 		return errors.Join(err, p.Close())
@@ -82,7 +104,7 @@ func (s *session) prepareEnter(ctx context.Context) error {
 		if !ok {
 			return errors.Join(ErrProtocol, p.Close())
 		}
-		desc.Name = "stratum_enter_" + strconv.Itoa(i)
+		desc.Name = names[i]
 		enters[sql] = desc
 	}
 	s.enters = enters
@@ -105,11 +127,14 @@ func (s *session) usable() bool {
 	return !s.dead && !s.pg.IsClosed() && !s.pg.IsBusy() && s.pg.TxStatus() == 'I'
 }
 
-// abandon marks the session as unusable and cuts its connection: its state is not what it ought to be, and nothing
-// more may be sent on it. The pool closes what is left.
+// abandon cuts the session's connection: its state is not what it ought to be, and nothing more may be sent on it. The
+// socket goes first, so that the goodbye cannot block.
 func (s *session) abandon() {
 	s.dead = true
 	_ = s.pg.Conn().Close() // nothing can be done about an error, and nothing needs to
+	ctx, cancel := closing()
+	defer cancel()
+	_ = s.conn.Close(ctx)
 }
 
 // train is one trip to the server: enter where it is needed, the statement, and commit where the statement needs a
@@ -119,16 +144,20 @@ type train struct {
 	block bool   // begin before, commit after
 }
 
-// leading is how many results come before the statement's own.
+// leading is how many results come before the statement's own, trailing how many behind it.
 func (t train) leading() int {
-	n := 0
+	n := t.trailing()
 	if t.entry != nil {
 		n++
 	}
-	if t.block {
-		n++
-	}
 	return n
+}
+
+func (t train) trailing() int {
+	if t.block {
+		return 1
+	}
+	return 0
 }
 
 // addEnter puts enter on the batch.
@@ -146,13 +175,16 @@ func (s *session) nextName() string {
 		return ""
 	}
 	s.names++
-	return "stratum_" + strconv.Itoa(s.names)
+	return s.prefix + strconv.Itoa(s.names)
 }
 
 // describe asks the server for the types of a statement, inside its scope: one round trip, in which statements that
 // fell out of the cache are forgotten too.
 func (s *session) describe(ctx context.Context, e *entry, st *statement) error {
-	name := s.nextName()
+	name := ""
+	if !st.volatile() {
+		name = s.nextName()
+	}
 	p := s.pg.StartPipeline(ctx)
 	dropped := s.cache.takeDropped()
 	for _, old := range dropped {
@@ -163,6 +195,7 @@ func (s *session) describe(ctx context.Context, e *entry, st *statement) error {
 	}
 	p.SendPrepare(name, st.key.sql, nil)
 	if err := p.Sync(); err != nil {
+		s.cache.dropped = append(s.cache.dropped, dropped...) // nothing was sent
 		return errors.Join(err, p.Close())
 	}
 	desc, err := lastDescription(p)
@@ -204,15 +237,4 @@ func lastDescription(p *pgconn.Pipeline) (*pgconn.StatementDescription, error) {
 			return nil, ErrProtocol
 		}
 	}
-}
-
-// lookup returns what is known of sql under the scope's role, from the cache or by reading the text. A statement that
-// the rules refuse is not returned.
-func (s *session) lookup(c *conn, sc scope.Scope, sql string) (*statement, error) {
-	key := cacheKey{role: c.connector.config.Roles.of(sc.Kind), path: c.connector.config.SearchPath, sql: sql}
-	if st := s.cache.get(key); st != nil {
-		return st, check(st.command, c.tx != nil)
-	}
-	st := &statement{key: key, command: inspect(sql)}
-	return st, check(st.command, c.tx != nil)
 }

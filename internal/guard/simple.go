@@ -1,13 +1,16 @@
 package guard
 
 import (
-	"fmt"
+	"bytes"
+	"errors"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/stratum-hq/stratum-go/internal/sqltext"
 )
+
+var errNul = errors.New("PostgreSQL has no text with a NUL byte in it")
 
 // simpleProtocol reports whether the session sends statements as plain text.
 func (s *session) simpleProtocol() bool { return s.mode == pgx.QueryExecModeSimpleProtocol }
@@ -17,7 +20,7 @@ func (s *session) bindSimple(sql string, args []any) (string, error) {
 	return sqltext.Bind(sql, len(args), func(i int) (string, error) {
 		literal, err := s.literalOf(args[i])
 		if err != nil {
-			return "", fmt.Errorf("stratum: argument %d: %w", i+1, err)
+			return "", newArgumentError(i, args[i], "", err)
 		}
 		return literal, nil
 	})
@@ -37,6 +40,9 @@ func (s *session) literalOf(arg any) (string, error) {
 	}
 	if text == nil {
 		return "null", nil
+	}
+	if bytes.IndexByte(text, 0) >= 0 {
+		return "", errNul // it would end the message
 	}
 	return quoteLiteral(string(text)), nil
 }

@@ -16,6 +16,9 @@ import (
 var ErrTxAborted = errors.New("stratum: the transaction was rolled back, because a statement in it had failed " +
 	"(return that statement's error instead of committing)")
 
+var errTxOpen = errors.New("stratum: a transaction is open on this connection already (PostgreSQL has savepoints for " +
+	"a transaction in a transaction)")
+
 // tx is an open transaction, pinned to the scope that began it.
 type tx struct {
 	//nolint:containedctx // driver.Tx.Commit takes no ctx; the one of BeginTx bounds it
@@ -23,14 +26,16 @@ type tx struct {
 	conn    *conn
 	session *session
 	scope   scope.Scope
-	release func()
 }
 
 // BeginTx begins a transaction and enters the scope of ctx in one round trip, before any savepoint can be made.
 func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
 	sc, err := c.admit(ctx)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
+	case c.tx != nil:
+		return nil, errTxOpen
 	}
 	begin, err := beginSQL(opts)
 	if err != nil {
@@ -40,7 +45,7 @@ func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 	if err != nil {
 		return nil, err
 	}
-	s, release, err := c.pick(ctx, sc)
+	s, err := c.borrow(ctx, sc)
 	if err != nil {
 		return nil, err
 	}
@@ -50,10 +55,10 @@ func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 		err = s.begin(ctx, begin, &e)
 	}
 	if err != nil {
-		release()
+		s.release()
 		return nil, c.outcome(err)
 	}
-	c.tx = &tx{ctx: ctx, conn: c, session: s, scope: sc, release: release}
+	c.tx = &tx{ctx: ctx, conn: c, session: s, scope: sc}
 	return c.tx, nil
 }
 
@@ -82,50 +87,69 @@ func beginSQL(opts driver.TxOptions) (string, error) {
 
 // begin sends BEGIN and enter. A refusal by enter leaves a failed transaction, which is rolled back.
 func (s *session) begin(ctx context.Context, begin string, e *entry) error {
-	err := s.exchange(ctx, begin, e)
-	if err == nil && s.pg.TxStatus() != 'T' {
+	_, err := s.exchange(ctx, begin, e)
+	if err != nil {
+		s.rollback(ctx)
+		return err
+	}
+	if s.pg.TxStatus() != 'T' {
 		s.abandon()
 		return ErrProtocol
 	}
-	if err != nil && !s.pg.IsClosed() && s.pg.TxStatus() != 'I' {
-		return errors.Join(err, s.exchange(context.WithoutCancel(ctx), "rollback", nil))
-	}
-	return err
+	return nil
 }
 
-// exchange sends a command without arguments and, behind it, enter where there is one; one round trip.
-func (s *session) exchange(ctx context.Context, command string, e *entry) error {
-	if s.simpleProtocol() {
+// rollback ends a failed transaction, so that the connection need not be closed. Where that does not work, it is.
+func (s *session) rollback(ctx context.Context) {
+	if s.pg.IsClosed() || s.pg.IsBusy() || s.pg.TxStatus() == 'I' {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+	defer cancel()
+	_, _ = s.exchange(ctx, "rollback", nil) // the transaction's status tells whether it worked
+}
+
+// exchange sends a command without arguments and, behind it, enter where there is one; one round trip. It returns the
+// tag of the last command.
+func (s *session) exchange(ctx context.Context, command string, e *entry) (string, error) {
+	if !s.simpleProtocol() {
+		b := &pgconn.Batch{}
+		b.ExecParams(command, nil, nil, nil, nil)
 		if e != nil {
-			command += ";\n" + e.literal()
+			s.addEnter(b, e)
 		}
-		return drainResults(s.pg.Exec(ctx, command))
+		return drainResults(s.pg.ExecBatch(ctx, b))
 	}
-	b := &pgconn.Batch{}
-	b.ExecParams(command, nil, nil, nil, nil)
 	if e != nil {
-		s.addEnter(b, e)
+		if err := s.checkSimple(); err != nil {
+			return "", err
+		}
+		command += ";\n" + e.literal()
 	}
-	return drainResults(s.pg.ExecBatch(ctx, b))
+	return drainResults(s.pg.Exec(ctx, command))
 }
 
-func drainResults(results *pgconn.MultiResultReader) error {
+func drainResults(results *pgconn.MultiResultReader) (tag string, err error) {
 	for results.NextResult() {
 		// An error is kept by results too.
-		_, _ = results.ResultReader().Close()
+		last, _ := results.ResultReader().Close()
+		tag = last.String()
 	}
-	return results.Close()
+	return tag, results.Close()
 }
 
 // Commit ends the transaction. Where the server rolled it back instead, the error is ErrTxAborted.
 func (t *tx) Commit() error {
 	defer t.finish()
-	failed := t.session.pg.TxStatus() == 'E'
-	if err := t.session.exchange(t.ctx, "commit", nil); err != nil {
+	tag, err := t.session.exchange(t.ctx, "commit", nil)
+	switch {
+	case err != nil:
 		return translate(err)
-	}
-	if failed {
+	case tag == "ROLLBACK":
 		return ErrTxAborted
+	case tag != "COMMIT":
+		t.session.abandon()
+		return ErrProtocol
 	}
 	return nil
 }
@@ -133,28 +157,24 @@ func (t *tx) Commit() error {
 // Rollback undoes the transaction. A connection on which that fails is closed, which undoes it too.
 func (t *tx) Rollback() error {
 	defer t.finish()
-	if t.session.pg.IsClosed() || t.session.dead {
+	if t.session.pg.IsClosed() {
 		return nil
 	}
 	ctx, cancel := closing()
 	defer cancel()
-	return t.session.exchange(ctx, "rollback", nil)
+	_, err := t.session.exchange(ctx, "rollback", nil)
+	return translate(err)
 }
 
-// finish gives the session back. One that is still inside a transaction is not used again.
+// finish gives the session back. One that is still inside a transaction, or has rows unread, is closed by that.
 func (t *tx) finish() {
-	if t.conn.tx != t {
+	c := t.conn
+	if c.tx != t {
 		return
 	}
-	if !t.session.usable() {
-		t.session.abandon()
+	if c.open != nil {
+		c.open.conn = nil // the session is not the rows' any more
 	}
-	t.conn.tx, t.conn.open = nil, nil
-	t.release()
-}
-
-// abandon closes the session of a transaction that nobody ended.
-func (t *tx) abandon(ctx context.Context) {
-	_ = t.session.conn.Close(ctx) // it is given up either way
-	t.finish()
+	c.tx, c.open = nil, nil
+	t.session.release()
 }

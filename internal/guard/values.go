@@ -41,6 +41,9 @@ func newColumns(types *pgtype.Map, fields []pgconn.FieldDescription) *columns {
 
 // decode fills row from the values of the server.
 func (c *columns) decode(values [][]byte, row []driver.Value) error {
+	if len(values) != len(c.decoder) {
+		return ErrProtocol
+	}
 	for i, src := range values {
 		if src == nil {
 			row[i] = nil

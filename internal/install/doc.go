@@ -1,8 +1,9 @@
 // Package install puts Stratum's own schema "stratum" into a database, keeps it up to date, and says whether a login
 // can be made safe.
 //
-//	install.go, goose.go     Migrate: lock, look, refuse or apply; the migrations, one transaction each
+//	install.go               Migrate: lock, look, refuse or go on
 //	facts.go, step.go        what is there, and the steps from there to what should be
+//	settle.go, goose.go      does the steps, however many processes do; runs the migrations, a transaction each
 //	release.go               the embedded migrations, rendered; Version, MinCompatible
 //	roles.go, privileges.go  names of the roles; what Migrate needs, and the error when it is missing
 //	script.go                the same as SQL for a DBA

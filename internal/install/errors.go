@@ -21,8 +21,7 @@ var (
 	// ErrPrefix is returned where the schema was installed with another prefix of roles than the one configured.
 	ErrPrefix = errors.New("stratum: the schema was installed with another prefix of roles")
 
-	errDidNotSettle = errors.New("stratum: roles, grants and extension are still not as they should be " +
-		"(is something else changing them? Run Migrate again)")
+	errDidNotSettle = errors.New("stratum: what Migrate has done did not have its effect (run this as a superuser)")
 )
 
 // LoginError refuses a login, or a role that Stratum stands on, that cannot be made safe as it is.

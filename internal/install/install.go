@@ -6,10 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
-	"time"
-
-	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // Options says what to install and how.
@@ -108,21 +104,15 @@ type migrator struct {
 }
 
 func (m migrator) run(ctx context.Context) error {
-	f, err := m.facts(ctx)
+	f, missing, err := m.look(ctx)
 	if err != nil {
 		return err
 	}
 	if err := checkServer(f.ServerVersion); err != nil {
 		return err
 	}
-	state, err := ReadState(ctx, m.q)
+	state, err := m.state(ctx)
 	if err != nil {
-		return err
-	}
-	if err := state.CheckPrefix(m.plan.roles); err != nil {
-		return err
-	}
-	if err := state.check(m.release.version()); errors.Is(err, ErrIncompatible) {
 		return err
 	}
 	if state.Version > m.release.version() {
@@ -131,19 +121,28 @@ func (m migrator) run(ctx context.Context) error {
 		return nil
 	}
 	pending := state.Version < m.release.version()
-	if err := m.refuse(f, pending); err != nil {
+	if pending {
+		missing = append(missing, ownership(f)...)
+	}
+	if err := m.refuse(ctx, f, missing); err != nil {
 		return err
 	}
-	if err := m.refuseLogins(ctx, f.Login); err != nil {
+	if err := m.settle(ctx); err != nil || !pending {
 		return err
-	}
-	if err := m.settle(ctx); err != nil {
-		return err
-	}
-	if !pending {
-		return nil
 	}
 	return m.release.apply(ctx, m.options.Owner, newNames(m.plan.roles, quote(f.ltreeSchema())), m.options.Logger)
+}
+
+// state is what is installed, unless it is not for this binary to touch.
+func (m migrator) state(ctx context.Context) (State, error) {
+	state, err := ReadState(ctx, m.q)
+	if err != nil {
+		return State{}, err
+	}
+	if err := state.check(m.release.version()); errors.Is(err, ErrIncompatible) {
+		return State{}, err
+	}
+	return state, state.CheckPrefix(m.plan.roles)
 }
 
 func checkServer(version int) error {
@@ -154,19 +153,15 @@ func checkServer(version int) error {
 }
 
 // refuse finds what stands in the way before anything is changed.
-func (m migrator) refuse(f facts, pending bool) error {
+func (m migrator) refuse(ctx context.Context, f facts, missing []Missing) error {
 	if f.Ltree.Schema == "" && !f.Ltree.Available {
 		return errors.New("stratum: the server has no extension ltree (install PostgreSQL's contrib modules on it, " +
 			"such as the package postgresql-contrib)")
 	}
-	missing := refusedSteps(m.plan.steps(f))
-	if pending {
-		missing = append(missing, ownership(f)...)
-	}
 	if len(missing) > 0 {
 		return &PrivilegeError{Login: f.Login, Missing: missing}
 	}
-	return nil
+	return m.refuseLogins(ctx, f.Login)
 }
 
 // refuseLogins finds a role that exists already, or a login, that granting would not make safe. owner is the login of
@@ -190,83 +185,4 @@ func (m migrator) refuseLogin(ctx context.Context, login string, rule func(check
 		return &LoginError{Login: login, Finding: found.text, Cure: found.cure}
 	}
 	return nil
-}
-
-func (m migrator) facts(ctx context.Context) (facts, error) {
-	return readFacts(ctx, m.q, m.plan.roles, m.plan.logins())
-}
-
-const (
-	attempts   = 20
-	firstPause = 10 * time.Millisecond
-	maxPause   = time.Second
-)
-
-// settle does the plan's steps until none is left. Roles belong to the cluster and the lock to one database, so
-// another database's Migrate may be making the same ones: whoever loses such a race looks again after a pause.
-func (m migrator) settle(ctx context.Context) error {
-	var last error
-	pause := firstPause
-	for range attempts {
-		f, err := m.facts(ctx)
-		if err != nil {
-			return err
-		}
-		steps := m.plan.steps(f)
-		if len(steps) == 0 {
-			return nil
-		}
-		// Not only at first: somebody else may have made a role meanwhile that this login may not grant.
-		if missing := refusedSteps(steps); len(missing) > 0 {
-			return &PrivilegeError{Login: f.Login, Missing: missing}
-		}
-		if last = m.do(ctx, steps); last == nil {
-			continue
-		}
-		if !isRace(last) {
-			return last
-		}
-		if err := wait(ctx, pause); err != nil {
-			return err
-		}
-		pause = min(2*pause, maxPause)
-	}
-	return errors.Join(errDidNotSettle, last)
-}
-
-// do runs the steps on a connection of their own, each in a transaction of its own.
-func (m migrator) do(ctx context.Context, steps []step) error {
-	for _, s := range steps {
-		if _, err := m.options.Owner.ExecContext(ctx, s.sql); err != nil {
-			return fmt.Errorf("stratum: %s: %w", s.sql, err)
-		}
-		m.options.Logger.InfoContext(ctx, "stratum: done", "sql", s.sql)
-	}
-	return nil
-}
-
-// isRace says whether err comes from a concurrent change of the same role, grant or extension.
-func isRace(err error) bool {
-	var pgErr *pgconn.PgError
-	if !errors.As(err, &pgErr) {
-		return false
-	}
-	switch pgErr.Code {
-	case "23505", "42710", "42P06", "40P01", "40001": // unique index of a catalog, duplicate object or schema, deadlock
-		return true
-	case "XX000": // internal errors are not translated
-		return strings.HasPrefix(pgErr.Message, "tuple concurrently ")
-	}
-	return false
-}
-
-func wait(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
 }

@@ -146,12 +146,13 @@ func (i *interrupting) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryE
 
 // Before whatever statement it ends, the next run completes the work. That the server has done a statement without the
 // client's learning of it is to the next run the same as being ended before the one after it.
+//
+//nolint:tparallel // Each subtest tells whether there is another.
 func TestMigrateResumesWhereItStopped(t *testing.T) {
 	t.Parallel()
 	statement := int64(0)
 	for completed := false; !completed; {
 		statement++
-		//nolint:tparallel // Each tells whether there is another.
 		t.Run(fmt.Sprintf("before statement %d", statement), func(t *testing.T) {
 			db := stratumtest.EmptyDatabase(t)
 			ctx, cancel := context.WithCancel(t.Context())
@@ -349,4 +350,17 @@ func TestRacesAreTriedAgain(t *testing.T) {
 	} {
 		require.Equal(t, tc.race, install.IsRace(tc.err), "%v", tc.err)
 	}
+}
+
+// Who may grant on may have granted to PUBLIC; the owner's REVOKE does not reach that.
+func TestMigrateSaysWhatHadNoEffect(t *testing.T) {
+	t.Parallel()
+	db := stratumtest.EmptyDatabase(t)
+	exec(t, db.AdminDSN, fmt.Sprintf("GRANT CREATE ON SCHEMA public TO %s_system WITH GRANT OPTION", db.Name))
+	exec(t, db.SystemDSN, "GRANT CREATE ON SCHEMA public TO PUBLIC")
+	err := install.Migrate(t.Context(), options(t, db))
+	require.ErrorContains(t, err, "REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+	require.ErrorContains(t, err, "did not have its effect")
+	exec(t, db.SystemDSN, "REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+	require.NoError(t, install.Migrate(t.Context(), options(t, db)))
 }

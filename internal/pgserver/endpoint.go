@@ -3,6 +3,8 @@ package pgserver
 import (
 	"net/url"
 	"strings"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // endpoint is a DSN whose database and login can be replaced. It keeps everything else a user wrote into
@@ -15,7 +17,11 @@ func (e endpoint) with(database, user, password string) string {
 		return withURL(*parsed, database, user, password)
 	}
 	// In the keyword form the last of several equal keywords counts.
-	dsn := string(e)
+	dsn := strings.TrimSpace(string(e))
+	if strings.HasSuffix(dsn, "=") {
+		// An empty value, as of "password=", would swallow what follows.
+		dsn += "''"
+	}
 	if database != "" {
 		dsn += " dbname=" + quoteKeyword(database)
 	}
@@ -23,6 +29,13 @@ func (e endpoint) with(database, user, password string) string {
 		dsn += " user=" + quoteKeyword(user) + " password=" + quoteKeyword(password)
 	}
 	return dsn
+}
+
+// replaceable tells whether with works: a DSN of the keyword form may end in the middle of a value.
+func (e endpoint) replaceable() bool {
+	const other = "other"
+	config, err := pgx.ParseConfig(e.with(other, other, other))
+	return err == nil && config.Database == other && config.User == other && config.Password == other
 }
 
 // withURL replaces in the URL form.

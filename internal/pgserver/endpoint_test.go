@@ -17,6 +17,7 @@ func forms() []string {
 		"postgres://ann:old@db.example:6543/first?sslmode=disable&application_name=ci",
 		"postgresql://db.example:6543?user=ann&password=old&dbname=first&sslmode=disable&application_name=ci",
 		"postgres:///first?host=db.example&port=6543&user=ann&sslmode=disable&application_name=ci",
+		"host=db.example port=6543 user=ann dbname=first sslmode=disable application_name=ci password=",
 		"host=db.example port=6543 user=ann password='o\\'ld' dbname=first sslmode=disable application_name=ci",
 	}
 }
@@ -26,12 +27,13 @@ func TestEndpointKeepsWhatIsNotReplaced(t *testing.T) {
 	for _, form := range forms() {
 		config, err := pgx.ParseConfig(pgserver.With(form, "", "", ""))
 		require.NoError(t, err)
+		require.True(t, pgserver.Replaceable(form), form)
 		require.Equal(t, "first", config.Database, form)
 		require.Equal(t, "ann", config.User, form)
 	}
 }
 
-// FuzzEndpoint: a DSN that the driver takes is still one after another database and login were put in.
+// FuzzEndpoint: a DSN that the driver takes is still one after another database and login were put in, or is refused.
 func FuzzEndpoint(f *testing.F) {
 	for _, form := range forms() {
 		f.Add(form)
@@ -40,7 +42,7 @@ func FuzzEndpoint(f *testing.F) {
 	f.Add("postgres://ann@one:1,two:2/first?target_session_attrs=read-write")
 	f.Add(`user=ann\ b password=' ' dbname = first`)
 	f.Fuzz(func(t *testing.T, dsn string) {
-		if _, err := pgx.ParseConfig(dsn); err != nil || strings.ContainsRune(dsn, 0) {
+		if _, err := pgx.ParseConfig(dsn); err != nil || !pgserver.Replaceable(dsn) {
 			return
 		}
 		config, err := pgx.ParseConfig(pgserver.With(dsn, "shop", "bob", "sesame"))

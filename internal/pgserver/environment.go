@@ -20,7 +20,7 @@ func useEnvironment(ctx context.Context, dsn string) (*Server, error) {
 	ctx, cancel := context.WithTimeout(ctx, environmentTimeout)
 	defer cancel()
 	config, err := pgx.ParseConfig(dsn)
-	if err != nil {
+	if err != nil || !endpoint(dsn).replaceable() {
 		// The parser's error quotes the DSN.
 		return nil, errors.New("is no connection string (write postgres://user:password@host:5432/postgres)")
 	}

@@ -67,6 +67,7 @@ func TestUnusableEnvironment(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ dsn, reason string }{
 		"no DSN":         {"postgres://user:sesame@host:notaport/", "is no connection string (write postgres://"},
+		"an open end":    {`host=127.0.0.1 password=sesame user=ann\`, "is no connection string (write postgres://"},
 		"nobody listens": {"postgres://user:sesame@127.0.0.1:1/x?sslmode=disable", "connect: dial tcp 127.0.0.1:1: "},
 		"no such host":   {"postgres://user:sesame@host.invalid/x", "STRATUM_DATABASE_URL: connect: "},
 	} {

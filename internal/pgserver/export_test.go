@@ -5,6 +5,9 @@ func With(dsn, database, user, password string) string {
 	return endpoint(dsn).with(database, user, password)
 }
 
+// Replaceable tells whether With works for a DSN.
+func Replaceable(dsn string) bool { return endpoint(dsn).replaceable() }
+
 // Facts is what a server says of itself.
 type Facts struct {
 	Version     string

@@ -90,8 +90,8 @@ func serverEnv() []string {
 	return env
 }
 
-// ready waits until the server answers, has ended, or ctx has. It asks the server and not its log or its pid file, which
-// say that it is ready before it is.
+// ready waits until the server answers, has ended, or ctx has. It asks the server and not its log or its pid file,
+// which say that it is ready before it is.
 func (p *process) ready(ctx context.Context) (facts, error) {
 	config, err := pgx.ParseConfig(p.plan.endpoint.with("postgres", "", ""))
 	if err != nil {

@@ -3,6 +3,7 @@ package sqltext
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -15,34 +16,62 @@ var ErrMultiple = errors.New("stratum: the simple protocol takes one complete st
 // semicolon. A line break and parentheses go around each literal, so that none can merge with what stands beside it,
 // as in "-$1" with a negative number.
 func Bind(sql string, args int, literal func(i int) (string, error)) (string, error) {
-	var out strings.Builder
-	l := lexer{sql: sql}
-	done, closed := 0, false
+	b := binder{lexer: lexer{sql: sql}, literal: literal, used: make([]bool, args)}
 	for {
-		t := l.next()
-		switch {
-		case t.kind == broken, closed && t.kind != end && t.kind != semicolon:
-			return "", ErrMultiple
-		case t.kind == end && closed:
-			return out.String(), nil
-		case t.kind == end:
-			out.WriteString(sql[done:])
-			return out.String(), nil
-		case t.kind == semicolon && !closed:
-			out.WriteString(sql[done:t.start])
-			closed = true
-		case t.kind == param:
-			n, err := strconv.Atoi(sql[t.start+1 : t.stop])
-			if err != nil || n < 1 || n > args {
-				return "", fmt.Errorf("stratum: placeholder %s has no argument (%d given)", sql[t.start:t.stop], args)
-			}
-			value, err := literal(n - 1)
-			if err != nil {
-				return "", err
-			}
-			out.WriteString(sql[done:t.start])
-			out.WriteString(" (" + value + ") ")
-			done = t.stop
+		more, err := b.step()
+		if err != nil {
+			return "", err
+		}
+		if !more {
+			break
 		}
 	}
+	if i := slices.Index(b.used, false); i >= 0 {
+		return "", fmt.Errorf("stratum: argument %d has no placeholder $%d (%d given)", i+1, i+1, args)
+	}
+	return b.out.String(), nil
+}
+
+// binder copies a statement to out, up to the byte done, and puts literals in.
+type binder struct {
+	lexer
+	literal func(i int) (string, error)
+	out     strings.Builder
+	used    []bool
+	done    int
+	closed  bool // a semicolon was seen
+}
+
+func (b *binder) step() (more bool, err error) {
+	t := b.next()
+	switch {
+	case t.kind == broken, b.closed && t.kind != end && t.kind != semicolon:
+		return false, ErrMultiple
+	case b.closed:
+		return t.kind != end, nil
+	case t.kind == end, t.kind == semicolon:
+		b.out.WriteString(b.sql[b.done:t.start])
+		b.closed = true
+		return t.kind != end, nil
+	case t.kind == param:
+		return true, b.put(t)
+	}
+	return true, nil
+}
+
+func (b *binder) put(t token) error {
+	placeholder := b.sql[t.start:t.stop]
+	n, err := strconv.Atoi(placeholder[1:])
+	if err != nil || n < 1 || n > len(b.used) {
+		return fmt.Errorf("stratum: placeholder %s has no argument (%d given)", placeholder, len(b.used))
+	}
+	value, err := b.literal(n - 1)
+	if err != nil {
+		return err
+	}
+	b.used[n-1] = true
+	b.out.WriteString(b.sql[b.done:t.start])
+	b.out.WriteString(" (" + value + ") ")
+	b.done = t.stop
+	return nil
 }

@@ -15,7 +15,7 @@ type Command struct {
 	// Session names what in the statement would outlive its transaction, or "" where nothing was found: a session
 	// advisory lock, a setting that is not transaction-local, a cursor WITH HOLD.
 	Session string
-	// Broken is set where a string, name or comment has no end.
+	// Broken is set where a string, name or comment has no end, or the text has a NUL byte in it.
 	Broken bool
 }
 
@@ -101,7 +101,16 @@ func (in *inspector) remember(t token) {
 		in.command.Session = "a session advisory lock"
 	case strings.EqualFold(name, "set_config") && !in.localSetting():
 		in.command.Session = "a setting that is not local to the transaction"
+	case t.kind == quoted && in.sql[t.start] != '"' && in.called():
+		in.command.Session = "a function that is named with unicode escapes"
 	}
+}
+
+// called reports whether the token just read is the name in a function call.
+func (in *inspector) called() bool {
+	ahead := in.lexer
+	t := ahead.next()
+	return t.kind == symbol && ahead.sql[t.start] == '(' || strings.EqualFold(ahead.sql[t.start:t.stop], "uescape")
 }
 
 // name returns the identifier that t is, without its quotes, or "".
@@ -127,13 +136,18 @@ func isSessionLock(name string) bool {
 // localSetting looks ahead over the arguments of set_config: a plain name that is not the guard's own, any value, and
 // the literal true.
 func (in *inspector) localSetting() bool {
-	ahead := in.lexer
-	if t := ahead.next(); t.kind != symbol || ahead.sql[t.start] != '(' {
-		return true // not a call: a column or an alias of that name
+	if !in.called() {
+		return true // a column or an alias of that name
 	}
+	ahead := in.lexer
+	ahead.next()
 	name := ahead.next()
 	if name.kind != text || !name.plain || guarded(ahead.sql[name.start+1:name.stop-1]) {
 		return false
+	}
+	value := ahead
+	if comma := value.next(); value.sql[comma.start:comma.stop] != "," {
+		return false // the name is only a part of an expression
 	}
 	return strings.EqualFold(ahead.lastArgument(), "true")
 }
@@ -167,10 +181,12 @@ func (l *lexer) lastArgument() string {
 	}
 }
 
-// guarded reports whether a setting belongs to the guard: with another value the statement would leave its scope.
+// guarded reports whether a setting belongs to the guard: with another value a statement would leave its scope, or be
+// read by the server in another way than by this package.
 func guarded(setting string) bool {
 	switch s := strings.ToLower(setting); s {
-	case "role", "session_authorization", "search_path", "row_security", "session_replication_role":
+	case "role", "session_authorization", "search_path", "row_security", "session_replication_role",
+		"standard_conforming_strings", "backslash_quote", "client_encoding":
 		return true
 	default:
 		return strings.HasPrefix(s, "stratum.")
@@ -187,9 +203,18 @@ func (c Command) IsLocalSetting() bool {
 	case "CONSTRAINTS", "TRANSACTION":
 		return true
 	case "LOCAL":
-		// SET LOCAL SESSION AUTHORIZATION and SET LOCAL ROLE are spelled without an equals sign. A name in quotes or
-		// with a dot is not kept in Next, and cannot be judged.
-		return len(c.Next) > 1 && !guarded(c.Next[1]) && c.Next[1] != "SESSION" && !strings.HasPrefix(c.Next[1], "STRATUM")
+		// A name in quotes is not kept in Next, and cannot be judged.
+		return len(c.Next) > 1 && !guarded(c.Next[1]) && !respelled(c.Next[1])
+	}
+	return false
+}
+
+// respelled knows the first words of SET LOCAL by which a guarded setting has another name: SESSION AUTHORIZATION,
+// SCHEMA for search_path, NAMES for client_encoding, and what stands before the dot in stratum.tenant.
+func respelled(first string) bool {
+	switch first {
+	case "SESSION", "SCHEMA", "NAMES", "STRATUM":
+		return true
 	}
 	return false
 }

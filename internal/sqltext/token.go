@@ -16,7 +16,7 @@ const (
 	param          // $1
 	semicolon      // ;
 	symbol         // anything else, one byte
-	broken         // an unterminated string, name or comment: the server will refuse it, so do we
+	broken         // an unterminated string, name or comment, or a NUL byte: the server will refuse it, so do we
 )
 
 // token is a piece of a statement, from byte start to byte stop.
@@ -34,6 +34,10 @@ type lexer struct {
 
 // next returns the next token; at the end, a token of kind end.
 func (l *lexer) next() token {
+	// PostgreSQL's protocol ends a text at a NUL byte.
+	if l.pos == 0 && strings.IndexByte(l.sql, 0) >= 0 {
+		return l.unterminated(0)
+	}
 	if !l.skipBlank() {
 		return token{kind: broken, start: l.pos, stop: len(l.sql)}
 	}
@@ -109,6 +113,7 @@ func (l *lexer) skipComment() bool {
 }
 
 // quotedText reads a string whose opening quote stands at quote. With escapes, a backslash takes the next byte along.
+// A string goes on in the next pair of quotes where a line break lies between them, and keeps its escapes there.
 func (l *lexer) quotedText(start, quote int, escapes bool) token {
 	plain := !escapes && start == quote
 	for i := quote + 1; i < len(l.sql); i++ {
@@ -120,11 +125,40 @@ func (l *lexer) quotedText(start, quote int, escapes bool) token {
 			plain = false
 			i++
 		default:
-			l.pos = i + 1
-			return token{kind: text, start: start, stop: l.pos, plain: plain}
+			next := l.continuation(i + 1)
+			if next < 0 {
+				l.pos = i + 1
+				return token{kind: text, start: start, stop: l.pos, plain: plain}
+			}
+			plain = false
+			i = next
 		}
 	}
 	return l.unterminated(start)
+}
+
+// continuation returns the place of the quote that continues a string which ended before i, or -1: only white space
+// and line comments lie between, with a line break among them.
+func (l *lexer) continuation(i int) int {
+	broke := false
+	for i < len(l.sql) {
+		switch c := l.sql[i]; {
+		case isSpace(c):
+			broke = broke || c == '\n' || c == '\r'
+			i++
+		case strings.HasPrefix(l.sql[i:], "--"):
+			n := strings.IndexAny(l.sql[i:], "\n\r")
+			if n < 0 {
+				return -1
+			}
+			i += n
+		case c == '\'' && broke:
+			return i
+		default:
+			return -1
+		}
+	}
+	return -1
 }
 
 // quotedName reads a quoted identifier whose opening quote stands at start.

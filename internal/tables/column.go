@@ -97,12 +97,12 @@ func (m *Migration) followReference(ctx context.Context, v *view, t *target) err
 		if !key.RefOwned || ref.rel == nil {
 			continue
 		}
-		conditions := []string{"j." + quote(t.Column) + " IS NULL"}
+		statement := "UPDATE " + t.rel.String() + " j SET " + quote(t.Column) + " = r." + quote(ref.Column) +
+			" FROM " + ref.rel.String() + " r WHERE j." + quote(t.Column) + " IS NULL"
 		for i, name := range key.Columns {
-			conditions = append(conditions, "j."+quote(name)+" = r."+quote(key.RefColumns[i]))
+			statement += " AND j." + quote(name) + " = r." + quote(key.RefColumns[i])
 		}
-		return m.exec(ctx, t.rel, "UPDATE "+t.rel.String()+" j SET "+quote(t.Column)+" = r."+quote(ref.Column)+
-			" FROM "+ref.rel.String()+" r WHERE "+strings.Join(conditions, " AND "))
+		return m.exec(ctx, t.rel, statement)
 	}
 	return nil
 }
@@ -124,9 +124,9 @@ func (m *Migration) checkTenant(ctx context.Context, r *relation) error {
 	return nil
 }
 
-// reveal lets the owner see all rows where row-level security is forced and the owner's policy is not as it should be, or
-// another one narrows it. PostgreSQL validates keys by what the owner sees: a violation among hidden rows would pass.
-// Policies are put right and forced again by the time Finish ends.
+// reveal lets the owner see all rows where row-level security is forced and the owner's policy is not as it should be,
+// or another one narrows it. PostgreSQL validates keys by what the owner sees: a violation among hidden rows would
+// pass. Policies are put right and forced again by the time Finish ends.
 func (m *Migration) reveal(ctx context.Context, r *relation) error {
 	if !r.Secured || !r.Forced || r.ownerSeesAll() {
 		return nil

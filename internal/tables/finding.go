@@ -21,25 +21,41 @@ type Finding struct {
 func findings(v *view, owned []*target) []Finding {
 	var all []Finding
 	for _, t := range owned {
-		for _, x := range t.rel.Indexes {
-			if x.Unique && !slices.Contains(x.Columns, t.Column) && !sameSet(x.Columns, t.rel.primaryKey()) {
-				all = append(all, Finding{
-					Table: t.rel.String(), Object: x.Name,
-					Problem: "the index is unique across tenants and tells them of each other's values",
-					Cure:    "DROP INDEX " + quote(t.rel.Schema, x.Name) + ", or declare it in the model",
-				})
-			}
+		all = append(all, t.uniqueFindings()...)
+		all = append(all, t.referenceFindings(v)...)
+	}
+	return all
+}
+
+func (t *target) uniqueFindings() []Finding {
+	var all []Finding
+	for _, x := range t.rel.Indexes {
+		if !x.Unique || slices.Contains(x.Columns, t.Column) || sameSet(x.Columns, t.rel.primaryKey()) {
+			continue
 		}
-		for _, c := range t.rel.Constraints {
-			if ref := v.byOID[c.Ref]; c.Type == foreignKey && ref != nil && ref.Kind == Owned &&
-				!slices.Contains(c.Columns, t.Column) {
-				all = append(all, Finding{
-					Table: t.rel.String(), Object: c.Name,
-					Problem: "the foreign key lets rows refer to another tenant's",
-					Cure:    "ALTER TABLE " + t.rel.String() + " DROP CONSTRAINT " + quote(c.Name) + ", or declare it in the model",
-				})
-			}
+		cure := "DROP INDEX " + quote(t.rel.Schema, x.Name)
+		if t.rel.constraint(x.Name) != nil {
+			cure = "ALTER TABLE " + t.rel.String() + " DROP CONSTRAINT " + quote(x.Name)
 		}
+		all = append(all, Finding{
+			Table: t.rel.String(), Object: x.Name, Cure: cure + ", or declare it in the model",
+			Problem: "the index is unique across tenants and tells them of each other's values",
+		})
+	}
+	return all
+}
+
+func (t *target) referenceFindings(v *view) []Finding {
+	var all []Finding
+	for _, c := range t.rel.Constraints {
+		ref := v.byOID[c.Ref]
+		if c.Type != foreignKey || ref == nil || ref.Kind != Owned || slices.Contains(c.Columns, t.Column) {
+			continue
+		}
+		all = append(all, Finding{
+			Table: t.rel.String(), Object: c.Name, Problem: "the foreign key lets rows refer to another tenant's",
+			Cure: "ALTER TABLE " + t.rel.String() + " DROP CONSTRAINT " + quote(c.Name) + ", or declare it in the model",
+		})
 	}
 	return all
 }

@@ -108,8 +108,9 @@ func (m *Migration) addForeignKey(ctx context.Context, v *view, t *target, key F
 	c := wantedForeignKey(v, t, key)
 	err := m.alter(ctx, t.rel, c.define(ref, key))
 	if hasCode(err, codeForeignKey) {
-		return t.rel.refused(ErrReference, key.Name, "rows violate the foreign key "+quote(key.Name)+": they refer to rows of "+
-			ref.String()+" that do not exist or belong to another tenant", "correct them and migrate again")
+		return t.rel.refused(ErrReference, key.Name, "rows violate the foreign key "+quote(key.Name)+
+			": they refer to rows of "+ref.String()+" that do not exist or belong to another tenant",
+			"correct them and migrate again")
 	}
 	t.rel.Constraints = append(t.rel.Constraints, c)
 	return err

@@ -66,9 +66,10 @@ func (m *Migration) dropDependent(ctx context.Context, v *view, r *relation, nam
 			return m.dropForeignKey(ctx, t.rel, d.Name)
 		}
 	}
-	return r.refused(ErrDependent, d.Name, "the foreign key "+quote(d.Name)+" of "+quote(d.Schema, d.Table)+
-		" stands on "+quote(name)+", which must become unique per tenant",
-		"declare the foreign key in the model, or ALTER TABLE "+quote(d.Schema, d.Table)+" DROP CONSTRAINT "+quote(d.Name))
+	other := quote(d.Schema, d.Table)
+	return r.refused(ErrDependent, d.Name, "the foreign key "+quote(d.Name)+" of "+other+" stands on "+quote(name)+
+		", which must be replaced by a key per tenant",
+		"declare the foreign key in the model, or ALTER TABLE "+other+" DROP CONSTRAINT "+quote(d.Name))
 }
 
 // keys makes the key beside the primary key, and the declared unique keys.
@@ -115,6 +116,9 @@ func (m *Migration) referredKeys(ctx context.Context, v *view, t *target) error 
 // ensureKey makes a constraint UNIQUE (tenant column, columns...) where there is none of that name and kind.
 func (m *Migration) ensureKey(ctx context.Context, v *view, t *target, u Unique) error {
 	r, columns := t.rel, with(t.Column, u.Columns)
+	if slices.ContainsFunc(r.Constraints, func(c constraint) bool { return c.Name == u.Name && c.Type == primaryKey }) {
+		return t.refused("unique constraint %q has the name of the primary key", u.Name)
+	}
 	if x := r.index(u.Name); x != nil {
 		if r.constraint(u.Name) != nil && x.Unique && x.Plain && slices.Equal(x.Columns, columns) {
 			return nil
@@ -125,8 +129,8 @@ func (m *Migration) ensureKey(ctx context.Context, v *view, t *target, u Unique)
 	}
 	err := m.alter(ctx, r, "ADD CONSTRAINT "+quote(u.Name)+" UNIQUE ("+quoteEach(columns)+")")
 	if hasCode(err, codeUnique) {
-		return r.refused(ErrDuplicate, u.Name, "rows of one tenant have the same values in the columns of "+quote(u.Name),
-			"find them by GROUP BY "+quoteEach(columns)+" HAVING count(*) > 1, and make them differ")
+		return r.refused(ErrDuplicate, u.Name, "rows of one tenant have the same values in the columns of "+
+			quote(u.Name), "find them by GROUP BY "+quoteEach(columns)+" HAVING count(*) > 1, and make them differ")
 	}
 	r.Constraints = append(r.Constraints, constraint{Name: u.Name, Type: uniqueKey, Columns: columns})
 	r.Indexes = append(r.Indexes, index{Name: u.Name, Columns: columns, Unique: true, Plain: true})

@@ -199,5 +199,5 @@ func (v *view) checkReference(t *target, key ForeignKey) error {
 	if key.RefOwned {
 		return t.refused("foreign key %q refers to %s, which is not among the owned tables", key.Name, key.ref())
 	}
-	return t.refused("foreign key %q leaves out the tenant, but %s is an owned table (set RefOwned)", key.Name, key.ref())
+	return t.refused("foreign key %q leaves out the tenant, but %s is owned (set RefOwned)", key.Name, key.ref())
 }

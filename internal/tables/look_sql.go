@@ -1,16 +1,17 @@
 package tables
 
-// beginSQL lets the owner see rows until the transaction ends, and makes other migrations wait: they would plan the same
-// steps. Its advisory lock is in the space of two-integer keys, apart from the tenants' locks that stratum.enter takes.
+// beginSQL lets the owner see rows until the transaction ends, and makes other migrations wait: they would plan the
+// same steps. Its advisory lock is in the space of two-integer keys, apart from the tenants' locks that stratum.enter takes.
 const beginSQL = `
-SELECT pg_catalog.current_setting('search_path'), pg_catalog.to_json(pg_catalog.current_schemas(false))::pg_catalog.text,
+SELECT pg_catalog.current_setting('search_path'),
+	pg_catalog.to_json(pg_catalog.current_schemas(false))::pg_catalog.text,
 	pg_catalog.to_regprocedure('stratum.admit_owner()') IS NOT NULL AND NOT EXISTS (
 		SELECT FROM pg_catalog.json_array_elements_text($1::pg_catalog.json) AS asked(name)
 		WHERE pg_catalog.to_regrole(pg_catalog.quote_ident(asked.name)) IS NULL)
 FROM pg_catalog.set_config('stratum.owner', 'migrate', true), pg_catalog.pg_advisory_xact_lock(1937011297, 1952542572)`
 
-// lookSQL returns, for each name that is a relation, its place in $1 and the relation. $1 are the names, $2 the schemas of
-// the search_path in order, $3 our roles. A list is NULL where it is empty.
+// lookSQL returns, for each name that is a relation, its place in $1 and the relation. $1 are the names, $2 the schemas
+// of the search_path in order, $3 our roles. A list is NULL where it is empty.
 func lookSQL() string {
 	return `
 WITH asked AS (
@@ -102,6 +103,7 @@ func columnsOf(rel, numbers string) string {
 func dependentsOf(index string) string {
 	return `(
 				SELECT json_agg(json_build_object('schema', dn.nspname, 'table', dc.relname, 'name', d.conname))
-				FROM pg_constraint d JOIN pg_class dc ON dc.oid = d.conrelid JOIN pg_namespace dn ON dn.oid = dc.relnamespace
+				FROM pg_constraint d JOIN pg_class dc ON dc.oid = d.conrelid
+				JOIN pg_namespace dn ON dn.oid = dc.relnamespace
 				WHERE d.contype = 'f' AND d.conparentid = 0 AND d.conindid = ` + index + `)`
 }

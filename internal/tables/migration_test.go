@@ -78,14 +78,14 @@ func TestFailureRollsBack(t *testing.T) {
 	w.exec(t, "CREATE TABLE notes (id bigint PRIMARY KEY); INSERT INTO notes VALUES (1);"+shopDDL)
 	before := value[string](t, w.AdminDSN, catalogSQL)
 	j := job{tables: append(shop(), tables.Table{Name: "notes"})}
-	w.refused(t, tables.ErrExistingRows, j)
+	require.Equal(t, `"public"."notes"`, w.refused(t, tables.ErrExistingRows, j).Table)
 	require.Equal(t, before, value[string](t, w.AdminDSN, catalogSQL))
 }
 
 // catalogSQL is a digest of what a migration may change.
 const catalogSQL = `SELECT concat(
 	(SELECT string_agg(oid || relname || coalesce(relacl::text, '') || relforcerowsecurity, ' ' ORDER BY oid) FROM pg_class
-		WHERE relnamespace = 'public'::regnamespace), 
+		WHERE relnamespace = 'public'::regnamespace),
 	(SELECT string_agg(attrelid || attname || attnotnull, ' ' ORDER BY attrelid, attnum) FROM pg_attribute),
 	(SELECT string_agg(oid || conname, ' ' ORDER BY oid) FROM pg_constraint),
 	(SELECT count(*) FROM pg_policy))`

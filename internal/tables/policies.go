@@ -23,8 +23,8 @@ type rule struct {
 	forCommand, using, check string
 }
 
-// rules are the policies that a table must have, and no others for our roles. There is one policy to a role and command:
-// a second one would be ORed with the first, and the index on the tenant column be of no use.
+// rules are the policies that a table must have, and no others for our roles. There is one policy to a role and
+// command: a second one would be ORed with the first, and the index on the tenant column be of no use.
 func (m *Migration) rules(t *target) []rule {
 	own, read := ownRows(t), visibleRows(t)
 	all := condition{"true", "true"}
@@ -99,7 +99,8 @@ func (p policy) equal(other policy) bool {
 
 // define returns the statement that makes the policy.
 func (w rule) define(r *relation) string {
-	statement := "CREATE POLICY " + quote(w.Name) + " ON " + r.String() + " FOR " + w.forCommand + " TO " + quoteEach(w.Roles)
+	statement := "CREATE POLICY " + quote(w.Name) + " ON " + r.String() + " FOR " + w.forCommand + " TO " +
+		quoteEach(w.Roles)
 	if w.using != "" {
 		statement += " USING (" + w.using + ")"
 	}

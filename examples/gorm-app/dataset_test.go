@@ -1,0 +1,137 @@
+package main
+
+import (
+	"io/fs"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestReadDataset_builtIn(t *testing.T) {
+	t.Parallel()
+	data, err := readDataset(config{}.files())
+	require.NoError(t, err)
+	require.Len(t, data.tenants, 53)
+	require.Len(t, data.countries, 249)
+	var total loaded
+	for _, rows := range data.rows {
+		total.add(rows.count())
+	}
+	require.Equal(t, loaded{tickets: 3159, comments: 5064, tags: 926}, total)
+}
+
+func TestReadDataset_keepsTextAsItStands(t *testing.T) {
+	t.Parallel()
+	data, err := readDataset(inMemory(nil))
+	require.NoError(t, err)
+	rows := data.rows["mid"]
+	require.Equal(t, `Second, "quoted"`, rows.byNumber["T-2"].Subject)
+	require.Equal(t, "  spaces  ", rows.byNumber["T-3"].Subject)
+	require.Equal(t, "two\nlines, a \"quote\" and ünïcode ✓", rows.byNumber["T-1"].Comments[0].Body)
+	require.Nil(t, rows.byNumber["T-2"].CountryCode)
+	require.Nil(t, rows.byNumber["T-1"].ClosedAt)
+	require.Equal(t, `Next, "2"`, data.tenants[5].Name)
+}
+
+func TestReadDataset_acceptsWhatSpreadsheetsWrite(t *testing.T) {
+	t.Parallel()
+	data, err := readDataset(inMemory(map[string]string{
+		"countries.csv": "\uFEFFcode,name\r\nIE,Ireland\r\n NO , Norway \r\n",
+	}))
+	require.NoError(t, err)
+	require.Equal(t, []Country{{Code: "IE", Name: "Ireland"}, {Code: "NO", Name: "Norway"}}, data.countries)
+}
+
+func TestReadDataset_refuses(t *testing.T) {
+	t.Parallel()
+	const (
+		ticket  = "mid,T-9,A subject,open,low,,,2025-01-01T10:00:00Z,\n"
+		comment = "mid,T-1,ann,Hello,2025-01-01T11:00:00Z\n"
+	)
+	for name, test := range map[string]struct {
+		file, row, says string
+	}{
+		"quote in the middle":   {"tickets.csv", `mid,T-9,A "subject`, `tickets.csv:9: bare " in non-quoted field`},
+		"quote without end":     {"comments.csv", "mid,T-1,ann,\"Hello\n", `comments.csv:9: extraneous or missing " in quoted-field`},
+		"too few columns":       {"tickets.csv", "mid,T-9\n", "tickets.csv:9: wrong number of fields"},
+		"not UTF-8":             {"comments.csv", "mid,T-1,ann,\xff,2025-01-01T11:00:00Z\n", "comments.csv:8: body is not UTF-8"},
+		"NUL":                   {"comments.csv", "mid,T-1,ann,\x00,2025-01-01T11:00:00Z\n", "comments.csv:8: body has a NUL"},
+		"unknown tenant":        {"tickets.csv", strings.Replace(ticket, "mid", "who", 1), `tickets.csv:9: unknown tenant "who"`},
+		"unknown parent":        {"tenants.csv", "x,X,who,\n", `tenants.csv:8: unknown parent "who"`},
+		"tenant twice":          {"tenants.csv", "mid,X,top,\n", `tenants.csv:8: tenant "mid" is there twice`},
+		"unknown country":       {"tickets.csv", strings.Replace(ticket, ",,,", ",,XX,", 1), `tickets.csv:9: unknown country "XX"`},
+		"country twice":         {"countries.csv", "IE,Eire\n", `countries.csv:4: country "IE" is there twice`},
+		"country code":          {"countries.csv", "IRL,Eire\n", `countries.csv:4: country code "IRL"`},
+		"country without name":  {"countries.csv", "GB,\n", "countries.csv:4: name is empty"},
+		"number twice":          {"tickets.csv", strings.Replace(ticket, "T-9", "T-1", 1), `tickets.csv:9: tenant "mid" has ticket "T-1" twice`},
+		"no subject":            {"tickets.csv", strings.Replace(ticket, "A subject", " ", 1), "tickets.csv:9: subject is empty"},
+		"status":                {"tickets.csv", strings.Replace(ticket, "open", "lost", 1), `tickets.csv:9: unknown status "lost"`},
+		"priority":              {"tickets.csv", strings.Replace(ticket, "low", "max", 1), `tickets.csv:9: unknown priority "max"`},
+		"requester":             {"tickets.csv", strings.Replace(ticket, ",,,", ",ann,,", 1), `tickets.csv:9: requester "ann"`},
+		"time":                  {"tickets.csv", strings.Replace(ticket, "2025-01-01T", "1.1.2025 ", 1), "tickets.csv:9: opened_at"},
+		"open but closed_at":    {"tickets.csv", strings.Replace(ticket, "Z,", "Z,2025-01-01T11:00:00Z", 1), "tickets.csv:9: closed_at goes with"},
+		"closed before opened":  {"tickets.csv", strings.NewReplacer("open", "closed", "Z,", "Z,2024-01-01T11:00:00Z").Replace(ticket), "tickets.csv:9: the ticket is closed before"},
+		"closed_at is no time":  {"tickets.csv", strings.NewReplacer("open", "closed", "Z,", "Z,soon").Replace(ticket), `tickets.csv:9: closed_at "soon"`},
+		"unknown ticket":        {"comments.csv", strings.Replace(comment, "T-1", "T-77", 1), `comments.csv:8: tenant "mid" has no ticket "T-77"`},
+		"comment of nobody":     {"comments.csv", strings.Replace(comment, "mid", "who", 1), `comments.csv:8: unknown tenant "who"`},
+		"no author":             {"comments.csv", strings.Replace(comment, "ann", "", 1), "comments.csv:8: author is empty"},
+		"comment's time":        {"comments.csv", strings.Replace(comment, "2025", "25", 1), "comments.csv:8: written_at"},
+		"tag twice":             {"tags.csv", "mid,vip\n", `tags.csv:7: tenant "mid" has tag "vip" twice`},
+		"tag of nobody":         {"tags.csv", "who,vip\n", `tags.csv:7: unknown tenant "who"`},
+		"tag without name":      {"tags.csv", "mid,\n", "tags.csv:7: name is empty"},
+		"unknown tag":           {"ticket_tags.csv", "leaf,T-1,slow\n", `ticket_tags.csv:7: tenant "leaf" has no tag "slow"`},
+		"tagged ticket unknown": {"ticket_tags.csv", "leaf,T-2,vip\n", `ticket_tags.csv:7: tenant "leaf" has no ticket "T-2"`},
+		"tagged twice":          {"ticket_tags.csv", "mid,T-1,vip\n", `ticket_tags.csv:7: ticket "T-1" has tag "vip" twice`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := readDataset(inMemory(map[string]string{test.file: small()[test.file] + test.row}))
+			require.ErrorContains(t, err, test.says)
+			require.Equal(t, exitInput, exitCode(err))
+		})
+	}
+}
+
+func TestReadDataset_refusesFiles(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ content, says string }{
+		"empty":         {"", "countries.csv:1: the file is empty"},
+		"other columns": {"name,code\n", `countries.csv:1: the columns are "name,code" (they must be "code,name")`},
+		"broken header": {"\"code,name\n", "countries.csv:2: extraneous"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := readDataset(inMemory(map[string]string{"countries.csv": test.content}))
+			require.ErrorContains(t, err, test.says)
+			require.Equal(t, exitInput, exitCode(err))
+		})
+	}
+	files := inMemory(nil)
+	delete(files, "tags.csv")
+	_, err := readDataset(files)
+	require.EqualError(t, err, "tags.csv: "+fs.ErrNotExist.Error())
+}
+
+// What a slug may look like is core's to say; the line is found again.
+func TestLoad_refusesTenants(t *testing.T) {
+	t.Parallel()
+	stdout, code := runSmall(t, smallConfig(t, map[string]string{
+		"tenants.csv": small()["tenants.csv"] + "Not A Slug,Name,top,\n",
+	}))
+	require.Equal(t, exitInput, code, stdout)
+	require.Contains(t, stdout, "tenants.csv:8: stratum: Slug must be")
+}
+
+// inMemory is the small dataset with some files replaced.
+func inMemory(replaced map[string]string) fstest.MapFS {
+	files := fstest.MapFS{}
+	for name, content := range small() {
+		if other, ok := replaced[name]; ok {
+			content = other
+		}
+		files[name] = &fstest.MapFile{Data: []byte(content)}
+	}
+	return files
+}

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/google/uuid"
+	"gorm.io/gorm"
+
+	"github.com/stratum-hq/stratum-go/core"
+)
+
+// summary is the report's line for a tenant, or for a tenant and everything beneath it.
+type summary struct {
+	Open     int64  `json:"open"`
+	Closed   int64  `json:"closed"`
+	Comments int64  `json:"comments"`
+	TopTag   string `json:"top_tag"`
+	Country  string `json:"country"`
+}
+
+// summarise reads a summary in the scope of db's context. No query names a tenant: under WithTenant they see that
+// tenant's rows, under WithSubtree those of its descendants as well.
+func summarise(db *gorm.DB) (s summary, err error) {
+	err = db.Model(&Ticket{}).
+		Select("count(*) FILTER (WHERE status <> 'closed') AS open, count(*) FILTER (WHERE status = 'closed') AS closed").
+		Scan(&s).Error
+	if err != nil {
+		return s, err
+	}
+	if err = db.Model(&Comment{}).Count(&s.Comments).Error; err != nil {
+		return s, err
+	}
+	err = db.Model(&Tag{}).Select("tags.name").
+		Joins("JOIN ticket_tags ON ticket_tags.tag_id = tags.id").
+		Group("tags.name").Order("count(*) DESC, tags.name").Limit(1).
+		Scan(&s.TopTag).Error
+	if err != nil {
+		return s, err
+	}
+	// Countries are everybody's, tickets are not: the join sees only the scope's own.
+	return s, db.Model(&Country{}).Select("countries.name").
+		Joins("JOIN tickets ON tickets.country_code = countries.code").
+		Group("countries.name").Order("count(*) DESC, countries.name").Limit(1).
+		Scan(&s.Country).Error
+}
+
+// report prints each tenant's own tickets, and what the partners see of all their customers.
+func (d *desk) report(ctx context.Context) error {
+	tree, err := d.tree(ctx, uuid.Nil)
+	if err != nil {
+		return err
+	}
+	d.printf("Tickets of each tenant\n\n")
+	if err := d.table(tree, func(t core.Tenant) context.Context { return core.WithTenant(ctx, t.ID) }); err != nil {
+		return err
+	}
+	var partners []core.Tenant
+	for _, tenant := range tree {
+		if tenant.Depth() <= 2 {
+			partners = append(partners, tenant)
+		}
+	}
+	d.printf("\nTickets of the provider and its partners, with everything beneath them\n\n")
+	return d.table(partners, func(t core.Tenant) context.Context { return core.WithSubtree(ctx, t.ID) })
+}
+
+// table prints the summaries of tenants, each in the scope that it is given.
+func (d *desk) table(tenants []core.Tenant, scope func(core.Tenant) context.Context) error {
+	w := tabwriter.NewWriter(d.out, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(w, "TENANT\t OPEN\tCLOSED\tCOMMENTS\tTOP TAG\tMOSTLY IN")
+	for _, tenant := range tenants {
+		if tenant.Status != core.StatusActive {
+			continue // it does not reach its own data
+		}
+		s, err := summarise(d.db.WithContext(scope(tenant)))
+		if err != nil {
+			return fmt.Errorf("report on tenant %q: %w", tenant.Slug, err)
+		}
+		s.print(w, tenant)
+	}
+	return w.Flush()
+}
+
+// print writes a line of the table. Its error is kept by w until Flush.
+func (s summary) print(w io.Writer, tenant core.Tenant) {
+	_, _ = fmt.Fprintf(w, "%s%s\t%5d\t%6d\t%8d\t%s\t%s\n", strings.Repeat("  ", tenant.Depth()-1), tenant.Name,
+		s.Open, s.Closed, s.Comments, s.TopTag, s.Country)
+}
+
+// tree returns the tenants beneath parent, each in front of its own descendants; uuid.Nil asks for all.
+func (d *desk) tree(ctx context.Context, parent uuid.UUID) ([]core.Tenant, error) {
+	children, err := d.st.Tenants.Children(ctx, parent)
+	if err != nil {
+		return nil, err
+	}
+	var tree []core.Tenant
+	for _, child := range children {
+		beneath, err := d.tree(ctx, child.ID)
+		if err != nil {
+			return nil, err
+		}
+		tree = append(append(tree, child), beneath...)
+	}
+	return tree, nil
+}

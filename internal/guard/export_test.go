@@ -1,0 +1,63 @@
+package guard
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/stratum-hq/stratum-go/internal/scope"
+	"github.com/stratum-hq/stratum-go/internal/sqltext"
+)
+
+// The functions below take what sql.Conn.Raw shows of a guarded connection.
+
+// Beneath runs fn on a connection of the pool for scopes of kind, as nobody else can. In a pool of one it is the one
+// that all statements ran on.
+func Beneath(ctx context.Context, raw any, kind scope.Kind, fn func(*pgx.Conn) error) error {
+	s, err := poolOf(raw, kind).acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.release()
+	return fn(s.conn)
+}
+
+// Stat tells of the pool for scopes of kind.
+func Stat(raw any, kind scope.Kind) *pgxpool.Stat { return poolOf(raw, kind).pool.Stat() }
+
+func poolOf(raw any, kind scope.Kind) *Pool {
+	return raw.(*conn).connector.pool(scope.Scope{Kind: kind})
+}
+
+// WithoutRules lets every command through to the server, on every connection beside this one too.
+func WithoutRules(raw any) {
+	raw.(*conn).connector.check = func(sqltext.Command, bool) error { return nil }
+}
+
+// WithoutBlock takes the transaction block away from around CALL and DO.
+func WithoutBlock(raw any) {
+	raw.(*conn).connector.needsBlock = func(sqltext.Command) bool { return false }
+}
+
+// Mode is how the sessions of the pool for tenants send statements; one of them is asked.
+func Mode(ctx context.Context, raw any) (pgx.QueryExecMode, error) {
+	s, err := poolOf(raw, scope.Tenant).acquire(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer s.release()
+	return s.mode, nil
+}
+
+// Check and CheckTag are the two lines of defence.
+func Check(sql string, tx bool) error { return check(sqltext.Inspect(sql), tx) }
+
+// CheckTag looks at a command tag.
+func CheckTag(tag, sql string, tx bool) error { return checkTag(tag, sqltext.Inspect(sql), tx) }
+
+// Translate is what an error of the server or of the network becomes.
+func Translate(err error) error { return translate(err) }
+
+// DescribeContext is the setting stratum.context.
+func DescribeContext(s scope.Scope, a scope.Actor) ([]byte, error) { return describeContext(s, a) }
