@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
 	"gorm.io/gorm/logger"
@@ -92,4 +93,43 @@ func (d desk) tenant(t *testing.T, slug string) context.Context {
 	tenant, err := d.st.Tenants.Create(t.Context(), core.NewTenant{Name: slug, Slug: slug})
 	require.NoError(t, err)
 	return core.WithTenant(t.Context(), tenant.ID)
+}
+
+// asSystemContext is a context that sees all tenants.
+func asSystemContext(t *testing.T) context.Context {
+	t.Helper()
+	return core.AsSystem(t.Context(), "a test")
+}
+
+// exec runs SQL past Stratum.
+func (d desk) exec(t *testing.T, dsn, statements string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), dsn)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, conn.Close(t.Context())) }()
+	_, err = conn.PgConn().Exec(t.Context(), statements).ReadAll()
+	require.NoError(t, err, statements)
+}
+
+// value is the one number that a query past all policies returns.
+func (d desk) value(t *testing.T, query string, args ...any) int64 {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), d.AdminDSN)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, conn.Close(t.Context())) }()
+	var n int64
+	require.NoError(t, conn.QueryRow(t.Context(), query, args...).Scan(&n), query)
+	return n
+}
+
+// count is how many rows of a table are the tenant's.
+func (d desk) count(t *testing.T, table string, tenant uuid.UUID) int64 {
+	t.Helper()
+	return d.value(t, "SELECT count(*) FROM "+pgx.Identifier{table}.Sanitize()+" WHERE tenant_id = $1", tenant)
+}
+
+// sqlOf is the text of a statement that is not sent.
+func sqlOf(db *gorm.DB, ctx context.Context, build func(*gorm.DB) *gorm.DB) string {
+	dry := db.Session(&gorm.Session{Context: ctx, DryRun: true, SkipDefaultTransaction: true})
+	return build(dry).Statement.SQL.String()
 }

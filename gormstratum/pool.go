@@ -95,7 +95,7 @@ func (p *Plugin) guardPool(db *gorm.DB) {
 // and the caller's Scan would panic, so it gets one that holds the error.
 func (p *Plugin) beforeRow(db *gorm.DB) {
 	p.beforeQuery(db)
-	if _, isRows := db.Get("rows"); db.Error != nil && !isRows {
+	if isRows, _ := db.Get("rows"); db.Error != nil && isRows != true {
 		db.Statement.Dest = p.st.DB().QueryRowContext(refused{db.Statement.Context, db.Error}, "")
 	}
 }

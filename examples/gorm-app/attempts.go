@@ -19,9 +19,12 @@ const attemptTimeout = 20 * time.Second
 // topic is a list of attempts that act in the same context.
 type topic struct {
 	title    string
-	as       func(ctx context.Context, s *scene) context.Context
+	as       actor
 	attempts []attempt
 }
+
+// actor gives a context to somebody.
+type actor func(ctx context.Context, s *scene) context.Context
 
 // attempt is one way to reach another tenant's rows.
 type attempt struct {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"time"
 
 	"gorm.io/gorm"
 
@@ -28,7 +27,8 @@ func linkAttempts() []attempt {
 }
 
 func commentOnOther(ctx context.Context, s *scene) (reached, error) {
-	comment := Comment{TicketID: s.other.ticket.ID, Author: "mallory@example.org", Body: "hello", WrittenAt: time.Now()}
+	comment := newOwnComment(s)
+	comment.TicketID = s.other.ticket.ID
 	return change(s.db.WithContext(ctx).Create(&comment), s.other)
 }
 
@@ -70,7 +70,7 @@ func clearTags(ctx context.Context, s *scene) (reached, error) {
 }
 
 func createWithTag(ctx context.Context, s *scene) (reached, error) {
-	ticket := newOwn(s)
+	ticket := newOwnTicket()
 	ticket.Tags = []Tag{s.other.tag}
 	return nil, s.db.WithContext(ctx).Create(&ticket).Error
 }

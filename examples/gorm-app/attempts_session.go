@@ -66,15 +66,15 @@ func preparedSession(ctx context.Context, s *scene) (reached, error) {
 }
 
 func usedConnection(ctx context.Context, s *scene) (reached, error) {
-	return onUsedConnection(ctx, s, ctx)
+	return onUsedConnection(ctx, s, asMe)
 }
 
 func usedConnectionNoTenant(ctx context.Context, s *scene) (reached, error) {
-	return onUsedConnection(ctx, s, withoutTenant(ctx))
+	return onUsedConnection(ctx, s, func(ctx context.Context, _ *scene) context.Context { return withoutTenant(ctx) })
 }
 
-// onUsedConnection queries as the other tenant and then, on the same connection, with the context next.
-func onUsedConnection(ctx context.Context, s *scene, next context.Context) (reached, error) {
+// onUsedConnection queries as the other tenant and then, on the same connection, as somebody else.
+func onUsedConnection(ctx context.Context, s *scene, next actor) (reached, error) {
 	conn, err := s.st.DB().Conn(ctx)
 	if err != nil {
 		return nil, err
@@ -84,7 +84,7 @@ func onUsedConnection(ctx context.Context, s *scene, next context.Context) (reac
 	if err := readAll(conn.QueryContext(as(ctx, s.other), query)); err != nil {
 		return nil, err
 	}
-	return scanOwners(conn.QueryContext(next, query))
+	return scanOwners(conn.QueryContext(next(ctx, s), query))
 }
 
 func plainSQL(ctx context.Context, s *scene) (reached, error) {
@@ -123,7 +123,7 @@ func sessionBeforeUse(ctx context.Context, s *scene) (reached, error) {
 // goroutine forgets to take the request's context along; core.Detach is how it is done.
 func goroutine(_ context.Context, s *scene) (got reached, err error) {
 	done := make(chan struct{})
-	go func() {
+	go func() { //nolint:gosec,contextcheck // what is attempted
 		defer close(done)
 		got, err = find[Ticket](s.db.WithContext(context.Background()))
 	}()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/google/uuid"
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
@@ -26,7 +25,7 @@ func changeAttempts() []attempt {
 		{"raw DELETE", nothing(), rawDelete},
 		{"raw DELETE in a CTE", nothing(), rawDeleteCTE},
 		{"Save of another's ticket", refused(core.ErrCrossTenant), saveOther},
-		{"Save of another's ticket as an own one", refused(core.ErrCrossTenant), saveAsOwn},
+		{"Save of another's comment as an own one", refused(core.ErrCrossTenant), saveAsOwn},
 		{"upsert on another's primary key", refused(core.ErrCrossTenant), upsert},
 		{"raw INSERT ... ON CONFLICT DO UPDATE", refused(core.ErrCrossTenant), rawUpsert},
 	}
@@ -67,11 +66,12 @@ func updateWithOr(ctx context.Context, s *scene) (reached, error) {
 }
 
 func deleteByKey(ctx context.Context, s *scene) (reached, error) {
-	return change(s.db.WithContext(ctx).Delete(&Ticket{}, "id = ?", s.other.ticket.ID), s.other)
+	return change(s.db.WithContext(ctx).Delete(&Comment{}, "id = ?", s.other.comment.ID), s.other)
 }
 
 func deleteWhere(ctx context.Context, s *scene) (reached, error) {
-	return change(s.db.WithContext(ctx).Unscoped().Where("tenant_id = ?", s.other.tenant.ID).Delete(&Comment{}), s.other)
+	return change(s.db.WithContext(ctx).Unscoped().
+		Where("tenant_id = ?", s.other.tenant.ID).Delete(&Comment{}), s.other)
 }
 
 func updateAll(ctx context.Context, s *scene) (reached, error) {
@@ -98,7 +98,7 @@ func rawUpdateFrom(ctx context.Context, s *scene) (reached, error) {
 }
 
 func rawDelete(ctx context.Context, s *scene) (reached, error) {
-	return change(s.db.WithContext(ctx).Exec("DELETE FROM tickets WHERE tenant_id = ?", s.other.tenant.ID), s.other)
+	return change(s.db.WithContext(ctx).Exec("DELETE FROM ticket_tags WHERE tenant_id = ?", s.other.tenant.ID), s.other)
 }
 
 func rawDeleteCTE(ctx context.Context, s *scene) (reached, error) {
@@ -115,16 +115,17 @@ func saveOther(ctx context.Context, s *scene) (reached, error) {
 	return change(s.db.WithContext(ctx).Save(&ticket), s.other)
 }
 
+// saveAsOwn says that another's comment is an own one, on an own ticket.
 func saveAsOwn(ctx context.Context, s *scene) (reached, error) {
-	ticket := s.other.ticket
-	ticket.TenantID, ticket.Number = s.me.tenant.ID, "T-forged"
-	return change(s.db.WithContext(ctx).Save(&ticket), s.other)
+	comment := s.other.comment
+	comment.TenantID, comment.TicketID = s.me.tenant.ID, s.me.ticket.ID
+	return change(s.db.WithContext(ctx).Save(&comment), s.other)
 }
 
 func upsert(ctx context.Context, s *scene) (reached, error) {
-	ticket := newOwn(s)
-	ticket.ID = s.other.ticket.ID
-	return change(s.db.WithContext(ctx).Clauses(clause.OnConflict{UpdateAll: true}).Create(&ticket), s.other)
+	comment := newOwnComment(s)
+	comment.ID = s.other.comment.ID
+	return change(s.db.WithContext(ctx).Clauses(clause.OnConflict{UpdateAll: true}).Create(&comment), s.other)
 }
 
 func rawUpsert(ctx context.Context, s *scene) (reached, error) {
@@ -133,16 +134,20 @@ func rawUpsert(ctx context.Context, s *scene) (reached, error) {
 		s.other.tag.ID), s.other)
 }
 
-// newOwn is a ticket that may be created.
-func newOwn(s *scene) Ticket {
+// newOwnTicket is a ticket that may be created.
+func newOwnTicket() Ticket {
 	return Ticket{
-		Number: "T-forged", Subject: "forged", Status: StatusOpen, Priority: PriorityLow,
-		CountryCode: s.me.ticket.CountryCode, OpenedAt: time.Now(),
+		Number: "T-forged", Subject: "forged", Status: StatusOpen, Priority: PriorityLow, OpenedAt: time.Now(),
 	}
 }
 
+// newOwnComment is a comment that may be created.
+func newOwnComment(s *scene) Comment {
+	return Comment{TicketID: s.me.ticket.ID, Author: "mallory@example.org", Body: "forged", WrittenAt: time.Now()}
+}
+
 func createForOther(ctx context.Context, s *scene) (reached, error) {
-	ticket := newOwn(s)
+	ticket := newOwnTicket()
 	ticket.TenantID = s.other.tenant.ID
 	return change(s.db.WithContext(ctx).Create(&ticket), s.other)
 }
@@ -164,8 +169,8 @@ func rawInsert(ctx context.Context, s *scene) (reached, error) {
 }
 
 func rawInsertSelect(ctx context.Context, s *scene) (reached, error) {
-	return change(s.db.WithContext(ctx).Exec(
-		"INSERT INTO tags (name) SELECT subject FROM tickets WHERE tenant_id = ?", s.other.tenant.ID), s.other)
+	const sql = "INSERT INTO tags (name) SELECT 'stolen from ' || id FROM tickets WHERE tenant_id = ?"
+	return change(s.db.WithContext(ctx).Exec(sql, s.other.tenant.ID), s.other)
 }
 
 // createWithKey guesses an id. The refusal says that it is taken, and not by whom: hence random ids.
@@ -180,6 +185,6 @@ func giveAway(ctx context.Context, s *scene) (reached, error) {
 }
 
 func rawGiveAway(ctx context.Context, s *scene) (reached, error) {
-	var to uuid.UUID = s.other.tenant.ID
-	return change(s.db.WithContext(ctx).Exec("UPDATE tags SET tenant_id = ? WHERE id = ?", to, s.me.tag.ID), s.other)
+	const sql = "UPDATE tags SET tenant_id = ? WHERE id = ?"
+	return change(s.db.WithContext(ctx).Exec(sql, s.other.tenant.ID, s.me.tag.ID), s.other)
 }

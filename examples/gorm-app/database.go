@@ -64,8 +64,8 @@ func (d *desk) open(ctx context.Context, options core.Options) (err error) {
 	return gormstratum.Migrate(ctx, d.db, gormstratum.MigrateOptions{}) // instead of d.db.AutoMigrate
 }
 
-// database returns three logins, as a production set-up should have: one for tenants' statements, which owns nothing and
-// is a member of nothing; one for work across tenants; one that owns the tables. With -dsn alone they are all the same.
+// database returns three logins, as a production set-up should have: one for tenants' statements, which owns nothing
+// and can become nobody else; one for work across tenants; one that owns the tables. With -dsn alone all are the same.
 func (d *desk) database(ctx context.Context, config config) (core.Options, error) {
 	d.systemRole = "stratum_system"
 	if config.dsn != "" {

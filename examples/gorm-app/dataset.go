@@ -158,11 +158,11 @@ func (d *dataset) ticket(r row) (*Ticket, error) {
 		}
 		t.CountryCode = &code
 	}
-	return t, t.readTimes(r)
+	return t, readTimes(r, t)
 }
 
 // readTimes reads when the ticket was opened and, just if it is closed, when that was.
-func (t *Ticket) readTimes(r row) (err error) {
+func readTimes(r row, t *Ticket) (err error) {
 	if t.OpenedAt, err = r.time("opened_at"); err != nil {
 		return err
 	}
@@ -205,7 +205,8 @@ func (d *dataset) addComment(r row) error {
 	if err != nil {
 		return err
 	}
-	ticket.Comments = append(ticket.Comments, Comment{Author: r.key("author"), Body: r.text("body"), WrittenAt: written})
+	comment := Comment{Author: r.key("author"), Body: r.text("body"), WrittenAt: written}
+	ticket.Comments = append(ticket.Comments, comment)
 	return nil
 }
 

@@ -53,8 +53,8 @@ func TestReadDataset_refuses(t *testing.T) {
 	for name, test := range map[string]struct {
 		file, row, says string
 	}{
-		"quote in the middle":   {"tickets.csv", `mid,T-9,A "subject`, `tickets.csv:9: bare " in non-quoted field`},
-		"quote without end":     {"comments.csv", "mid,T-1,ann,\"Hello\n", `comments.csv:9: extraneous or missing " in quoted-field`},
+		"quote in the middle":   {"tickets.csv", `mid,T-9,A "subject`, `tickets.csv:9: bare " in non-quoted-field`},
+		"quote without end":     {"comments.csv", "mid,T-1,ann,\"Hello\n", `comments.csv:8: extraneous or missing " in quoted-field`},
 		"too few columns":       {"tickets.csv", "mid,T-9\n", "tickets.csv:9: wrong number of fields"},
 		"not UTF-8":             {"comments.csv", "mid,T-1,ann,\xff,2025-01-01T11:00:00Z\n", "comments.csv:8: body is not UTF-8"},
 		"NUL":                   {"comments.csv", "mid,T-1,ann,\x00,2025-01-01T11:00:00Z\n", "comments.csv:8: body has a NUL"},
@@ -99,7 +99,7 @@ func TestReadDataset_refusesFiles(t *testing.T) {
 	for name, test := range map[string]struct{ content, says string }{
 		"empty":         {"", "countries.csv:1: the file is empty"},
 		"other columns": {"name,code\n", `countries.csv:1: the columns are "name,code" (they must be "code,name")`},
-		"broken header": {"\"code,name\n", "countries.csv:2: extraneous"},
+		"broken header": {"\"code,name\n", "countries.csv:1: extraneous"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -88,7 +88,8 @@ func (d *desk) createTicket(r *http.Request) (status int, body any, err error) {
 		return 0, nil, err
 	}
 	if wanted.Number == "" || wanted.Subject == "" || !wanted.Priority.valid() {
-		return 0, nil, fmt.Errorf("%w: number and subject are needed, and priority is low, normal, high or urgent", errRequest)
+		const needed = "number and subject are needed, and priority is low, normal, high or urgent"
+		return 0, nil, fmt.Errorf("%w: %s", errRequest, needed)
 	}
 	ticket := Ticket{
 		Number: wanted.Number, Subject: wanted.Subject, Status: StatusOpen, Priority: wanted.Priority,

@@ -26,7 +26,8 @@ type summary struct {
 // tenant's rows, under WithSubtree those of its descendants as well.
 func summarise(db *gorm.DB) (s summary, err error) {
 	err = db.Model(&Ticket{}).
-		Select("count(*) FILTER (WHERE status <> 'closed') AS open, count(*) FILTER (WHERE status = 'closed') AS closed").
+		Select("count(*) FILTER (WHERE status <> 'closed') AS open, " +
+			"count(*) FILTER (WHERE status = 'closed') AS closed").
 		Scan(&s).Error
 	if err != nil {
 		return s, err
@@ -55,7 +56,7 @@ func (d *desk) report(ctx context.Context) error {
 		return err
 	}
 	d.printf("Tickets of each tenant\n\n")
-	if err := d.table(tree, func(t core.Tenant) context.Context { return core.WithTenant(ctx, t.ID) }); err != nil {
+	if err := d.table(ctx, tree, core.WithTenant); err != nil {
 		return err
 	}
 	var partners []core.Tenant
@@ -65,18 +66,21 @@ func (d *desk) report(ctx context.Context) error {
 		}
 	}
 	d.printf("\nTickets of the provider and its partners, with everything beneath them\n\n")
-	return d.table(partners, func(t core.Tenant) context.Context { return core.WithSubtree(ctx, t.ID) })
+	return d.table(ctx, partners, core.WithSubtree)
 }
 
-// table prints the summaries of tenants, each in the scope that it is given.
-func (d *desk) table(tenants []core.Tenant, scope func(core.Tenant) context.Context) error {
+// scope is core.WithTenant or core.WithSubtree.
+type scope func(ctx context.Context, tenant uuid.UUID) context.Context
+
+// table prints the summaries of tenants, each in a scope of its own.
+func (d *desk) table(ctx context.Context, tenants []core.Tenant, with scope) error {
 	w := tabwriter.NewWriter(d.out, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(w, "TENANT\t OPEN\tCLOSED\tCOMMENTS\tTOP TAG\tMOSTLY IN")
 	for _, tenant := range tenants {
 		if tenant.Status != core.StatusActive {
 			continue // it does not reach its own data
 		}
-		s, err := summarise(d.db.WithContext(scope(tenant)))
+		s, err := summarise(d.db.WithContext(with(ctx, tenant.ID)))
 		if err != nil {
 			return fmt.Errorf("report on tenant %q: %w", tenant.Slug, err)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 	"gorm.io/gorm"
@@ -42,8 +43,9 @@ func (d *desk) newScene(ctx context.Context) (*scene, error) {
 	}
 	s := &scene{desk: d}
 	if !s.cast(parties, leaves(tree)) {
-		return nil, &inputError{file: "tenants.csv", reason: "the attempts need a tenant with a parent and a child, and " +
-			"another one beside them, all with tickets, comments and tags"}
+		const reason = "the attempts need a tenant with a parent and a child, and another one beside them, all with " +
+			"tickets, comments and tags"
+		return nil, &inputError{file: "tenants.csv", reason: reason}
 	}
 	_, err = s.changed(ctx)
 	return s, err
@@ -157,11 +159,7 @@ func owners(query *gorm.DB) (owners reached, err error) {
 
 // change returns what a statement has changed, which can only have been rows of one owner.
 func change(result *gorm.DB, owner party) (reached, error) {
-	var owners reached
-	for range result.RowsAffected {
-		owners = append(owners, owner.tenant.ID)
-	}
-	return owners, result.Error
+	return slices.Repeat(reached{owner.tenant.ID}, int(max(result.RowsAffected, 0))), result.Error
 }
 
 // errUndo ends a transaction that is not to be committed.

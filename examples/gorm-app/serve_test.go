@@ -29,9 +29,10 @@ func openSmall(t *testing.T) *desk {
 	return d
 }
 
-// request sends one request as a tenant and returns the answer.
-func request(t *testing.T, h http.Handler, method, path, tenant, body string) (status int, answer string) {
+// request sends a request such as "GET /tickets" as a tenant and returns the answer.
+func request(t *testing.T, h http.Handler, line, tenant, body string) (status int, answer string) {
 	t.Helper()
+	method, path, _ := strings.Cut(line, " ")
 	r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body))
 	if tenant != "" {
 		r.Header.Set("X-Tenant", tenant)
@@ -68,7 +69,7 @@ func TestHandler_reads(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			status, answer := request(t, h, http.MethodGet, test.path, test.tenant, "")
+			status, answer := request(t, h, "GET "+test.path, test.tenant, "")
 			require.Equal(t, test.status, status, answer)
 			require.Contains(t, answer, test.says)
 		})
@@ -82,11 +83,11 @@ func TestHandler_listsOwnTicketsOnly(t *testing.T) {
 		"/tickets":             {"T-3", "T-2", "T-1"}, // the latest first
 		"/tickets?status=open": {"T-1"},
 	} {
-		status, answer := request(t, h, http.MethodGet, path, "mid", "")
+		status, answer := request(t, h, "GET "+path, "mid", "")
 		require.Equal(t, http.StatusOK, status, answer)
 		var tickets []Ticket
 		require.NoError(t, json.Unmarshal([]byte(answer), &tickets))
-		var got []string
+		got := make([]string, 0, len(numbers))
 		for _, ticket := range tickets {
 			got = append(got, ticket.Number)
 		}
@@ -120,13 +121,13 @@ func TestHandler_writes(t *testing.T) {
 		{"no comment", "mid", "/tickets/T-50/comments", ``, http.StatusBadRequest, "bad request"},
 		{"a comment of nobody", "", "/tickets/T-50/comments", `{"author":"ann","body":"Me too"}`, http.StatusUnauthorized, "X-Tenant"},
 	} {
-		status, answer := request(t, h, http.MethodPost, step.path, step.tenant, step.body)
+		status, answer := request(t, h, "POST "+step.path, step.tenant, step.body)
 		require.Equal(t, step.status, status, "%s: %s", step.name, answer)
 		require.Contains(t, answer, step.says, step.name)
 	}
-	_, answer := request(t, h, http.MethodGet, "/tickets/T-50", "mid", "")
+	_, answer := request(t, h, "GET /tickets/T-50", "mid", "")
 	require.Contains(t, answer, "Me too")
-	_, answer = request(t, h, http.MethodGet, "/tickets/T-50", "side", "")
+	_, answer = request(t, h, "GET /tickets/T-50", "side", "")
 	require.NotContains(t, answer, "Me too")
 }
 
@@ -136,7 +137,7 @@ func TestHandler_suspendedTenant(t *testing.T) {
 	tenant, err := d.st.Tenants.BySlug(t.Context(), "leaf")
 	require.NoError(t, err)
 	require.NoError(t, d.st.Tenants.Suspend(t.Context(), tenant.ID))
-	status, answer := request(t, d.handler(), http.MethodGet, "/tickets", "leaf", "")
+	status, answer := request(t, d.handler(), "GET /tickets", "leaf", "")
 	require.Equal(t, http.StatusForbidden, status)
 	require.Contains(t, answer, "not active")
 }

@@ -23,6 +23,7 @@ type statement struct {
 	// desc has the types of parameters and columns, and the name under which the statement is prepared, "" where it
 	// is sent unnamed.
 	desc    *pgconn.StatementDescription
+	formats []int16  // in which each column is asked for
 	columns *columns // made with the first result
 }
 

@@ -133,6 +133,7 @@ func (d *database) options(s setup) core.Options {
 type handle struct {
 	*core.Stratum
 	tb           testing.TB
+	d            *database
 	db           *sql.DB
 	proxy        *pgproxy.Proxy
 	acme, globex uuid.UUID
@@ -152,7 +153,7 @@ func (d *database) open(tb testing.TB, s setup) *handle {
 		}
 	}
 	h := openWith(tb, options)
-	h.proxy = proxy
+	h.d, h.proxy = d, proxy
 	proxy.Reset()
 	return h
 }
@@ -255,18 +256,13 @@ func modes() []setup {
 	return all
 }
 
-// inAllModes runs a test on a handle for each of modes, all on one database.
-func inAllModes(t *testing.T, test func(t *testing.T, h *handle, s setup)) {
-	t.Helper()
-	d := newDatabase(t)
-	t.Run("each", func(t *testing.T) { // so that the database outlives the parallel tests
-		for _, s := range modes() {
-			t.Run(s.name(), func(t *testing.T) {
-				t.Parallel()
-				test(t, d.open(t, s), s)
-			})
-		}
-	})
+// in returns the handle for a part of the test, with tenants of its own.
+func (h *handle) in(tb testing.TB) *handle {
+	tb.Helper()
+	part := *h
+	part.tb = tb
+	part.acme, part.globex = part.tenant("acme"), part.tenant("globex")
+	return &part
 }
 
 // plain is a pool of pgx's own driver, for comparison.

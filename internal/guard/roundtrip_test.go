@@ -20,119 +20,107 @@ var trips = map[string]struct{ first, steady int }{
 	simpleProtocol: {1, 1},
 }
 
-func TestRoundTripsOfStatements(t *testing.T) {
-	t.Parallel()
-	inAllModes(t, func(t *testing.T, h *handle, s setup) {
-		want := trips[s.mode]
-		ctx := h.as(h.acme)
-		h.text(ctx, "SELECT 'connected'")
-		for name, run := range map[string]func(){
-			"query": func() { h.text(ctx, "SELECT count(*) FROM notes WHERE id > $1", 7) },
-			"exec":  func() { h.exec(ctx, "UPDATE notes SET body = $1 WHERE code = $2", "x", 3) },
-			"other tenant, same statement": func() {
-				h.text(h.as(h.globex), "SELECT count(*) + 1 FROM notes")
-			},
-		} {
-			require.Equal(t, want.first, h.trips(run), name+", first use")
-			for range 3 {
-				require.Equal(t, want.steady, h.trips(run), name)
-			}
+func roundTripsOfStatements(t *testing.T, h *handle, s setup) {
+	t.Helper()
+	want := trips[s.mode]
+	ctx := h.as(h.acme)
+	h.text(ctx, "SELECT 'connected'")
+	for name, run := range map[string]func(){
+		"query": func() { h.text(ctx, "SELECT count(*) FROM notes WHERE id > $1", 7) },
+		"exec":  func() { h.exec(ctx, "UPDATE notes SET body = $1 WHERE code = $2", "x", 3) },
+		"other tenant, same statement": func() {
+			h.text(h.as(h.globex), "SELECT count(*) + 1 FROM notes")
+		},
+	} {
+		require.Equal(t, want.first, h.trips(run), name+", first use")
+		for range 3 {
+			require.Equal(t, want.steady, h.trips(run), name)
 		}
-		require.Equal(t, want.steady, h.trips(func() { h.text(ctx, "SELECT count(*) + 1 FROM notes") }),
-			"a statement's description is the same for every tenant")
-	})
+	}
+	require.Equal(t, want.steady, h.trips(func() { h.text(ctx, "SELECT count(*) + 1 FROM notes") }),
+		"a statement's description is the same for every tenant")
 }
 
-func TestRoundTripsOfTheSystem(t *testing.T) {
-	t.Parallel()
-	inAllModes(t, func(t *testing.T, h *handle, s setup) {
-		run := func() { h.count(h.system()) }
-		run()
-		require.Equal(t, trips[s.mode].steady, h.trips(run))
-	})
+func roundTripsOfTheSystem(t *testing.T, h *handle, s setup) {
+	t.Helper()
+	run := func() { h.count(h.system()) }
+	run()
+	require.Equal(t, trips[s.mode].steady, h.trips(run))
 }
 
-func TestRoundTripsOfTransactions(t *testing.T) {
-	t.Parallel()
-	inAllModes(t, func(t *testing.T, h *handle, s setup) {
-		want := trips[s.mode]
-		ctx := h.as(h.acme)
-		h.count(ctx)
-		h.exec(ctx, "DELETE FROM notes WHERE id = $1", 1)
-		for range 2 {
-			for _, end := range []func(tx *sql.Tx) error{(*sql.Tx).Commit, (*sql.Tx).Rollback} {
-				var tx *sql.Tx
-				require.Equal(t, 1, h.trips(func() {
-					var err error
-					tx, err = h.db.BeginTx(ctx, nil)
-					require.NoError(t, err)
-				}), "begin")
-				require.Equal(t, want.steady, h.trips(func() {
-					_, err := tx.ExecContext(ctx, "DELETE FROM notes WHERE id = $1", 1)
-					require.NoError(t, err)
-				}), "in the transaction")
-				require.Equal(t, 1, h.trips(func() { require.NoError(t, end(tx)) }), "end")
-			}
-		}
-	})
-}
-
-func TestRoundTripsOfPreparedStatements(t *testing.T) {
-	t.Parallel()
-	inAllModes(t, func(t *testing.T, h *handle, s setup) {
-		want := trips[s.mode]
-		ctx := h.as(h.acme)
-		h.text(ctx, "SELECT 'connected'")
-		var stmt *sql.Stmt
-		require.Equal(t, 0, h.trips(func() {
-			var err error
-			stmt, err = h.db.PrepareContext(ctx, "SELECT body FROM notes WHERE id = $1")
-			require.NoError(t, err)
-		}), "preparing is put off")
-		run := func() { require.ErrorIs(t, stmt.QueryRowContext(ctx, 1).Scan(new(string)), sql.ErrNoRows) }
-		require.Equal(t, want.first, h.trips(run))
-		require.Equal(t, want.steady, h.trips(run))
-		require.Equal(t, 0, h.trips(func() { require.NoError(t, stmt.Close()) }))
-	})
-}
-
-// TestRoundTripsAfterIdling waits longer than the second after which pgx's own driver sends a ping.
-func TestRoundTripsAfterIdling(t *testing.T) {
-	t.Parallel()
-	inAllModes(t, func(t *testing.T, h *handle, s setup) {
-		for _, run := range []func(){
-			func() { h.count(h.as(h.acme)) },
-			func() { h.count(h.system()) },
-			func() {
-				tx, err := h.db.BeginTx(h.as(h.acme), nil)
+func roundTripsOfTransactions(t *testing.T, h *handle, s setup) {
+	t.Helper()
+	want := trips[s.mode]
+	ctx := h.as(h.acme)
+	h.count(ctx)
+	h.exec(ctx, "DELETE FROM notes WHERE id = $1", 1)
+	for range 2 {
+		for _, end := range []func(tx *sql.Tx) error{(*sql.Tx).Commit, (*sql.Tx).Rollback} {
+			var tx *sql.Tx
+			require.Equal(t, 1, h.trips(func() {
+				var err error
+				tx, err = h.db.BeginTx(ctx, nil)
 				require.NoError(t, err)
-				require.NoError(t, tx.Rollback())
-			},
-		} {
-			run()
-			before := h.trips(run)
-			<-time.After(1100 * time.Millisecond)
-			require.Equal(t, before, h.trips(run))
+			}), "begin")
+			require.Equal(t, want.steady, h.trips(func() {
+				_, err := tx.ExecContext(ctx, "DELETE FROM notes WHERE id = $1", 1)
+				require.NoError(t, err)
+			}), "in the transaction")
+			require.Equal(t, 1, h.trips(func() { require.NoError(t, end(tx)) }), "end")
 		}
-	})
+	}
 }
 
-func TestNoRoundTripForARefusal(t *testing.T) {
-	t.Parallel()
-	inAllModes(t, func(t *testing.T, h *handle, _ setup) {
-		ctx := h.as(h.acme)
-		h.count(ctx)
-		require.Equal(t, 0, h.trips(func() {
-			_, err := h.db.ExecContext(t.Context(), "DELETE FROM notes")
-			require.ErrorIs(t, err, core.ErrNoTenant)
-			_, err = h.db.BeginTx(t.Context(), nil)
-			require.ErrorIs(t, err, core.ErrNoTenant)
-			_, err = h.db.ExecContext(core.AsSystem(t.Context(), " "), "DELETE FROM notes")
-			require.ErrorIs(t, err, core.ErrNoReason)
-			_, err = h.db.ExecContext(ctx, "SET search_path = x")
-			require.ErrorIs(t, err, core.ErrCommand)
-		}))
-	})
+func roundTripsOfPreparedStatements(t *testing.T, h *handle, s setup) {
+	t.Helper()
+	want := trips[s.mode]
+	ctx := h.as(h.acme)
+	h.text(ctx, "SELECT 'connected'")
+	var stmt *sql.Stmt
+	require.Equal(t, 0, h.trips(func() {
+		var err error
+		stmt, err = h.db.PrepareContext(ctx, "SELECT body FROM notes WHERE id = $1")
+		require.NoError(t, err)
+	}), "preparing is put off")
+	run := func() { require.ErrorIs(t, stmt.QueryRowContext(ctx, 1).Scan(new(string)), sql.ErrNoRows) }
+	require.Equal(t, want.first, h.trips(run))
+	require.Equal(t, want.steady, h.trips(run))
+	require.Equal(t, 0, h.trips(func() { require.NoError(t, stmt.Close()) }))
+}
+
+// roundTripsAfterIdling waits longer than the second after which pgx's own driver sends a ping.
+func roundTripsAfterIdling(t *testing.T, h *handle, s setup) {
+	t.Helper()
+	for _, run := range []func(){
+		func() { h.count(h.as(h.acme)) },
+		func() { h.count(h.system()) },
+		func() {
+			tx, err := h.db.BeginTx(h.as(h.acme), nil)
+			require.NoError(t, err)
+			require.NoError(t, tx.Rollback())
+		},
+	} {
+		run()
+		before := h.trips(run)
+		<-time.After(1100 * time.Millisecond)
+		require.Equal(t, before, h.trips(run))
+	}
+}
+
+func noRoundTripForARefusal(t *testing.T, h *handle, _ setup) {
+	t.Helper()
+	ctx := h.as(h.acme)
+	h.count(ctx)
+	require.Equal(t, 0, h.trips(func() {
+		_, err := h.db.ExecContext(t.Context(), "DELETE FROM notes")
+		require.ErrorIs(t, err, core.ErrNoTenant)
+		_, err = h.db.BeginTx(t.Context(), nil)
+		require.ErrorIs(t, err, core.ErrNoTenant)
+		_, err = h.db.ExecContext(core.AsSystem(t.Context(), " "), "DELETE FROM notes")
+		require.ErrorIs(t, err, core.ErrNoReason)
+		_, err = h.db.ExecContext(ctx, "SET search_path = x")
+		require.ErrorIs(t, err, core.ErrCommand)
+	}))
 }
 
 // TestEviction runs more statements than the cache holds. Forgetting costs no round trip of its own, and the server is

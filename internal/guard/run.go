@@ -45,9 +45,9 @@ func (s *session) runDescribed(ctx context.Context, t train, st *statement, args
 		s.addEnter(b, t.entry)
 	}
 	if st.desc.Name == "" {
-		b.ExecParams(st.key.sql, s.builder.ParamValues, st.desc.ParamOIDs, s.builder.ParamFormats, s.builder.ResultFormats)
+		b.ExecParams(st.key.sql, s.builder.ParamValues, st.desc.ParamOIDs, s.builder.ParamFormats, st.formats)
 	} else {
-		b.ExecStatement(st.desc, s.builder.ParamValues, s.builder.ParamFormats, s.builder.ResultFormats)
+		b.ExecStatement(st.desc, s.builder.ParamValues, s.builder.ParamFormats, st.formats)
 	}
 	if t.block {
 		b.ExecParams("commit", nil, nil, nil, nil)
@@ -60,7 +60,11 @@ func (s *session) runSimple(ctx context.Context, t train, st *statement, args []
 	if err := s.checkSimple(); err != nil {
 		return nil, err
 	}
-	text, err := s.bindSimple(st.key.sql, args)
+	sql := st.key.sql
+	if st.command.Statements == 0 {
+		sql = "SELECT WHERE false" // in a text of several, an empty statement has no result
+	}
+	text, err := s.bindSimple(sql, args)
 	if err != nil {
 		return nil, err
 	}

@@ -206,7 +206,7 @@ func (s *session) describe(ctx context.Context, e *entry, st *statement) error {
 		return err
 	}
 	desc.Name, desc.SQL = name, st.key.sql
-	st.desc = desc
+	st.desc, st.formats = desc, resultFormats(desc.Fields)
 	return nil
 }
 

@@ -58,6 +58,21 @@ func (c *columns) decode(values [][]byte, row []driver.Value) error {
 	return nil
 }
 
+// resultFormats asks for binary where pgx's own database/sql driver does. It leaves to PostgreSQL how the other types
+// are written, for they become strings.
+func resultFormats(fields []pgconn.FieldDescription) []int16 {
+	formats := make([]int16, len(fields))
+	for i, f := range fields {
+		switch f.DataTypeOID {
+		case pgtype.BoolOID, pgtype.ByteaOID, pgtype.Int2OID, pgtype.Int4OID, pgtype.Int8OID, pgtype.Float4OID,
+			pgtype.Float8OID, pgtype.CIDOID, pgtype.OIDOID, pgtype.XIDOID, pgtype.DateOID, pgtype.TimestampOID,
+			pgtype.TimestamptzOID:
+			formats[i] = pgtype.BinaryFormatCode
+		}
+	}
+	return formats
+}
+
 // newDecoder picks the driver.Value for a type as pgx's own database/sql driver does, so that an application sees the
 // same values with Stratum and without.
 func newDecoder(m *pgtype.Map, f pgconn.FieldDescription) decoder {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 )
 
 // Options says what to install and how.
@@ -35,7 +36,17 @@ func (o Options) withDefaults() Options {
 
 func (o Options) plan() (plan, error) {
 	roles, err := NewRoles(o.Prefix)
-	return plan{roles: roles, data: o.DataLogin, system: o.SystemLogin}, err
+	if err != nil {
+		return plan{}, err
+	}
+	p := plan{roles: roles, data: o.DataLogin, system: o.SystemLogin}
+	for _, login := range p.logins() {
+		if slices.Contains(roles.All(), login) {
+			return plan{}, fmt.Errorf("stratum: the login %q has the name of one of the roles that statements switch to "+
+				"(rename the login, or configure another prefix for the roles than %q)", login, o.Prefix)
+		}
+	}
+	return p, nil
 }
 
 // Migrate installs or upgrades the schema "stratum", the roles and their grants. Any number of processes may call it

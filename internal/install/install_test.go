@@ -258,6 +258,9 @@ func TestMigrateRefusesItsOptions(t *testing.T) {
 	opts.Prefix = "Robert'); DROP ROLE"
 	require.ErrorContains(t, install.Migrate(t.Context(), opts), "no prefix for roles")
 	opts = options(t, db)
+	opts.Prefix = db.Name // whose system role would be the system's login
+	require.ErrorContains(t, install.Migrate(t.Context(), opts), "rename the login")
+	opts = options(t, db)
 	opts.Owner.SetMaxOpenConns(1)
 	require.ErrorContains(t, install.Migrate(t.Context(), opts), "needs two connections")
 	opts = options(t, db)

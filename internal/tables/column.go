@@ -34,7 +34,7 @@ func (m *Migration) tenantColumn(ctx context.Context, v *view, t *target) error 
 	return m.columnTraits(ctx, r, c)
 }
 
-// columnTraits sets what is missing of DEFAULT and NOT NULL.
+// columnTraits takes one lock for both: it sets what is missing of DEFAULT and NOT NULL.
 func (m *Migration) columnTraits(ctx context.Context, r *relation, c *column) error {
 	var changes []string
 	if c.Default != tenantDefault {
@@ -50,7 +50,7 @@ func (m *Migration) columnTraits(ctx context.Context, r *relation, c *column) er
 	return m.alter(ctx, r, strings.Join(changes, ", "))
 }
 
-// backfill gives rows without a tenant to one.
+// backfill gives rows without a tenant to one. The id travels as a parameter, so that it is in no text.
 func (m *Migration) backfill(ctx context.Context, v *view, t *target) error {
 	r := t.rel
 	if err := m.reveal(ctx, r); err != nil {
@@ -97,12 +97,13 @@ func (m *Migration) followReference(ctx context.Context, v *view, t *target) err
 		if !key.RefOwned || ref.rel == nil {
 			continue
 		}
-		statement := "UPDATE " + t.rel.String() + " j SET " + quote(t.Column) + " = r." + quote(ref.Column) +
-			" FROM " + ref.rel.String() + " r WHERE j." + quote(t.Column) + " IS NULL"
+		conditions := make([]string, 0, len(key.Columns)+1)
+		conditions = append(conditions, "j."+quote(t.Column)+" IS NULL")
 		for i, name := range key.Columns {
-			statement += " AND j." + quote(name) + " = r." + quote(key.RefColumns[i])
+			conditions = append(conditions, "j."+quote(name)+" = r."+quote(key.RefColumns[i]))
 		}
-		return m.exec(ctx, t.rel, statement)
+		return m.exec(ctx, t.rel, "UPDATE "+t.rel.String()+" j SET "+quote(t.Column)+" = r."+quote(ref.Column)+
+			" FROM "+ref.rel.String()+" r WHERE "+strings.Join(conditions, " AND "))
 	}
 	return nil
 }

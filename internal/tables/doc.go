@@ -4,7 +4,7 @@
 //
 //	migration.go            Migration: New, Prepare, Finish, Statements, Findings
 //	table.go, names.go      Table: what is wanted, checked; names within PostgreSQL's 63 bytes
-//	catalog.go, look.go     relation: what there is; the query for it, with a round trip for all tables
+//	catalog.go, look*.go    relation: what there is; the one query for it, whatever the number of tables
 //	column.go               the tenant column: added, backfilled, DEFAULT and NOT NULL
 //	keys.go, foreign.go     unique keys and foreign keys led by the tenant column, and their indexes
 //	policies.go, grants.go  row-level security last, when all keys have been validated; rights of the roles

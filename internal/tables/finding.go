@@ -27,6 +27,7 @@ func findings(v *view, owned []*target) []Finding {
 	return all
 }
 
+// uniqueFindings leaves out the primary key: it stays as the ORM declares it, and its violation is an opaque error.
 func (t *target) uniqueFindings() []Finding {
 	var all []Finding
 	for _, x := range t.rel.Indexes {
@@ -45,6 +46,7 @@ func (t *target) uniqueFindings() []Finding {
 	return all
 }
 
+// referenceFindings looks at references between owned tables alone: those to others have no tenant to compare.
 func (t *target) referenceFindings(v *view) []Finding {
 	var all []Finding
 	for _, c := range t.rel.Constraints {
@@ -52,9 +54,10 @@ func (t *target) referenceFindings(v *view) []Finding {
 		if c.Type != foreignKey || ref == nil || ref.Kind != Owned || slices.Contains(c.Columns, t.Column) {
 			continue
 		}
+		cure := "ALTER TABLE " + t.rel.String() + " DROP CONSTRAINT " + quote(c.Name)
 		all = append(all, Finding{
-			Table: t.rel.String(), Object: c.Name, Problem: "the foreign key lets rows refer to another tenant's",
-			Cure: "ALTER TABLE " + t.rel.String() + " DROP CONSTRAINT " + quote(c.Name) + ", or declare it in the model",
+			Table: t.rel.String(), Object: c.Name, Cure: cure + ", or declare it in the model",
+			Problem: "the foreign key lets rows refer to another tenant's",
 		})
 	}
 	return all

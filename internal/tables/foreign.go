@@ -41,6 +41,7 @@ func (m *Migration) clearForeignKeys(ctx context.Context, v *view, t *target) er
 	return nil
 }
 
+// dropForeignKey drops a key that is made again before the transaction ends.
 func (m *Migration) dropForeignKey(ctx context.Context, r *relation, name string) error {
 	r.forget(name)
 	return m.alter(ctx, r, "DROP CONSTRAINT "+quote(name))
@@ -93,6 +94,7 @@ func (m *Migration) foreignKeys(ctx context.Context, v *view, t *target) error {
 	return nil
 }
 
+// addForeignKey has the key validated at once: NOT VALID would leave references across tenants in place.
 func (m *Migration) addForeignKey(ctx context.Context, v *view, t *target, key ForeignKey) error {
 	ref := v.byName[key.ref()]
 	if ref == nil {

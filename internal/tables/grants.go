@@ -111,6 +111,7 @@ func (m *Migration) grantTable(ctx context.Context, t *target) error {
 	return nil
 }
 
+// missingRights does not count what a role has on some columns only.
 func (m *Migration) missingRights(t *target, role string) []string {
 	var missing []string
 	for _, right := range m.rightsOf(t, role) {

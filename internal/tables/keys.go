@@ -92,7 +92,8 @@ func (m *Migration) keys(ctx context.Context, v *view, t *target) error {
 	return nil
 }
 
-// referredKeys makes the keys that foreign keys refer to and that are not there yet.
+// referredKeys makes the keys that foreign keys refer to and that are not there yet. The one beside the primary key
+// serves most of them.
 func (m *Migration) referredKeys(ctx context.Context, v *view, t *target) error {
 	for _, key := range t.ForeignKeys {
 		if !key.RefOwned {
@@ -113,7 +114,8 @@ func (m *Migration) referredKeys(ctx context.Context, v *view, t *target) error 
 	return nil
 }
 
-// ensureKey makes a constraint UNIQUE (tenant column, columns...) where there is none of that name and kind.
+// ensureKey makes a constraint UNIQUE (tenant column, columns...) where there is none of that name and kind. One that is
+// right is left alone, whoever made it.
 func (m *Migration) ensureKey(ctx context.Context, v *view, t *target, u Unique) error {
 	r, columns := t.rel, with(t.Column, u.Columns)
 	if slices.ContainsFunc(r.Constraints, func(c constraint) bool { return c.Name == u.Name && c.Type == primaryKey }) {

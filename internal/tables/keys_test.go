@@ -202,12 +202,16 @@ func TestFindings(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.exec(t, `CREATE TABLE notes (id bigint PRIMARY KEY, code text UNIQUE, parent bigint REFERENCES notes,
-		other bigint UNIQUE)`)
+		other bigint); CREATE UNIQUE INDEX notes_other ON notes (other)`)
 	m := w.migrated(t, job{tables: []tables.Table{{Name: "notes"}}})
-	var objects []string
+	objects := map[string]string{}
 	for _, f := range m.Findings() {
 		require.Equal(t, `"public"."notes"`, f.Table)
-		objects = append(objects, f.Object)
+		objects[f.Object] = f.Cure
 	}
-	require.Equal(t, []string{"notes_code_key", "notes_other_key", "notes_parent_fkey"}, objects)
+	require.Equal(t, map[string]string{
+		"notes_code_key":    `ALTER TABLE "public"."notes" DROP CONSTRAINT "notes_code_key", or declare it in the model`,
+		"notes_other":       `DROP INDEX "public"."notes_other", or declare it in the model`,
+		"notes_parent_fkey": `ALTER TABLE "public"."notes" DROP CONSTRAINT "notes_parent_fkey", or declare it in the model`,
+	}, objects)
 }

@@ -97,6 +97,7 @@ func (m *Migration) find(ctx context.Context, v *view) error {
 	return m.setPath(ctx, path)
 }
 
+// setPath lasts until the transaction ends, or until it is called again.
 func (m *Migration) setPath(ctx context.Context, path string) error {
 	_, err := m.tx.ExecContext(ctx, "SELECT pg_catalog.set_config('search_path', $1, true)", path)
 	if err != nil {
@@ -174,6 +175,7 @@ func (m *Migration) checkView(v *view) error {
 	return nil
 }
 
+// checkTarget asks for the owner by name: every later step would fail on it, with less to go by.
 func (m *Migration) checkTarget(t *target) error {
 	r := t.rel
 	if !r.Mine {

@@ -1,7 +1,8 @@
 package tables
 
 // beginSQL lets the owner see rows until the transaction ends, and makes other migrations wait: they would plan the
-// same steps. Its advisory lock is in the space of two-integer keys, apart from the tenants' locks that stratum.enter takes.
+// same steps. Its advisory lock is in the space of two-integer keys, apart from the tenants' locks that stratum.enter
+// takes. The settings are made in FROM, for the planner may not skip a function that is called there.
 const beginSQL = `
 SELECT pg_catalog.current_setting('search_path'),
 	pg_catalog.to_json(pg_catalog.current_schemas(false))::pg_catalog.text,
@@ -32,14 +33,31 @@ WITH asked AS (
 SELECT f.ord, json_build_object(
 	'oid', c.oid::int8, 'schema', n.nspname, 'name', c.relname, 'kind', c.relkind, 'owner', o.rolname,
 	'mine', pg_has_role(c.relowner, 'USAGE'), 'secured', c.relrowsecurity, 'forced', c.relforcerowsecurity,
-	'columns', (
+	'columns', ` + columnsSQL + `,
+	'constraints', ` + constraintsSQL() + `,
+	'indexes', ` + indexesSQL() + `,
+	'policies', ` + policiesSQL + `,
+	'grants', ` + grantsSQL + `,
+	'sequences', ` + sequencesSQL + `,
+	'users', (SELECT json_agg(roles.rolname) FROM roles WHERE has_schema_privilege(roles.oid, n.oid, 'USAGE'))
+)::text
+FROM found f JOIN pg_class c ON c.oid = f.oid JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_roles o ON o.oid = c.relowner
+ORDER BY f.ord`
+}
+
+// columnsSQL lists the columns that were not dropped.
+const columnsSQL = `(
 		SELECT json_agg(json_build_object(
 			'name', a.attname, 'quoted', quote_ident(a.attname), 'uuid', a.atttypid = 'uuid'::regtype,
 			'type', format_type(a.atttypid, a.atttypmod), 'not_null', a.attnotnull,
 			'default', pg_get_expr(d.adbin, d.adrelid)) ORDER BY a.attnum)
 		FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-		WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
-	'constraints', (
+		WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)`
+
+// constraintsSQL lists what is unique or refers. Those with a parent belong to a partition of the one that is declared.
+func constraintsSQL() string {
+	return `(
 		SELECT json_agg(json_build_object(
 			'name', k.conname, 'type', k.contype, 'columns', ` + columnsOf("k.conrelid", "k.conkey") + `,
 			'dependents', ` + dependentsOf("k.conindid AND k.contype <> 'f'") + `,
@@ -47,8 +65,12 @@ SELECT f.ord, json_build_object(
 			'on_delete', k.confdeltype, 'on_update', k.confupdtype,
 			'set_columns', ` + columnsOf("k.conrelid", "k.confdelsetcols") + `,
 			'match', k.confmatchtype, 'validated', k.convalidated) ORDER BY k.conname)
-		FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype IN ('p', 'u', 'f') AND k.conparentid = 0),
-	'indexes', (
+		FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype IN ('p', 'u', 'f') AND k.conparentid = 0)`
+}
+
+// indexesSQL lists indexes without the columns that are only stored with them.
+func indexesSQL() string {
+	return `(
 		SELECT json_agg(json_build_object(
 			'name', x.relname, 'unique', i.indisunique,
 			'columns', (
@@ -58,8 +80,11 @@ SELECT f.ord, json_build_object(
 				WHERE k.ord <= i.indnkeyatts),
 			'plain', i.indisvalid AND i.indimmediate AND i.indpred IS NULL,
 			'dependents', ` + dependentsOf("i.indexrelid") + `) ORDER BY x.relname)
-		FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid WHERE i.indrelid = c.oid),
-	'policies', (
+		FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid WHERE i.indrelid = c.oid)`
+}
+
+// policiesSQL lists policies. What applies to a role reaches those that inherit from it.
+const policiesSQL = `(
 		SELECT json_agg(json_build_object(
 			'name', p.polname, 'command', p.polcmd, 'permissive', p.polpermissive,
 			'roles', (
@@ -69,8 +94,10 @@ SELECT f.ord, json_build_object(
 			'concerns', EXISTS (
 				SELECT FROM unnest(p.polroles) AS m(oid) WHERE m.oid IN (0, c.relowner)
 					OR EXISTS (SELECT FROM roles WHERE pg_has_role(roles.oid, m.oid, 'USAGE')))) ORDER BY p.polname)
-		FROM pg_policy p WHERE p.polrelid = c.oid),
-	'grants', (
+		FROM pg_policy p WHERE p.polrelid = c.oid)`
+
+// grantsSQL lists rights on the table and on its columns.
+const grantsSQL = `(
 		SELECT json_agg(json_build_object(
 			'role', coalesce(r.rolname, ''), 'right', g.privilege_type, 'grantor', b.rolname, 'partial', g.partial))
 		FROM (
@@ -78,19 +105,15 @@ SELECT f.ord, json_build_object(
 			UNION ALL
 			SELECT true, t.* FROM pg_attribute a CROSS JOIN aclexplode(a.attacl) t WHERE a.attrelid = c.oid
 		) g LEFT JOIN roles r ON r.oid = g.grantee LEFT JOIN pg_roles b ON b.oid = g.grantor
-		WHERE g.grantee = 0 OR r.oid IS NOT NULL),
-	'sequences', (
+		WHERE g.grantee = 0 OR r.oid IS NOT NULL)`
+
+// sequencesSQL lists the sequences of columns that are serial ('a') or identities ('i').
+const sequencesSQL = `(
 		SELECT json_agg(json_build_object('schema', sn.nspname, 'name', s.relname, 'users', (
 			SELECT json_agg(roles.rolname) FROM roles WHERE has_sequence_privilege(roles.oid, s.oid, 'USAGE'))))
 		FROM pg_depend d JOIN pg_class s ON s.oid = d.objid JOIN pg_namespace sn ON sn.oid = s.relnamespace
 		WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid AND d.refobjsubid > 0
-			AND d.classid = 'pg_class'::regclass AND d.deptype IN ('a', 'i') AND s.relkind = 'S'),
-	'users', (SELECT json_agg(roles.rolname) FROM roles WHERE has_schema_privilege(roles.oid, n.oid, 'USAGE'))
-)::text
-FROM found f JOIN pg_class c ON c.oid = f.oid JOIN pg_namespace n ON n.oid = c.relnamespace
-JOIN pg_roles o ON o.oid = c.relowner
-ORDER BY f.ord`
-}
+			AND d.classid = 'pg_class'::regclass AND d.deptype IN ('a', 'i') AND s.relkind = 'S')`
 
 // columnsOf turns column numbers of a relation into names.
 func columnsOf(rel, numbers string) string {

@@ -26,6 +26,7 @@ type rule struct {
 // rules are the policies that a table must have, and no others for our roles. There is one policy to a role and
 // command: a second one would be ORed with the first, and the index on the tenant column be of no use.
 func (m *Migration) rules(t *target) []rule {
+	// Writes of the subtree role are for the tenant itself: a descendant's rows can be read and not touched.
 	own, read := ownRows(t), visibleRows(t)
 	all := condition{"true", "true"}
 	admit := condition{"stratum.admit_owner()", "stratum.admit_owner()"}
@@ -41,6 +42,8 @@ func (m *Migration) rules(t *target) []rule {
 	}
 }
 
+// ownerRule admits the owner while tables are migrated. At other times its condition raises, so that the owner is told
+// why there is nothing to see instead of seeing nothing.
 func ownerRule(r *relation, admit condition) rule {
 	return newRule(policyOwner, "ALL", r.Owner, admit, admit)
 }
@@ -59,12 +62,15 @@ func ownRows(t *target) condition {
 // visibleRows are those of the tenant and its descendants, looked up once a statement by the sub-select.
 func visibleRows(t *target) condition {
 	return condition{
-		written: quote(t.Column) + " OPERATOR(pg_catalog.=) ANY ((SELECT stratum.visible_tenants())::pg_catalog.uuid[])",
+		written: quote(t.Column) +
+			" OPERATOR(pg_catalog.=) ANY ((SELECT stratum.visible_tenants())::pg_catalog.uuid[])",
+		// Seen so with versions 15 and 18. A server that prints it otherwise has it made anew on each run, no worse.
 		printed: "(" + t.rel.column(t.Column).Quoted +
 			" = ANY (( SELECT stratum.visible_tenants() AS visible_tenants)::uuid[]))",
 	}
 }
 
+// newRule takes an empty condition where the command has none: INSERT reads no row, SELECT and DELETE write none.
 func newRule(name, command, role string, using, check condition) rule {
 	return rule{
 		policy: policy{

@@ -56,7 +56,8 @@ type Unique struct {
 	Columns []string
 }
 
-// Index is an index of an owned table. Prepare drops one that is not led by the tenant column, for the ORM to make anew.
+// Index is an index of an owned table. Prepare drops one that is not led by the tenant column, for the ORM to make it
+// anew.
 type Index struct {
 	// Name is the index's name.
 	Name string
@@ -95,7 +96,8 @@ func (t Table) name() relationName { return relationName{t.Schema, t.Name} }
 
 func (k ForeignKey) ref() relationName { return relationName{k.RefSchema, k.RefTable} }
 
-// normalise returns a copy with defaults filled in, names cut off and keywords in upper case.
+// normalise returns a copy with defaults filled in, names cut off and keywords in upper case. The caller's slices stay
+// as they are: the same declarations serve Prepare and Finish.
 func (t Table) normalise() Table {
 	t.Schema, t.Name, t.Column = clip(t.Schema), clip(t.Name), clip(t.Column)
 	if t.Column == "" {
@@ -121,6 +123,7 @@ func (t Table) normalise() Table {
 	return t
 }
 
+// normalise does for a key what Table.normalise does for its table.
 func (k ForeignKey) normalise() ForeignKey {
 	k.Name, k.RefSchema, k.RefTable = clip(k.Name), clip(k.RefSchema), clip(k.RefTable)
 	k.Columns, k.RefColumns = clipAll(k.Columns), clipAll(k.RefColumns)
@@ -161,6 +164,7 @@ func (t Table) check() error {
 	return t.checkKeys()
 }
 
+// checkKeys looks at what the database would accept, or refuse with an error that names no cure.
 func (t Table) checkKeys() error {
 	for _, u := range t.Uniques {
 		if u.Name == "" || len(u.Columns) == 0 || slices.Contains(u.Columns, t.Column) {
@@ -175,6 +179,7 @@ func (t Table) checkKeys() error {
 	return nil
 }
 
+// checkForeignKey lets only known actions pass: they are the one part of a declaration that is not quoted in DDL.
 func (t Table) checkForeignKey(k ForeignKey) error {
 	_, knownDelete := actionCode(k.OnDelete)
 	_, knownUpdate := actionCode(k.OnUpdate)

@@ -1,0 +1,40 @@
+package guard_test
+
+import "testing"
+
+// everywhere are the properties that hold for both kinds of login and in each way of sending statements.
+var everywhere = []struct {
+	name string
+	test func(t *testing.T, h *handle, s setup)
+}{
+	{"round trips of statements", roundTripsOfStatements},
+	{"round trips of the system", roundTripsOfTheSystem},
+	{"round trips of transactions", roundTripsOfTransactions},
+	{"round trips of prepared statements", roundTripsOfPreparedStatements},
+	{"round trips after idling", roundTripsAfterIdling},
+	{"no round trip for a refusal", noRoundTripForARefusal},
+	{"values decode as pgx's driver decodes them", valuesDecodeAlike},
+	{"arguments encode as pgx's driver encodes them", argumentsEncodeAlike},
+	{"column types are those of pgx's driver", columnTypesAlike},
+	{"nobody is refused", nobodyIsRefused},
+	{"another tenant is refused", anotherTenantIsRefused},
+	{"bad tenants are refused", badTenantsAreRefused},
+}
+
+// TestEverywhere runs each property of everywhere in each mode. One connection serves all properties of a mode, one
+// after the other, so whatever one of them leaves behind is met by the next.
+func TestEverywhere(t *testing.T) {
+	t.Parallel()
+	d := newDatabase(t)
+	d.exec(t, typesOfItsOwn)
+	for _, s := range modes() {
+		t.Run(s.name(), func(t *testing.T) {
+			t.Parallel()
+			h := d.open(t, s)
+			for _, property := range everywhere {
+				//nolint:paralleltest // they share a connection
+				t.Run(property.name, func(t *testing.T) { property.test(t, h.in(t), s) })
+			}
+		})
+	}
+}
