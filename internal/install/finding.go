@@ -50,7 +50,8 @@ func (c check) isOurRole() *finding {
 	}
 	return &finding{
 		text: "it is one of the roles that statements switch to, and those must not log in",
-		cure: "ALTER ROLE " + quote(c.Login) + " NOLOGIN; then connect as another login, or configure another prefix of roles",
+		cure: "ALTER ROLE " + quote(c.Login) + " NOLOGIN; then connect as another login, or configure another " +
+			"prefix of roles",
 	}
 }
 

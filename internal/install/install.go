@@ -7,12 +7,15 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // Options says what to install and how.
 type Options struct {
-	// Owner is a pool of at least two connections, over pgx's driver, of the login that will own the schema. Behind
-	// a pooler in transaction mode it must not use named prepared statements (default_query_exec_mode=exec).
+	// Owner is a pool of at least two connections, over pgx's driver, of the login that will own the schema. A pooler
+	// in transaction mode must have two for it as well, and no named prepared statements be used
+	// (default_query_exec_mode=exec).
 	Owner *sql.DB
 	// Prefix is the prefix of the roles. Defaults to DefaultPrefix.
 	Prefix string
@@ -42,7 +45,7 @@ func (o Options) plan() (plan, error) {
 	p := plan{roles: roles, data: o.DataLogin, system: o.SystemLogin}
 	for _, login := range p.logins() {
 		if slices.Contains(roles.All(), login) {
-			return plan{}, fmt.Errorf("stratum: the login %q has the name of one of the roles that statements switch to "+
+			return plan{}, fmt.Errorf("stratum: the login %q has the name of a role that statements switch to "+
 				"(rename the login, or configure another prefix for the roles than %q)", login, o.Prefix)
 		}
 	}
@@ -85,25 +88,51 @@ func (r release) migrate(ctx context.Context, opts Options) (err error) {
 	return run.run(ctx)
 }
 
-// takeLockSQL prepares the transaction that holds the lock. Its search_path is for what is looked up in it later. The
-// key is in the space of two-integer keys, apart from the tenants' locks that stratum.enter takes.
-const takeLockSQL = `SET LOCAL search_path = pg_catalog, pg_temp;
-SELECT pg_catalog.set_config(s.name, '0', true) FROM pg_catalog.pg_settings s
-	WHERE s.name IN ('statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout');
-SELECT pg_catalog.pg_advisory_xact_lock(1937011297, 1953853805)`
+// takeLockSQL prepares the transaction that holds the lock. It is idle while others work, and its search_path is for
+// what is looked up in it. The key is of two integers, apart from those of tenants that stratum.enter takes.
+const (
+	prepareLockSQL = `SET LOCAL search_path = pg_catalog, pg_temp;
+		SELECT pg_catalog.set_config(s.name, '0', true) FROM pg_catalog.pg_settings s
+		WHERE s.name IN ('idle_in_transaction_session_timeout', 'transaction_timeout')`
+	takeLockSQL = "SELECT pg_catalog.pg_try_advisory_xact_lock(1937011297, 1953853805)"
+)
 
 // takeLock lets one process at a time migrate a database. The lock belongs to a transaction, not to a session, so that
-// it also holds behind a pooler. How long to wait is for ctx to say, so the server's own time-outs are off in it.
+// it also holds behind a pooler. Who does not get it lets its connection go while waiting: those who wait could
+// otherwise hold all of a pooler's connections, and the one with the lock would never get its second.
 func takeLock(ctx context.Context, db *sql.DB) (*sql.Tx, error) {
-	// With a snapshot of its own for each command: what is read under the lock must be newer than the wait for it.
-	tx, err := db.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
+	for pause := firstPause; ; pause = min(2*pause, maxPause/4) {
+		tx, taken, err := tryLock(ctx, db)
+		if err != nil {
+			return nil, fmt.Errorf("stratum: waiting for another migration: %w", err)
+		}
+		if taken {
+			return tx, nil
+		}
+		if err := wait(ctx, pause); err != nil {
+			return nil, fmt.Errorf("stratum: waiting for another migration: %w", err)
+		}
+	}
+}
+
+// tryLock returns the transaction that holds the lock, or none.
+func tryLock(ctx context.Context, db *sql.DB) (tx *sql.Tx, taken bool, err error) {
+	// With a snapshot of its own for each command: what is read under the lock must be newer than the lock.
+	tx, err = db.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
 	if err != nil {
-		return nil, fmt.Errorf("stratum: connecting to migrate: %w", err)
+		return nil, false, err
 	}
-	if _, err := tx.ExecContext(ctx, takeLockSQL); err != nil {
-		return nil, errors.Join(fmt.Errorf("stratum: waiting for another migration: %w", err), tx.Rollback())
+	if _, err = tx.ExecContext(ctx, prepareLockSQL); err == nil {
+		err = tx.QueryRowContext(ctx, takeLockSQL, pgx.QueryExecModeExec).Scan(&taken)
 	}
-	return tx, nil
+	if err != nil {
+		_ = tx.Rollback() // says the same again
+		return nil, false, err
+	}
+	if !taken {
+		return nil, false, tx.Rollback()
+	}
+	return tx, true, nil
 }
 
 // migrator is one call of Migrate that holds the lock.

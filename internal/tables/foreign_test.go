@@ -67,10 +67,13 @@ func TestForceIsRestored(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.migrated(t, shopJob())
+	w.fill(t)
 	w.exec(t, `ALTER TABLE invoices DROP CONSTRAINT fk_invoices_customer;
-		CREATE POLICY narrow ON invoices AS RESTRICTIVE TO `+quote(w.Name+"_owner")+` USING (false)`)
+		CREATE POLICY narrow ON invoices AS RESTRICTIVE TO `+quote(w.Name+"_owner")+` USING (false);
+		CREATE POLICY narrow ON customers AS RESTRICTIVE TO `+quote(w.Name+"_owner")+` USING (false)`)
 	w.migrated(t, job{tables: shop()})
-	require.True(t, value[bool](t, w.OwnerDSN, "SELECT relforcerowsecurity FROM pg_class WHERE relname = 'invoices'"))
+	require.True(t, value[bool](t, w.OwnerDSN, "SELECT bool_and(relforcerowsecurity) FROM pg_class "+
+		"WHERE relname IN ('invoices', 'customers')"))
 }
 
 func TestDeleteActions(t *testing.T) {
@@ -119,6 +122,35 @@ func TestForeignKeyThatDiffersIsMadeAnew(t *testing.T) {
 		`ALTER TABLE "public"."invoices" ADD CONSTRAINT "fk_invoices_customer" FOREIGN KEY ("tenant_id", "customer_id") ` +
 			`REFERENCES "public"."customers" ("tenant_id", "id") ON DELETE CASCADE`,
 	}, m.Statements())
+}
+
+func TestForeignKeyThatDiffersInOnePoint(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.migrated(t, shopJob())
+	w.exec(t, "ALTER TABLE invoices ADD COLUMN other bigint; ALTER TABLE customers ADD COLUMN other bigint, "+
+		"ADD CONSTRAINT other_key UNIQUE (tenant_id, other)")
+	want := w.constraints(t, "invoices")
+	for _, definition := range []string{
+		"(tenant_id, other) REFERENCES customers (tenant_id, id) ON DELETE SET NULL (other)",
+		"(tenant_id, customer_id) REFERENCES customers (tenant_id, other) ON DELETE SET NULL (customer_id)",
+		"(tenant_id, customer_id) REFERENCES tags (tenant_id, id) ON DELETE SET NULL (customer_id)",
+		"(tenant_id, customer_id) REFERENCES customers (tenant_id, id) ON DELETE SET NULL",
+		"(tenant_id, customer_id) REFERENCES customers (tenant_id, id) ON DELETE SET DEFAULT (customer_id)",
+		"(tenant_id, customer_id) REFERENCES customers (tenant_id, id) ON DELETE SET NULL (customer_id) ON UPDATE CASCADE",
+		"(tenant_id, customer_id) REFERENCES customers (tenant_id, id) MATCH FULL ON DELETE SET NULL (customer_id)",
+		"(tenant_id, customer_id) REFERENCES customers (tenant_id, id) ON DELETE SET NULL (customer_id) NOT VALID",
+	} {
+		w.exec(t, "ALTER TABLE invoices DROP CONSTRAINT fk_invoices_customer, ADD CONSTRAINT fk_invoices_customer FOREIGN KEY "+
+			definition)
+		w.migrated(t, job{tables: shop()})
+		require.Equal(t, want, w.constraints(t, "invoices"), definition)
+	}
+	want = w.constraints(t, "invoice_tags")
+	w.exec(t, `ALTER TABLE invoice_tags DROP CONSTRAINT fk_invoice_tags_tag, ADD CONSTRAINT fk_invoice_tags_tag
+		FOREIGN KEY (tenant_id, invoice_id) REFERENCES tags (tenant_id, id)`)
+	w.migrated(t, job{tables: shop()})
+	require.Equal(t, want, w.constraints(t, "invoice_tags"))
 }
 
 // The ORM's own form of the key, made before Stratum was there.

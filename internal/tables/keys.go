@@ -114,8 +114,8 @@ func (m *Migration) referredKeys(ctx context.Context, v *view, t *target) error 
 	return nil
 }
 
-// ensureKey makes a constraint UNIQUE (tenant column, columns...) where there is none of that name and kind. One that is
-// right is left alone, whoever made it.
+// ensureKey makes a constraint UNIQUE (tenant column, columns...) where there is none of that name and kind. One that
+// is right is left alone, whoever made it.
 func (m *Migration) ensureKey(ctx context.Context, v *view, t *target, u Unique) error {
 	r, columns := t.rel, with(t.Column, u.Columns)
 	if slices.ContainsFunc(r.Constraints, func(c constraint) bool { return c.Name == u.Name && c.Type == primaryKey }) {
