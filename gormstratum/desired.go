@@ -117,8 +117,9 @@ func (d *desired) addModel(s *schema.Schema) {
 // takeUniques takes the unique constraints of single columns away from GORM, which has none of several columns. They
 // keep their names.
 func takeUniques(s *schema.Schema) []tables.Unique {
-	var uniques []tables.Unique
-	for _, u := range s.ParseUniqueConstraints() {
+	constraints := s.ParseUniqueConstraints()
+	uniques := make([]tables.Unique, 0, len(constraints))
+	for _, u := range constraints {
 		u.Field.Unique = false
 		delete(u.Field.TagSettings, "UNIQUE")
 		uniques = append(uniques, tables.Unique{Name: u.Name, Columns: []string{u.Field.DBName}})

@@ -22,8 +22,8 @@ func Open(st *core.Stratum) gorm.Dialector {
 	return Dialector{postgres.Dialector{Config: &postgres.Config{Conn: st.DB()}}}
 }
 
-// Apply leaves out the ping with which GORM begins. Where it fails GORM closes the pool, which is not its own; core.Open
-// has reached the database already, and the schema stratum may be yet to come.
+// Apply leaves out the ping with which GORM begins. Where it fails GORM closes the pool, which is not its own;
+// core.Open has reached the database already, and the schema stratum may be yet to come.
 func (d Dialector) Apply(config *gorm.Config) error {
 	config.DisableAutomaticPing = true
 	return d.Dialector.Apply(config)

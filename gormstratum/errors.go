@@ -14,8 +14,8 @@ var (
 	ErrDialector = errors.New("gormstratum: the dialector is not gorm.io/driver/postgres (open the database with " +
 		"gormstratum.Open(st) or postgres.Open(dsn))")
 	// ErrPool is returned for a statement on a connection pool or transaction that the plugin did not put there.
-	ErrPool = errors.New("gormstratum: this session's connection is not guarded (make sessions and transactions after " +
-		"db.Use, and set no ConnPool of your own)")
+	ErrPool = errors.New("gormstratum: this session's connection is not guarded (make sessions and transactions " +
+		"after db.Use, and set no ConnPool of your own)")
 	// ErrAutoMigrate is returned by AutoMigrate and the other methods of the Migrator that change the schema.
 	ErrAutoMigrate = errors.New("gormstratum: the schema is changed by its owner, not on a tenant's connection " +
 		"(call gormstratum.Migrate(ctx, db, gormstratum.MigrateOptions{}) instead of db.AutoMigrate)")

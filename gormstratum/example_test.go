@@ -13,7 +13,6 @@ import (
 
 	"github.com/stratum-hq/stratum-go/core"
 	"github.com/stratum-hq/stratum-go/gormstratum"
-	"github.com/stratum-hq/stratum-go/stratumtest"
 )
 
 // Invoice is tenant-owned: it embeds Tenant.
@@ -32,6 +31,8 @@ type Country struct {
 }
 
 // A new application: tenants from the first line on.
+//
+//nolint:errcheck // st.Close is deferred as in a program's main
 func Example_newApplication() {
 	ctx := context.Background()
 	dsn, stop := exampleDatabase(ctx)
@@ -84,6 +85,8 @@ type Customer struct {
 }
 
 // An existing application: its rows become the first tenant's.
+//
+//nolint:errcheck // st.Close is deferred as in a program's main
 func Example_existingApplication() {
 	ctx := context.Background()
 	dsn, stop := exampleDatabase(ctx)
@@ -123,13 +126,73 @@ func Example_existingApplication() {
 	// the second tenant has 1 with an email that the first has too
 }
 
-// exampleDatabase starts a throw-away PostgreSQL.
-func exampleDatabase(ctx context.Context) (dsn string, stop func()) {
-	server, err := stratumtest.Start(ctx, stratumtest.Options{})
+// Open's pool is guarded from the first moment on, before db.Use and without it.
+func ExampleOpen() {
+	ctx := context.Background()
+	st, stop := exampleStratum(ctx)
+	defer stop()
+
+	db, err := gorm.Open(gormstratum.Open(st), &gorm.Config{Logger: logger.Discard})
 	must(err)
-	database, err := server.CreateDatabase(ctx, "")
+	fmt.Println(errors.Is(db.Exec("SELECT 1").Error, core.ErrNoTenant))
+
+	acme, err := st.Tenants.Create(ctx, core.NewTenant{Name: "Acme", Slug: "acme"})
 	must(err)
-	return database.AdminDSN, func() { must(server.Close(ctx)) }
+	var one int
+	must(db.WithContext(core.WithTenant(ctx, acme.ID)).Raw("SELECT 1").Scan(&one).Error)
+	fmt.Println(one)
+
+	// Output:
+	// true
+	// 1
+}
+
+// A model that is in none of the lists of Options, or in two, is an error at Use.
+func ExampleNew() {
+	st, stop := exampleStratum(context.Background())
+	defer stop()
+
+	type Forgotten struct{ ID uint }
+	db, err := gorm.Open(gormstratum.Open(st), &gorm.Config{Logger: logger.Discard})
+	must(err)
+	fmt.Println(db.Use(gormstratum.New(st, gormstratum.Options{Models: []any{&Forgotten{}}})))
+	fmt.Println(db.Use(gormstratum.New(st, gormstratum.Options{
+		Models:   []any{&Invoice{}},
+		Global:   []any{&Forgotten{}},
+		External: []string{"goose_db_version", "river_job: SELECT, INSERT"},
+	})))
+
+	// Output:
+	// gormstratum: model Forgotten is neither tenant-owned nor global nor external (embed gormstratum.Tenant, or embed gormstratum.Global or name it in Options.Global, or name table "forgottens" in Options.External)
+	// <nil>
+}
+
+// Migrate stands where db.AutoMigrate stood, at the program's start.
+func ExampleMigrate() {
+	ctx := context.Background()
+	st, stop := exampleStratum(ctx)
+	defer stop()
+
+	db, err := gorm.Open(gormstratum.Open(st), &gorm.Config{Logger: logger.Discard})
+	must(err)
+	must(db.Use(gormstratum.New(st, gormstratum.Options{Models: []any{&Invoice{}}})))
+	fmt.Println(db.AutoMigrate(&Invoice{}))
+	fmt.Println(gormstratum.Migrate(ctx, db, gormstratum.MigrateOptions{}))
+	fmt.Println(gormstratum.Migrate(ctx, db, gormstratum.MigrateOptions{})) // finds nothing to do
+
+	// Output:
+	// gormstratum: the schema is changed by its owner, not on a tenant's connection (call gormstratum.Migrate(ctx, db, gormstratum.MigrateOptions{}) instead of db.AutoMigrate)
+	// <nil>
+	// <nil>
+}
+
+// exampleStratum gives an example a handle on a database with Stratum's schema.
+func exampleStratum(ctx context.Context) (st *core.Stratum, stop func()) {
+	dsn, _ := exampleDatabase(ctx)
+	st, err := core.Open(ctx, core.Options{DSN: dsn, Logger: quiet()})
+	must(err)
+	must(st.Migrate(ctx))
+	return st, func() { must(st.Close()) }
 }
 
 // quiet keeps the warning about a superuser's DSN out of the examples.

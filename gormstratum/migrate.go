@@ -30,7 +30,12 @@ const migrateLock = 0x5374_7261_7475_6d47 // "StratumG"
 // transaction, so that a failure changes nothing. A second run changes nothing either, and several processes may run it
 // at once.
 //
-// Rows that refer to another tenant's make it fail, with the name of the constraint.
+// Rows that refer to another tenant's make it fail, with the name of the constraint. What it finds on a tenant-owned
+// table that no model declares, and that reaches across tenants, it leaves alone and tells the logger of db.
+//
+// db.AutoMigrate is refused. A program that runs GORM's own AutoMigrate in another way, without the plugin and with the
+// setting stratum.owner=migrate on its connection, changes nothing either, for models that embed Tenant. The tag unique
+// is the exception: GORM has no such constraint over two columns, and fails to add its own. Use uniqueIndex instead.
 func Migrate(ctx context.Context, db *gorm.DB, options MigrateOptions) error {
 	p, err := pluginOf(db)
 	if err != nil {
@@ -88,7 +93,8 @@ func (p *Plugin) migrate(ctx context.Context, tx *gorm.DB, list []tables.Table, 
 	if !ok {
 		return errors.Join(ErrPool, gorm.ErrInvalidTransaction)
 	}
-	_, err := sqlTx.ExecContext(ctx, "SELECT pg_catalog.pg_advisory_xact_lock($1), pg_catalog.set_config('search_path', $2, true)",
+	_, err := sqlTx.ExecContext(ctx,
+		"SELECT pg_catalog.pg_advisory_xact_lock($1), pg_catalog.set_config('search_path', $2, true)",
 		int64(migrateLock), p.st.SearchPath(access.Token{}))
 	if err != nil {
 		return fmt.Errorf("gormstratum: waiting for another Migrate: %w", err)
@@ -100,5 +106,11 @@ func (p *Plugin) migrate(ctx context.Context, tx *gorm.DB, list []tables.Table, 
 	if err := tx.AutoMigrate(p.registry.models...); err != nil {
 		return fmt.Errorf("gormstratum: AutoMigrate: %w", err)
 	}
-	return m.Finish(ctx, list)
+	if err := m.Finish(ctx, list); err != nil {
+		return err
+	}
+	for _, f := range m.Findings() {
+		tx.Logger.Warn(ctx, "gormstratum: table %s: %s: %s (%s)", f.Table, f.Object, f.Problem, f.Cure)
+	}
+	return nil
 }

@@ -16,7 +16,6 @@ import (
 	"gorm.io/gorm/logger"
 	"gorm.io/gorm/schema"
 
-	"github.com/stratum-hq/stratum-go/core"
 	"github.com/stratum-hq/stratum-go/gormstratum"
 )
 
@@ -156,6 +155,9 @@ func withOption(t *testing.T, dsn, key, value string) string {
 func TestPlainAutoMigrate(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, embedded())
+	require.NoError(t, d.db.WithContext(d.tenant(t, "acme")).Create(&Parcel{
+		Number: "P-1", Items: []Item{{}}, Labels: []Label{{Name: "fragile"}},
+	}).Error)
 	d.logDDL(t)
 	open := func(dsn string) *gorm.DB {
 		db, err := gorm.Open(postgres.Open(dsn), &gorm.Config{Logger: logger.Discard})
@@ -173,6 +175,9 @@ func TestPlainAutoMigrate(t *testing.T) {
 
 	err := open(d.OwnerDSN).AutoMigrate(embedded()...)
 	require.ErrorContains(t, err, "its owner does not see them", "without the option the owner is told so")
+
+	require.NoError(t, migrate(t.Context(), d.used(t, []any{&Tag{}}), uuid.Nil))
+	require.ErrorContains(t, owner.AutoMigrate(&Tag{}), "uni_tags_name", "the tag unique does not survive, as documented")
 }
 
 func TestAutoMigrateIsRefused(t *testing.T) {

@@ -47,7 +47,7 @@ func lastPart(name string) string { return name[strings.LastIndexByte(name, '.')
 // readModels places every model of the options, and reports all that it cannot place at once.
 func readModels(db *gorm.DB, options Options) (*registry, error) {
 	r := &registry{tables: make(map[string]*table), unnamed: make(map[string]*table)}
-	var errs []error
+	errs := make([]error, 0, len(options.External)+len(options.Models)+len(options.Global))
 	for _, name := range options.External {
 		errs = append(errs, r.addExternal(name))
 	}
@@ -138,7 +138,8 @@ func stampInstead(s *schema.Schema, field *schema.Field) {
 // placeError names the three things that a table can be.
 func placeError(s *schema.Schema) error {
 	return fmt.Errorf("%w %s is neither tenant-owned nor global nor external (embed gormstratum.Tenant, or embed "+
-		"gormstratum.Global or name it in Options.Global, or name table %q in Options.External)", ErrModel, s.Name, s.Table)
+		"gormstratum.Global or name it in Options.Global, or name table %q in Options.External)",
+		ErrModel, s.Name, s.Table)
 }
 
 func parse(db *gorm.DB, model any) (*schema.Schema, error) {

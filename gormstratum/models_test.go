@@ -69,22 +69,25 @@ func newDesk(t *testing.T, models []any, configure ...func(*gorm.Config)) desk {
 // newStratum makes a database with Stratum's schema, without tables.
 func newStratum(t *testing.T) desk {
 	t.Helper()
-	d := newEmpty(t)
-	require.NoError(t, d.st.Migrate(t.Context()))
-	return d
+	st, database := stratumtest.Open(t)
+	return desk{Database: database, st: st}
 }
 
 // newEmpty makes a database with nothing in it.
 func newEmpty(t *testing.T) desk {
 	t.Helper()
 	d := desk{Database: stratumtest.EmptyDatabase(t)}
-	st, err := core.Open(t.Context(), core.Options{
-		DSN: d.DSN, OwnerDSN: d.OwnerDSN, SystemDSN: d.SystemDSN, Logger: quiet(),
-	})
+	d.st = d.openStratum(t, d.Options())
+	return d
+}
+
+// openStratum opens a handle of the test's own.
+func (d desk) openStratum(t *testing.T, options core.Options) *core.Stratum {
+	t.Helper()
+	st, err := core.Open(t.Context(), options)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, st.Close()) })
-	d.st = st
-	return d
+	return st
 }
 
 // tenant makes a tenant and returns its context.
@@ -129,7 +132,7 @@ func (d desk) count(t *testing.T, table string, tenant uuid.UUID) int64 {
 }
 
 // sqlOf is the text of a statement that is not sent.
-func sqlOf(db *gorm.DB, ctx context.Context, build func(*gorm.DB) *gorm.DB) string {
+func sqlOf(ctx context.Context, db *gorm.DB, build func(*gorm.DB) *gorm.DB) string {
 	dry := db.Session(&gorm.Session{Context: ctx, DryRun: true, SkipDefaultTransaction: true})
 	return build(dry).Statement.SQL.String()
 }

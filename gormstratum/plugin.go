@@ -85,7 +85,8 @@ func (p *Plugin) register(db *gorm.DB) error {
 		c.Create().Before("*").Register("stratum:pool", p.guardPool),
 		c.Update().Before("*").Register("stratum:pool", p.guardPool),
 		c.Delete().Before("*").Register("stratum:pool", p.guardPool),
-		c.Create().After("gorm:save_before_associations").Before("gorm:create").Register("stratum:create", p.beforeCreate),
+		c.Create().After("gorm:save_before_associations").Before("gorm:create").
+			Register("stratum:create", p.beforeCreate),
 		c.Query().Before("gorm:query").Register("stratum:query", p.beforeQuery),
 		c.Row().Before("gorm:row").Register("stratum:row", p.beforeRow),
 		c.Raw().Before("gorm:raw").Register("stratum:raw", p.guardPool),

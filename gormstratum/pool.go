@@ -11,9 +11,9 @@ import (
 	"gorm.io/gorm"
 )
 
-// isSession reports whether db is not the one that gorm.Open returned: a session has a configuration of its own, and Use
-// would change no more than that. GORM does not say so; its callbacks know the db that they were made for. Where the
-// field is not found the answer is no.
+// isSession reports whether db is not the one that gorm.Open returned: a session has a configuration of its own, and
+// Use would change no more than that. GORM does not say so; its callbacks know the db that they were made for. Where
+// the field is not found the answer is no.
 func isSession(db *gorm.DB) bool {
 	processors := reflect.ValueOf(db.Callback()).Elem().FieldByName("processors")
 	if processors.Kind() != reflect.Map {
@@ -91,8 +91,8 @@ func (p *Plugin) guardPool(db *gorm.DB) {
 	_ = db.AddError(ErrPool) // AddError keeps it and returns it
 }
 
-// beforeRow is beforeQuery for Row and Rows. Row has no error of its own: after a refusal GORM would return no row at all
-// and the caller's Scan would panic, so it gets one that holds the error.
+// beforeRow is beforeQuery for Row and Rows. Row has no error of its own: after a refusal GORM would return no row at
+// all and the caller's Scan would panic, so it gets one that holds the error.
 func (p *Plugin) beforeRow(db *gorm.DB) {
 	p.beforeQuery(db)
 	if isRows, _ := db.Get("rows"); db.Error != nil && isRows != true {

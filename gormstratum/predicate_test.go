@@ -2,6 +2,8 @@ package gormstratum_test
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/uuid"
@@ -229,20 +231,17 @@ func TestPredicates(t *testing.T) {
 			`SELECT * FROM "tickets" WHERE "tickets"."tenant_id" = $1 AND (a OR b)`,
 		},
 	} {
-		text := sqlOf(db, ctx, test.build)
+		text := sqlOf(ctx, db, test.build)
 		require.Contains(t, text, test.text, name)
 	}
 }
 
 func ticketColumns(alias string) string {
-	columns := ""
-	for i, name := range []string{"tenant_id", "id", "number", "title", "status"} {
-		if i > 0 {
-			columns += ","
-		}
-		columns += `"` + alias + `"."` + name + `" AS "` + alias + `__` + name + `"`
+	columns := []string{"tenant_id", "id", "number", "title", "status"}
+	for i, name := range columns {
+		columns[i] = fmt.Sprintf("%q.%q AS %q", alias, name, alias+"__"+name)
 	}
-	return columns
+	return strings.Join(columns, ",")
 }
 
 // Only one tenant has a predicate: the policies know what a subtree and the system see, and refuse the rest.
@@ -251,8 +250,8 @@ func TestNoPredicate(t *testing.T) {
 	db, ctx := newText(t)
 	tenant, _ := core.TenantFrom(ctx)
 	for _, ctx := range []context.Context{t.Context(), asSystemContext(t), core.WithSubtree(t.Context(), tenant)} {
-		require.Equal(t, `SELECT * FROM "tickets"`, sqlOf(db, ctx, func(tx *gorm.DB) *gorm.DB { return tx.Find(&[]Ticket{}) }))
-		require.NotContains(t, sqlOf(db, ctx, func(tx *gorm.DB) *gorm.DB { return tx.Joins("Ticket").Find(&[]Comment{}) }),
+		require.Equal(t, `SELECT * FROM "tickets"`, sqlOf(ctx, db, func(tx *gorm.DB) *gorm.DB { return tx.Find(&[]Ticket{}) }))
+		require.NotContains(t, sqlOf(ctx, db, func(tx *gorm.DB) *gorm.DB { return tx.Joins("Ticket").Find(&[]Comment{}) }),
 			`"tenant_id" =`)
 	}
 }
@@ -270,7 +269,7 @@ func TestOwnClauseBuilder(t *testing.T) {
 		c.Build(b)
 	}
 	require.NoError(t, db.Use(gormstratum.New(d.st, gormstratum.Options{Models: deskModels()})))
-	text := sqlOf(db, core.WithTenant(t.Context(), uuid.New()), func(tx *gorm.DB) *gorm.DB {
+	text := sqlOf(core.WithTenant(t.Context(), uuid.New()), db, func(tx *gorm.DB) *gorm.DB {
 		return tx.Find(&[]Ticket{}, "a = 1")
 	})
 	require.Equal(t, `SELECT * FROM "tickets" WHERE "tickets"."tenant_id" = $1 AND (a = 1) /* mine */`, text)
@@ -394,13 +393,13 @@ func TestReadings(t *testing.T) {
 
 	rows, err := db.Model(&Ticket{}).Rows()
 	require.NoError(t, err)
+	defer func() { require.NoError(t, rows.Close()) }()
 	for rows.Next() {
 		var ticket Ticket
 		require.NoError(t, db.ScanRows(rows, &ticket))
 		require.Equal(t, "acme's", ticket.Title)
 	}
 	require.NoError(t, rows.Err())
-	require.NoError(t, rows.Close())
 
 	var ticket Ticket
 	require.NoError(t, db.Preload("Comments", "body <> ? OR 1 = 1", "x").

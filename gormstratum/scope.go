@@ -22,8 +22,6 @@ const (
 )
 
 // tableName takes the name out of "name", "schema"."name" and name AS alias.
-//
-//nolint:gochecknoglobals // compiled once, never changed
 var tableName = regexp.MustCompile(`(?i)^\s*((?:"?\w+"?\.)?"?\w+"?)(?:\s+(?:as\s+)?"?\w+"?)?\s*$`)
 
 // scopeClauses puts the predicate into every WHERE and every ON at the moment when GORM writes it. The conditions are

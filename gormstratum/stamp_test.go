@@ -282,7 +282,7 @@ func TestSaveWithoutTenant(t *testing.T) {
 	require.Equal(t, int64(1), s.count(t, "tickets", s.tenant))
 
 	require.NoError(t, db.Model(&fromJSON).Updates(Ticket{Title: "newer"}).Error, "other updates do not write it")
-	require.NotContains(t, sqlOf(s.db, s.ctx, func(tx *gorm.DB) *gorm.DB {
+	require.NotContains(t, sqlOf(s.ctx, s.db, func(tx *gorm.DB) *gorm.DB {
 		return tx.Model(&fromJSON).Updates(Ticket{Title: "newer"})
 	}), `SET "tenant_id"`)
 }

@@ -21,6 +21,7 @@ type office struct {
 	desk
 
 	ctx    context.Context //nolint:containedctx // the tenant's
+	id     uuid.UUID       // the tenant's
 	ticket uuid.UUID
 }
 
@@ -28,6 +29,7 @@ func newOffice(t *testing.T) office {
 	t.Helper()
 	o := office{desk: newDesk(t, deskModels())}
 	o.ctx = o.tenant(t, "acme")
+	o.id, _ = core.TenantFrom(o.ctx)
 	ticket := Ticket{Number: "T-1", Title: "printer"}
 	require.NoError(t, o.db.WithContext(o.ctx).Create(&ticket).Error)
 	o.ticket = ticket.ID
@@ -95,6 +97,7 @@ func TestUse(t *testing.T) {
 }
 
 func useOwnDialector(t *testing.T, o office) {
+	t.Helper()
 	db, err := gorm.Open(gormstratum.Open(o.st), &gorm.Config{Logger: logger.Discard})
 	require.NoError(t, err)
 	require.ErrorIs(t, db.Find(&[]Ticket{}).Error, core.ErrNoTenant, "guarded before Use, too")
@@ -107,6 +110,7 @@ func useOwnDialector(t *testing.T, o office) {
 }
 
 func useDSN(t *testing.T, o office) {
+	t.Helper()
 	db := o.open(t, postgres.Open(o.AdminDSN))
 	old, err := db.DB()
 	require.NoError(t, err)
@@ -119,6 +123,7 @@ func useDSN(t *testing.T, o office) {
 }
 
 func useForeignPool(t *testing.T, o office) {
+	t.Helper()
 	own, err := sql.Open("pgx", o.AdminDSN)
 	require.NoError(t, err)
 	db := o.open(t, postgres.New(postgres.Config{Conn: own}))
@@ -128,6 +133,7 @@ func useForeignPool(t *testing.T, o office) {
 }
 
 func useDriverName(t *testing.T, o office) {
+	t.Helper()
 	db := o.open(t, *postgres.New(postgres.Config{DriverName: "pgx", DSN: o.AdminDSN}).(*postgres.Dialector))
 	old, err := db.DB()
 	require.NoError(t, err)
@@ -137,6 +143,7 @@ func useDriverName(t *testing.T, o office) {
 }
 
 func usePrepared(t *testing.T, o office) {
+	t.Helper()
 	db := o.open(t, postgres.Open(o.AdminDSN), func(c *gorm.Config) { c.PrepareStmt = true })
 	// A statement that is prepared on the old pool would be found by its text.
 	require.NoError(t, db.Find(&[]Ticket{}).Error)
@@ -150,6 +157,7 @@ func usePrepared(t *testing.T, o office) {
 }
 
 func useOlderSessions(t *testing.T, o office) {
+	t.Helper()
 	db := o.open(t, postgres.Open(o.AdminDSN))
 	for name, session := range map[string]*gorm.DB{
 		"WithContext": db.WithContext(o.ctx),
@@ -175,6 +183,7 @@ func (o office) guardedLater(t *testing.T, session *gorm.DB) {
 }
 
 func useOlderPrepared(t *testing.T, o office) {
+	t.Helper()
 	own, err := sql.Open("pgx", o.AdminDSN)
 	require.NoError(t, err)
 	db := o.open(t, postgres.New(postgres.Config{Conn: own}))
@@ -191,6 +200,7 @@ func useOlderPrepared(t *testing.T, o office) {
 }
 
 func useOlderTransactions(t *testing.T, o office) {
+	t.Helper()
 	own, err := sql.Open("pgx", o.AdminDSN)
 	require.NoError(t, err)
 	db := o.open(t, postgres.New(postgres.Config{Conn: own}))
@@ -217,6 +227,7 @@ func useOlderTransactions(t *testing.T, o office) {
 }
 
 func useTwice(t *testing.T, o office) {
+	t.Helper()
 	db := o.open(t, postgres.Open(o.DSN))
 	o.use(t, db)
 	require.ErrorIs(t, db.Use(gormstratum.New(o.st, gormstratum.Options{Models: deskModels()})), gorm.ErrRegistered)
@@ -224,6 +235,7 @@ func useTwice(t *testing.T, o office) {
 }
 
 func usePluginTwice(t *testing.T, o office) {
+	t.Helper()
 	plugin := gormstratum.New(o.st, gormstratum.Options{Models: deskModels()})
 	first, second := o.open(t, postgres.Open(o.DSN)), o.open(t, postgres.Open(o.DSN))
 	require.NoError(t, first.Use(plugin))
@@ -232,6 +244,7 @@ func usePluginTwice(t *testing.T, o office) {
 }
 
 func useOnSession(t *testing.T, o office) {
+	t.Helper()
 	db := o.open(t, postgres.Open(o.DSN))
 	plugin := gormstratum.New(o.st, gormstratum.Options{Models: deskModels()})
 	for _, session := range []*gorm.DB{db.WithContext(o.ctx), db.Session(&gorm.Session{}), db.Debug()} {
@@ -249,6 +262,7 @@ func useOnSession(t *testing.T, o office) {
 type otherDialector struct{ gorm.Dialector }
 
 func useOtherDialector(t *testing.T, o office) {
+	t.Helper()
 	db := o.open(t, otherDialector{postgres.Open(o.DSN)})
 	err := db.Use(gormstratum.New(o.st))
 	require.ErrorIs(t, err, gormstratum.ErrDialector)
@@ -259,6 +273,7 @@ func useOtherDialector(t *testing.T, o office) {
 type foreignPool struct{ gorm.ConnPool }
 
 func useConnPool(t *testing.T, o office) {
+	t.Helper()
 	own, err := sql.Open("pgx", o.AdminDSN)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, own.Close()) })
@@ -276,6 +291,7 @@ func useConnPool(t *testing.T, o office) {
 // useSwappedPool has a callback of its own put the application's pool in the place of the guarded one, as plugins for
 // read replicas do.
 func useSwappedPool(t *testing.T, o office) {
+	t.Helper()
 	own, err := sql.Open("pgx", o.AdminDSN)
 	require.NoError(t, err)
 	db := o.open(t, postgres.New(postgres.Config{Conn: own}))
@@ -289,6 +305,7 @@ func useSwappedPool(t *testing.T, o office) {
 }
 
 func useEveryWay(t *testing.T, o office) {
+	t.Helper()
 	for name, session := range map[string]*gorm.DB{
 		"the db itself":          o.db,
 		"Session":                o.db.Session(&gorm.Session{}),

@@ -3,6 +3,7 @@ package conformance
 import (
 	"context"
 	"fmt"
+	"maps"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -64,16 +65,20 @@ func Run(t *testing.T, s Suite) {
 	t.Helper()
 	ctx := t.Context()
 	w := newWorld(t, s)
+	w.seed(ctx, t)
+	fresh := w.snapshot(ctx, t)
 	for _, path := range s.Paths {
 		for _, caller := range Callers() {
 			t.Run(fmt.Sprintf("%s/%s", path.Name, caller), func(t *testing.T) {
-				w.seed(ctx, t)
-				before := w.snapshot(ctx, t)
 				seen, err := path.Run(w.context(ctx, caller), w.target)
+				after := w.snapshot(ctx, t)
+				if !maps.Equal(fresh, after) {
+					w.seed(ctx, t)
+				}
 				outcome{
 					path: path, caller: caller, err: err,
 					seen:   fmt.Sprintf("%+v", seen),
-					before: before, after: w.snapshot(ctx, t),
+					before: fresh, after: after,
 					target: w.target,
 				}.check(t)
 			})

@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	"github.com/google/uuid"
@@ -80,17 +81,21 @@ func (w *world) seed(ctx context.Context, t *testing.T) {
 // snapshot is the ground truth: every row of every table as text, read past all policies.
 func (w *world) snapshot(ctx context.Context, t *testing.T) map[uuid.UUID]string {
 	t.Helper()
-	truth := make(map[uuid.UUID]string)
+	queries := make([]string, 0, len(tables()))
 	for _, table := range tables() {
-		rows, err := w.admin.Query(ctx, "SELECT tenant_id, x::text FROM "+table+" x ORDER BY x::text")
-		require.NoError(t, err)
-		for rows.Next() {
-			var tenant uuid.UUID
-			var row string
-			require.NoError(t, rows.Scan(&tenant, &row))
-			truth[tenant] += table + row + "\n"
-		}
-		require.NoError(t, rows.Err())
+		queries = append(queries, "SELECT tenant_id, '"+table+"' || x::text FROM "+table+" x")
 	}
+	rows, err := w.admin.Query(ctx, strings.Join(queries, " UNION ALL ")+" ORDER BY 2")
+	require.NoError(t, err)
+	truth := make(map[uuid.UUID]string)
+	var (
+		tenant uuid.UUID
+		row    string
+	)
+	_, err = pgx.ForEachRow(rows, []any{&tenant, &row}, func() error {
+		truth[tenant] += row + "\n"
+		return nil
+	})
+	require.NoError(t, err)
 	return truth
 }

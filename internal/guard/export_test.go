@@ -2,6 +2,7 @@ package guard
 
 import (
 	"context"
+	"net"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -61,3 +62,6 @@ func Translate(err error) error { return translate(err) }
 
 // DescribeContext is the setting stratum.context.
 func DescribeContext(s scope.Scope, a scope.Actor) ([]byte, error) { return describeContext(s, a) }
+
+// Alive looks at a socket.
+func Alive(nc net.Conn) bool { return alive(nc) }

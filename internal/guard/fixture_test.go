@@ -245,6 +245,13 @@ func (h *handle) lent() (n int32) {
 	return n
 }
 
+// settle waits until no connection is in use. One whose statement was canceled is so until the server has stopped it.
+func (h *handle) settle() {
+	h.tb.Helper()
+	require.Eventually(h.tb, func() bool { return h.lent() == 0 }, waitFor, tick)
+	require.Zero(h.tb, h.db.Stats().InUse)
+}
+
 // modes are all ways of sending, of both kinds of login.
 func modes() []setup {
 	var all []setup

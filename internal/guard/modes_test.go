@@ -19,6 +19,17 @@ var everywhere = []struct {
 	{"nobody is refused", nobodyIsRefused},
 	{"another tenant is refused", anotherTenantIsRefused},
 	{"bad tenants are refused", badTenantsAreRefused},
+	{"commands are refused", commandsAreRefused},
+	{"commands are let through", commandsAreLetThrough},
+	{"cursors of one name", cursorsOfOneName},
+	{"nothing is remembered", nothingIsRemembered},
+	{"errors come before the data", errorsComeBeforeTheData},
+	{"rows in a transaction", rowsInATransaction},
+	{"rows of a connection", rowsOfAConnection},
+	{"rows after a cancel", rowsAfterCancel},
+	{"options of transactions", optionsOfTransactions},
+	{"transactions commit and roll back", transactionsCommitAndRollBack},
+	{"changed tables", changedTables},
 }
 
 // TestEverywhere runs each property of everywhere in each mode. One connection serves all properties of a mode, one

@@ -4,6 +4,7 @@ package guard
 
 import (
 	"crypto/tls"
+	"encoding/binary"
 	"net"
 	"syscall"
 )
@@ -25,16 +26,36 @@ func alive(nc net.Conn) bool {
 		return false
 	}
 	good := false
-	err = sc.Read(func(fd uintptr) bool {
-		var first [1]byte
-		n, _, err := syscall.Recvfrom(int(fd), first[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+	// Control and not Read: after a slow write pgx leaves a goroutine behind that is reading, and Read would wait for
+	// it, and it for the server.
+	err = sc.Control(func(fd uintptr) {
+		var unasked [512]byte
+		n, _, err := syscall.Recvfrom(int(fd), unasked[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
 		switch {
 		case err == syscall.EAGAIN || err == syscall.EWOULDBLOCK || err == syscall.EINTR: //nolint:errorlint // errno
 			good = true
 		case err == nil && n > 0:
-			good = !encrypted && first[0] != 'E'
+			good = !encrypted && !saysGoodbye(unasked[:n])
 		}
-		return true // one look, no waiting
 	})
 	return err == nil && good
+}
+
+// saysGoodbye looks for an error among messages of the server: outside of a statement it is always the last.
+func saysGoodbye(messages []byte) bool {
+	const header = 5 // type and length
+	for len(messages) > 0 {
+		if messages[0] == 'E' {
+			return true
+		}
+		if len(messages) < header {
+			return false
+		}
+		size := 1 + int(binary.BigEndian.Uint32(messages[1:]))
+		if size < header || size > len(messages) {
+			return false
+		}
+		messages = messages[size:]
+	}
+	return false
 }

@@ -48,7 +48,7 @@ func nobodyIsRefused(t *testing.T, h *handle, _ setup) {
 		}
 	}
 	require.Equal(t, "1", h.count(h.as(h.acme)))
-	require.Zero(t, h.lent())
+	h.settle()
 }
 
 const deleteAll = "DELETE FROM notes"

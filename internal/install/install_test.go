@@ -208,7 +208,11 @@ func TestMigrateWaitsNoLongerThanItsContext(t *testing.T) {
 	result := make(chan error, 1)
 	go func() { result <- install.Migrate(ctx, opts) }()
 	for range 3 {
-		<-tracer.times
+		select {
+		case <-tracer.times:
+		case err := <-result:
+			require.FailNow(t, "Migrate did not wait", "%v", err)
+		}
 	}
 	cancel()
 	require.ErrorIs(t, <-result, context.Canceled)

@@ -20,6 +20,7 @@ type Proxy struct {
 	counter  *counter
 	work     sync.WaitGroup
 	ended    chan struct{}
+	once     sync.Once
 
 	mu    sync.Mutex
 	links map[*link]struct{}
@@ -92,11 +93,13 @@ func (p *Proxy) Cut() {
 	}
 }
 
-// Close ends the proxy and every connection, and returns when nothing of it is left.
-func (p *Proxy) Close() error {
-	close(p.ended)
-	err := p.listener.Close()
-	p.Cut()
+// Close ends the proxy and every connection, and returns when nothing of it is left. Closing again does nothing.
+func (p *Proxy) Close() (err error) {
+	p.once.Do(func() {
+		close(p.ended)
+		err = p.listener.Close()
+		p.Cut()
+	})
 	p.work.Wait()
 	return err
 }

@@ -106,6 +106,23 @@ func TestJoinTableFollowsWhatItJoins(t *testing.T) {
 	require.Equal(t, int64(2), one[int64](t, w.tenant(t, w.globex), "SELECT tag_id FROM invoice_tags"))
 }
 
+// Also where the join table is declared before the tables that it joins.
+func TestJoinTableIsAdoptedLast(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.exec(t, `CREATE TABLE a (id bigint PRIMARY KEY); INSERT INTO a VALUES (1);
+		CREATE TABLE b (id bigint PRIMARY KEY); INSERT INTO b VALUES (1);
+		CREATE TABLE a_b (a_id bigint, b_id bigint, PRIMARY KEY (a_id, b_id)); INSERT INTO a_b VALUES (1, 1)`)
+	w.migrated(t, job{rows: w.acme, tables: []tables.Table{
+		{Name: "a_b", Join: true, ForeignKeys: []tables.ForeignKey{
+			reference("fk_a", "a_id", "a", "id", true), reference("fk_b", "b_id", "b", "id", true),
+		}},
+		{Name: "a"},
+		{Name: "b"},
+	}})
+	require.Equal(t, int64(1), one[int64](t, w.tenant(t, w.acme), "SELECT count(*) FROM a_b"))
+}
+
 // The table was under row-level security of its own: the owner saw no rows, and would have given none to a tenant.
 func TestRowsHiddenFromTheOwnerAreAdopted(t *testing.T) {
 	t.Parallel()

@@ -66,7 +66,10 @@ func TestExternalTables(t *testing.T) {
 			{Name: "seen", Kind: tables.External, Rights: []string{"select"}},
 		}, orm: ddl}
 	}
-	w.migrated(t, declared("select", "insert"))
+	j := declared("select", "insert")
+	j.orm += "; GRANT UPDATE ON jobs TO PUBLIC"
+	w.migrated(t, j)
+	require.True(t, value[bool](t, w.DSN, "SELECT has_table_privilege('jobs', 'UPDATE')"), "not Stratum's business")
 	acme := w.tenant(t, w.acme)
 	acme.must(t, "INSERT INTO jobs DEFAULT VALUES")
 	require.Equal(t, int64(1), one[int64](t, acme, "SELECT count(*) FROM jobs"))

@@ -178,7 +178,8 @@ func TestNamesDoNotCollide(t *testing.T) {
 		"CREATE TABLE a_b (id bigint PRIMARY KEY, c bigint, mail text);" +
 		"CREATE TABLE a_email (id bigint PRIMARY KEY);" +
 		`CREATE TABLE "` + long + `1" (id bigint PRIMARY KEY, "` + long + `1" bigint, "` + long + `2" bigint);` +
-		`CREATE TABLE "` + long + `2" (id bigint PRIMARY KEY, "` + long + `1" bigint, "` + long + `2" bigint)`}
+		`CREATE TABLE "` + long + `2" (id bigint PRIMARY KEY, "` + long + `1" bigint, "` + long + `2" bigint);` +
+		`CREATE TABLE "` + long + `éé" (id bigint PRIMARY KEY)`}
 	overlong := "fk_" + strings.Repeat("x", 70)
 	j.tables = []tables.Table{
 		{Name: "a", ForeignKeys: []tables.ForeignKey{reference(overlong, "b_c", "a_b", "id", true)}},
@@ -186,6 +187,7 @@ func TestNamesDoNotCollide(t *testing.T) {
 			reference("fk1", "c", "a", "id", true), reference("fk2", "mail", "a", "email", true),
 		}},
 		{Name: "a_email"},
+		{Name: long + "éé"},
 		{Name: long + "1", ForeignKeys: []tables.ForeignKey{
 			reference("fk1", long+"1", long+"2", "id", true), reference("fk2", long+"2", long+"2", "id", true),
 		}},

@@ -114,16 +114,17 @@ func TestSearchPathOfTheCaller(t *testing.T) {
 		CREATE FUNCTION app.tenant_id() RETURNS uuid LANGUAGE sql STABLE RETURN NULL::uuid;
 		CREATE FUNCTION app.always(uuid, uuid) RETURNS boolean LANGUAGE sql IMMUTABLE RETURN true;
 		CREATE OPERATOR app.= (FUNCTION = app.always, LEFTARG = uuid, RIGHTARG = uuid)`)
-	for _, path := range []string{"stratum, public", "app, stratum, pg_catalog, public"} {
+	for i, path := range []string{"stratum, public", "app, stratum, pg_catalog, public"} {
 		w.owner.SetMaxIdleConns(0) // so that the next connection has the path
 		w.exec(t, "ALTER ROLE "+quote(w.Name+"_owner")+" SET search_path = "+path)
-		w.exec(t, "DROP TABLE IF EXISTS public.notes; CREATE TABLE public.notes (id bigint PRIMARY KEY)")
-		w.migrated(t, job{tables: []tables.Table{{Name: "notes"}}})
+		name := fmt.Sprintf("notes_%d", i)
+		w.exec(t, "CREATE TABLE public."+name+" (id bigint PRIMARY KEY)")
+		w.migrated(t, job{tables: []tables.Table{{Name: name}}})
 		system := w.system(t)
-		system.must(t, "INSERT INTO notes (id, tenant_id) VALUES (1, $1)", w.acme)
+		system.must(t, "INSERT INTO "+name+" (id, tenant_id) VALUES (1, $1)", w.acme)
 		require.NoError(t, system.Commit(t.Context()))
-		require.Zero(t, one[int64](t, w.tenant(t, w.globex), "SELECT count(*) FROM notes"), path)
-		require.Equal(t, int64(1), one[int64](t, w.tenant(t, w.acme), "SELECT count(*) FROM notes"), path)
+		require.Zero(t, one[int64](t, w.tenant(t, w.globex), "SELECT count(*) FROM "+name), path)
+		require.Equal(t, int64(1), one[int64](t, w.tenant(t, w.acme), "SELECT count(*) FROM "+name), path)
 	}
 }
 
