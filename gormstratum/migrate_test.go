@@ -100,6 +100,12 @@ func TestMigrateShapes(t *testing.T) {
 			d.settled(t, func() error { return migrate(t.Context(), d.db, uuid.Nil) })
 			d.settled(t, func() error { return migrate(t.Context(), d.used(t, shapes(), configure), uuid.Nil) })
 			useShapes(t, d)
+			keys := d.value(t, "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND connamespace = 'public'::regnamespace")
+			require.Equal(t, name == "no keys", keys == 0, "%d foreign keys", keys)
+			require.Zero(t, d.value(t, `SELECT count(*) FROM pg_constraint c JOIN pg_class o ON o.oid = c.conrelid
+				JOIN pg_class r ON r.oid = c.confrelid WHERE c.contype = 'f' AND o.relrowsecurity AND r.relrowsecurity
+				AND (SELECT attname FROM pg_attribute WHERE attrelid = c.conrelid AND attnum = c.conkey[1]) <> 'tenant_id'`),
+				"every key between tenant-owned tables begins with the tenant")
 			d.settled(t, func() error { return migrate(t.Context(), d.db, uuid.Nil) })
 		})
 	}

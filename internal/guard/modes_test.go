@@ -30,6 +30,11 @@ var everywhere = []struct {
 	{"options of transactions", optionsOfTransactions},
 	{"transactions commit and roll back", transactionsCommitAndRollBack},
 	{"changed tables", changedTables},
+	{"actor and reason arrive", actorAndReasonArrive},
+	{"texts make the round trip", textsMakeTheRoundTrip},
+	{"hostile texts", hostileTexts},
+	{"refusals of the database", databaseRefusals},
+	{"values stay out of errors", valuesStayOutOfErrors},
 }
 
 // TestEverywhere runs each property of everywhere in each mode. One connection serves all properties of a mode, one

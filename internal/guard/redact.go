@@ -88,6 +88,9 @@ func networkReason(err error) string {
 	return "the server did not answer"
 }
 
+var errLost = errors.New("stratum: the connection broke during the statement, and what became of it is unknown (look, " +
+	"before you repeat a statement that writes)")
+
 // redactLost takes the addresses out of the error of a connection that broke while it was in use.
 func redactLost(err error) error {
 	var network net.Error
@@ -95,8 +98,7 @@ func redactLost(err error) error {
 	case err == nil || isContextError(err) || isOurs(err):
 		return err
 	case errors.As(err, &network), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed):
-		return &quietError{text: "stratum: the connection broke during the statement, and what became of it is unknown",
-			cause: lostCause(err)}
+		return &quietError{text: errLost.Error(), cause: lostCause(err)}
 	}
 	return err
 }

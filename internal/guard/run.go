@@ -3,6 +3,7 @@ package guard
 import (
 	"cmp"
 	"context"
+	"errors"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -52,7 +53,7 @@ func (s *session) runDescribed(ctx context.Context, t train, st *statement, args
 	if t.block {
 		b.ExecParams("commit", nil, nil, nil, nil)
 	}
-	return s.receive(s.pg.ExecBatch(ctx, b), t, st)
+	return s.receive(ctx, s.pg.ExecBatch(ctx, b), t, st)
 }
 
 // runSimple sends the whole train as one text. PostgreSQL runs the text as one implicit transaction.
@@ -74,14 +75,16 @@ func (s *session) runSimple(ctx context.Context, t train, st *statement, args []
 	if t.block {
 		text = "begin;\n" + text + "\n;commit"
 	}
-	return s.receive(s.pg.Exec(ctx, text), t, st)
+	return s.receive(ctx, s.pg.Exec(ctx, text), t, st)
 }
 
 // receive reads past the results of enter and stands before the statement's first row.
-func (s *session) receive(results *pgconn.MultiResultReader, t train, st *statement) (*rows, error) {
+func (s *session) receive(
+	ctx context.Context, results *pgconn.MultiResultReader, t train, st *statement,
+) (*rows, error) {
 	for i := range t.leading() + 1 {
 		if !results.NextResult() {
-			return nil, cmp.Or(results.Close(), ErrProtocol)
+			return nil, cmp.Or(broken(ctx, results.Close()), ErrProtocol)
 		}
 		if i < t.leading() {
 			// An error is kept by results too, and returned by the next round.
@@ -93,6 +96,19 @@ func (s *session) receive(results *pgconn.MultiResultReader, t train, st *statem
 		return nil, err
 	}
 	return r, nil
+}
+
+// broken explains the error of a message train. Where a connection breaks while the first answer is awaited, pgx forgets
+// why and says that the connection is closed: an error that looks as if nothing had been sent, and would have
+// database/sql run the statement once more.
+func broken(ctx context.Context, err error) error {
+	switch {
+	case !errors.Is(err, pgconn.ErrConnClosed):
+		return err
+	case ctx.Err() != nil:
+		return ctx.Err()
+	}
+	return errLost
 }
 
 // retryable reports whether a statement outside a transaction may be sent once more: the server has refused it before

@@ -118,7 +118,7 @@ func (s *session) exchange(ctx context.Context, command string, e *entry) (strin
 		if e != nil {
 			s.addEnter(b, e)
 		}
-		return drainResults(s.pg.ExecBatch(ctx, b))
+		return drainResults(ctx, s.pg.ExecBatch(ctx, b))
 	}
 	if e != nil {
 		if err := s.checkSimple(); err != nil {
@@ -126,16 +126,16 @@ func (s *session) exchange(ctx context.Context, command string, e *entry) (strin
 		}
 		command += ";\n" + e.literal()
 	}
-	return drainResults(s.pg.Exec(ctx, command))
+	return drainResults(ctx, s.pg.Exec(ctx, command))
 }
 
-func drainResults(results *pgconn.MultiResultReader) (tag string, err error) {
+func drainResults(ctx context.Context, results *pgconn.MultiResultReader) (tag string, err error) {
 	for results.NextResult() {
 		// An error is kept by results too.
 		last, _ := results.ResultReader().Close()
 		tag = last.String()
 	}
-	return tag, results.Close()
+	return tag, broken(ctx, results.Close())
 }
 
 // Commit ends the transaction. Where the server rolled it back instead, the error is ErrTxAborted.
