@@ -34,6 +34,9 @@ func (s *Stratum) probe(ctx context.Context, name, dsn string, purpose install.P
 		return l, connectError(name, err)
 	}
 	defer func() { err = errors.Join(err, conn.Close(ctx)) }()
+	if err := guard.CheckStrings(conn.PgConn()); err != nil {
+		return l, err
+	}
 	l.config = config
 	if l.posture, err = install.CheckLogin(ctx, conn, s.roles, purpose); err != nil {
 		return l, err

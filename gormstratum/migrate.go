@@ -21,9 +21,6 @@ type MigrateOptions struct {
 	ExistingRows uuid.UUID
 }
 
-// migrateLock is the key of the advisory lock that lets one Migrate after another run in a database.
-const migrateLock = 0x5374_7261_7475_6d47 // "StratumG"
-
 // Migrate brings the tables of the models that db.Use was given to what the models and the boundary want: it does what
 // AutoMigrate does, adds the tenant column where it is missing, makes keys, unique indexes and foreign keys composite,
 // and puts the policies on. It works as the owner of the tables, with the login of core.Options.OwnerDSN, in one
@@ -55,7 +52,7 @@ func Migrate(ctx context.Context, db *gorm.DB, options MigrateOptions) error {
 	if err != nil {
 		return err
 	}
-	// A statement must see what the Migrate before this one has committed while this one waited.
+	// Prepare waits for another Migrate, and what follows must see what that one has committed.
 	return owner.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		return p.migrate(ctx, tx, list, options)
 	}, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
@@ -93,11 +90,10 @@ func (p *Plugin) migrate(ctx context.Context, tx *gorm.DB, list []tables.Table, 
 	if !ok {
 		return errors.Join(ErrPool, gorm.ErrInvalidTransaction)
 	}
-	_, err := sqlTx.ExecContext(ctx,
-		"SELECT pg_catalog.pg_advisory_xact_lock($1), pg_catalog.set_config('search_path', $2, true)",
-		int64(migrateLock), p.st.SearchPath(access.Token{}))
+	_, err := sqlTx.ExecContext(ctx, "SELECT pg_catalog.set_config('search_path', $1, true)",
+		p.st.SearchPath(access.Token{}))
 	if err != nil {
-		return fmt.Errorf("gormstratum: waiting for another Migrate: %w", err)
+		return fmt.Errorf("gormstratum: setting search_path: %w", err)
 	}
 	m := tables.New(sqlTx, tables.Config{Roles: p.st.Roles(access.Token{}), ExistingRows: options.ExistingRows})
 	if err := m.Prepare(ctx, list); err != nil {

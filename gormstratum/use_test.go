@@ -64,6 +64,10 @@ func (o office) guarded(t *testing.T, session *gorm.DB) {
 	require.Len(t, tickets, 1)
 	require.ErrorIs(t, session.WithContext(t.Context()).Find(&tickets).Error, core.ErrNoTenant)
 	require.ErrorIs(t, session.WithContext(t.Context()).Exec("DELETE FROM tickets").Error, core.ErrNoTenant)
+	// These begin a transaction, before anything else.
+	require.NoError(t, session.WithContext(o.ctx).Model(&Ticket{ID: o.ticket}).Update("status", "seen").Error)
+	require.NoError(t, session.WithContext(o.ctx).Delete(&Comment{ID: o.ticket}).Error)
+	require.ErrorIs(t, session.WithContext(o.ctx).Create(&Country{Code: "CH"}).Error, core.ErrPermission)
 	var count int64
 	require.NoError(t, session.WithContext(o.ctx).Raw("SELECT count(*) FROM tickets").Scan(&count).Error)
 	require.Equal(t, int64(1), count)
@@ -298,10 +302,15 @@ func useSwappedPool(t *testing.T, o office) {
 	o.use(t, db)
 	swap := func(db *gorm.DB) { db.Statement.ConnPool = own }
 	require.NoError(t, db.Callback().Query().Before("*").Register("replica", swap))
-	require.NoError(t, db.Callback().Create().Before("*").Register("replica", swap))
 	require.NoError(t, db.Callback().Raw().Before("*").Register("replica", swap))
 	o.guarded(t, db)
-	require.ErrorIs(t, db.Create(&Ticket{Number: "T-2"}).Error, core.ErrNoTenant)
+	require.NoError(t, db.Callback().Create().Before("gorm:begin_transaction").Register("replica", swap))
+	require.NoError(t, db.Callback().Update().Before("gorm:begin_transaction").Register("replica", swap))
+	require.NoError(t, db.Callback().Delete().Before("gorm:begin_transaction").Register("replica", swap))
+	db = db.WithContext(o.ctx)
+	require.ErrorIs(t, db.Create(&Ticket{Number: "T-2"}).Error, gormstratum.ErrPool, "the transaction is foreign")
+	require.ErrorIs(t, db.Model(&Ticket{ID: o.ticket}).Update("title", "x").Error, gormstratum.ErrPool)
+	require.ErrorIs(t, db.Delete(&Ticket{ID: o.ticket}).Error, gormstratum.ErrPool)
 }
 
 func useEveryWay(t *testing.T, o office) {

@@ -75,12 +75,15 @@ func describeContext(s scope.Scope, a scope.Actor) ([]byte, error) {
 	note := struct {
 		Actor  *scope.Actor `json:"actor,omitempty"`
 		Reason string       `json:"reason,omitempty"`
-	}{Reason: s.Reason}
+	}{Reason: withoutNul(s.Reason)}
 	if a != (scope.Actor{}) {
-		note.Actor = &a
+		note.Actor = &scope.Actor{ID: withoutNul(a.ID), Kind: withoutNul(a.Kind)}
 	}
 	return json.Marshal(note)
 }
+
+// withoutNul replaces what JSON can write and PostgreSQL's jsonb cannot hold: a trigger that reads the note would fail.
+func withoutNul(s string) string { return strings.ReplaceAll(s, "\x00", "\ufffd") }
 
 // literal writes enter with its arguments in place, for the simple protocol. The session has made sure that strings
 // are standard-conforming, so doubling the quote is enough. One pass, so that an argument's own "$4" stays as it is.

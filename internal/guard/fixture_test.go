@@ -136,6 +136,7 @@ type handle struct {
 	d            *database
 	db           *sql.DB
 	proxy        *pgproxy.Proxy
+	dsns         []string // by way of a pooler
 	acme, globex uuid.UUID
 }
 

@@ -58,7 +58,7 @@ func (s *session) runDescribed(ctx context.Context, t train, st *statement, args
 
 // runSimple sends the whole train as one text. PostgreSQL runs the text as one implicit transaction.
 func (s *session) runSimple(ctx context.Context, t train, st *statement, args []any) (*rows, error) {
-	if err := s.checkSimple(); err != nil {
+	if err := CheckStrings(s.pg); err != nil {
 		return nil, err
 	}
 	sql := st.key.sql

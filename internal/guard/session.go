@@ -30,6 +30,9 @@ type session struct {
 
 // newSession readies conn. In cache_statement mode it prepares enter, so that later statements need one round trip.
 func newSession(ctx context.Context, conn *pgx.Conn) (*session, error) {
+	if err := CheckStrings(conn.PgConn()); err != nil {
+		return nil, err
+	}
 	config := conn.Config()
 	s := &session{
 		conn:  conn,
@@ -51,7 +54,7 @@ func newSession(ctx context.Context, conn *pgx.Conn) (*session, error) {
 	case pgx.QueryExecModeSimpleProtocol:
 		// Without the server's word on its type, a slice is encoded by what is known of its Go type.
 		conn.TypeMap().RegisterDefaultPgType([]uuid.UUID(nil), "_uuid")
-		return s, s.checkSimple()
+		return s, nil
 	case pgx.QueryExecModeCacheDescribe, pgx.QueryExecModeDescribeExec:
 		return s, nil
 	case pgx.QueryExecModeExec:
@@ -111,13 +114,16 @@ func (s *session) prepareEnter(ctx context.Context) error {
 	return p.Close()
 }
 
-// checkSimple refuses the settings under which a doubled quote is not all that a literal needs.
-func (s *session) checkSimple() error {
-	if v := s.pg.ParameterStatus("standard_conforming_strings"); v != "on" {
-		return fmt.Errorf("%w: standard_conforming_strings=%q (the simple protocol needs it on)", ErrConfig, v)
-	}
-	if v := s.pg.ParameterStatus("client_encoding"); v != "UTF8" {
-		return fmt.Errorf("%w: client_encoding=%q (the simple protocol needs UTF8)", ErrConfig, v)
+// CheckStrings refuses the settings under which a text means something else to the server than to this package: a
+// doubled quote must be all that a literal needs.
+func CheckStrings(pg *pgconn.PgConn) error {
+	for _, setting := range [...]struct{ name, want string }{
+		{"standard_conforming_strings", "on"}, {"client_encoding", "UTF8"},
+	} {
+		if v := pg.ParameterStatus(setting.name); v != setting.want {
+			return fmt.Errorf("%w: %s=%q (it must be %s for this login: look into the DSN, ALTER ROLE ... SET and "+
+				"postgresql.conf)", ErrConfig, setting.name, v, setting.want)
+		}
 	}
 	return nil
 }

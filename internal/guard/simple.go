@@ -34,7 +34,7 @@ func (s *session) literalOf(arg any) (string, error) {
 	if t, ok := types.TypeForValue(arg); ok {
 		oid = t.OID
 	}
-	text, err := types.Encode(oid, pgtype.TextFormatCode, arg, nil)
+	text, err := types.Encode(oid, pgtype.TextFormatCode, arg, []byte{}) // nil in, and an empty text would be null
 	if err != nil {
 		return "", err
 	}

@@ -121,7 +121,7 @@ func (s *session) exchange(ctx context.Context, command string, e *entry) (strin
 		return drainResults(ctx, s.pg.ExecBatch(ctx, b))
 	}
 	if e != nil {
-		if err := s.checkSimple(); err != nil {
+		if err := CheckStrings(s.pg); err != nil {
 			return "", err
 		}
 		command += ";\n" + e.literal()

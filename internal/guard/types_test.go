@@ -140,6 +140,7 @@ func arguments() []struct {
 		{"SELECT $1::int", []any{uint32(7)}},
 		{"SELECT $1::text", []any{"it's \\ $1 -- /* ; \n ü"}},
 		{"SELECT $1::text", []any{nil}},
+		{"SELECT $1::text", []any{""}},
 		{"SELECT $1::text", []any{(*string)(nil)}},
 		{"SELECT $1::int", []any{(*int)(nil)}},
 		{"SELECT $1::text", []any{ptr("x")}},

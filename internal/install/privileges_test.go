@@ -184,6 +184,18 @@ func TestMigrateRefusesWhatGrantingWouldNotMakeSafe(t *testing.T) {
 	}
 }
 
+func TestMigrateRefusesARoleWithoutAnyLogins(t *testing.T) {
+	t.Parallel()
+	db := stratumtest.EmptyDatabase(t)
+	exec(t, db.AdminDSN, `CREATE ROLE "`+db.Name+`_r_tenant" NOINHERIT BYPASSRLS`)
+	opts := install.Options{Owner: pool(t, db.OwnerDSN), Prefix: prefixOf(db)}
+	var refused *install.LoginError
+	require.ErrorAs(t, install.Migrate(t.Context(), opts), &refused)
+	require.Contains(t, refused.Finding, "has BYPASSRLS")
+	exec(t, db.AdminDSN, refused.Cure)
+	require.NoError(t, install.Migrate(t.Context(), opts))
+}
+
 func TestMigrateRefusesALoginThatIsNotThere(t *testing.T) {
 	t.Parallel()
 	db := stratumtest.EmptyDatabase(t)

@@ -35,17 +35,16 @@ type column struct {
 
 // constraint is a primary key, a unique or a foreign key. The fields from Ref on are those of a foreign key.
 type constraint struct {
-	Name       string      `json:"name"`
-	Type       string      `json:"type"` // as in pg_constraint.contype
-	Columns    []string    `json:"columns"`
-	Dependents []dependent `json:"dependents"` // foreign keys that stand on it
-	Ref        uint32      `json:"ref"`
-	RefColumns []string    `json:"ref_columns"`
-	OnDelete   string      `json:"on_delete"`
-	OnUpdate   string      `json:"on_update"`
-	SetColumns []string    `json:"set_columns"`
-	Match      string      `json:"match"`
-	Validated  bool        `json:"validated"`
+	Name       string   `json:"name"`
+	Type       string   `json:"type"` // as in pg_constraint.contype
+	Columns    []string `json:"columns"`
+	Ref        uint32   `json:"ref"`
+	RefColumns []string `json:"ref_columns"`
+	OnDelete   string   `json:"on_delete"`
+	OnUpdate   string   `json:"on_update"`
+	SetColumns []string `json:"set_columns"`
+	Match      string   `json:"match"`
+	Validated  bool     `json:"validated"`
 }
 
 // dependent is a foreign key of another table, or of the same.

@@ -29,13 +29,17 @@ WITH asked AS (
 		WHERE c.relname = a.name AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
 			AND CASE WHEN a.schema = '' THEN p.ord IS NOT NULL ELSE n.nspname = a.schema END
 		ORDER BY p.ord LIMIT 1) c
+), dependents AS (
+	SELECT d.conindid, json_agg(json_build_object('schema', n.nspname, 'table', c.relname, 'name', d.conname)) AS list
+	FROM pg_constraint d JOIN pg_class c ON c.oid = d.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+	WHERE d.contype = 'f' AND d.conparentid = 0 GROUP BY d.conindid
 )
 SELECT f.ord, json_build_object(
 	'oid', c.oid::int8, 'schema', n.nspname, 'name', c.relname, 'kind', c.relkind, 'owner', o.rolname,
 	'mine', pg_has_role(c.relowner, 'USAGE'), 'secured', c.relrowsecurity, 'forced', c.relforcerowsecurity,
 	'columns', ` + columnsSQL + `,
 	'constraints', ` + constraintsSQL() + `,
-	'indexes', ` + indexesSQL() + `,
+	'indexes', ` + indexesSQL + `,
 	'policies', ` + policiesSQL + `,
 	'grants', ` + grantsSQL + `,
 	'sequences', ` + sequencesSQL + `,
@@ -60,7 +64,6 @@ func constraintsSQL() string {
 	return `(
 		SELECT json_agg(json_build_object(
 			'name', k.conname, 'type', k.contype, 'columns', ` + columnsOf("k.conrelid", "k.conkey") + `,
-			'dependents', ` + dependentsOf("k.conindid AND k.contype <> 'f'") + `,
 			'ref', k.confrelid::int8, 'ref_columns', ` + columnsOf("k.confrelid", "k.confkey") + `,
 			'on_delete', k.confdeltype, 'on_update', k.confupdtype,
 			'set_columns', ` + columnsOf("k.conrelid", "k.confdelsetcols") + `,
@@ -69,8 +72,7 @@ func constraintsSQL() string {
 }
 
 // indexesSQL lists indexes without the columns that are only stored with them.
-func indexesSQL() string {
-	return `(
+const indexesSQL = `(
 		SELECT json_agg(json_build_object(
 			'name', x.relname, 'unique', i.indisunique,
 			'columns', (
@@ -79,9 +81,9 @@ func indexesSQL() string {
 				LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.num AND k.num > 0
 				WHERE k.ord <= i.indnkeyatts),
 			'plain', i.indisvalid AND i.indimmediate AND i.indpred IS NULL,
-			'dependents', ` + dependentsOf("i.indexrelid") + `) ORDER BY x.relname)
-		FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid WHERE i.indrelid = c.oid)`
-}
+			'dependents', d.list) ORDER BY x.relname)
+		FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid LEFT JOIN dependents d ON d.conindid = i.indexrelid
+		WHERE i.indrelid = c.oid)`
 
 // policiesSQL lists policies. What applies to a role reaches those that inherit from it.
 const policiesSQL = `(
@@ -120,13 +122,4 @@ func columnsOf(rel, numbers string) string {
 	return `(
 				SELECT json_agg(a.attname ORDER BY u.ord) FROM unnest(` + numbers + `) WITH ORDINALITY AS u(num, ord)
 				JOIN pg_attribute a ON a.attrelid = ` + rel + ` AND a.attnum = u.num)`
-}
-
-// dependentsOf lists the foreign keys that stand on an index.
-func dependentsOf(index string) string {
-	return `(
-				SELECT json_agg(json_build_object('schema', dn.nspname, 'table', dc.relname, 'name', d.conname))
-				FROM pg_constraint d JOIN pg_class dc ON dc.oid = d.conrelid
-				JOIN pg_namespace dn ON dn.oid = dc.relnamespace
-				WHERE d.contype = 'f' AND d.conparentid = 0 AND d.conindid = ` + index + `)`
 }
