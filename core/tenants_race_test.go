@@ -204,6 +204,60 @@ func TestTenantsRaces(t *testing.T) {
 			}
 		})
 	})
+	t.Run("two tenants that want each other's slug keep their own", func(t *testing.T) {
+		t.Parallel()
+		f.race(t, func() ([]func() error, func([]error)) {
+			a, b := f.add(t, uuid.Nil), f.add(t, uuid.Nil)
+			return []func() error{
+				func() error { return second(f.Rename(t.Context(), a.ID, b.Slug)) },
+				func() error { return second(f.Rename(t.Context(), b.ID, a.Slug)) },
+			}, requireAll(t, core.ErrTenantExists)
+		})
+	})
+	t.Run("two tenants that want each other's external id keep their own", func(t *testing.T) {
+		t.Parallel()
+		f.race(t, func() ([]func() error, func([]error)) {
+			a, b := f.add(t, uuid.Nil), f.add(t, uuid.Nil)
+			want := func(id uuid.UUID, external string) func() error {
+				return func() error { return second(f.Update(t.Context(), id, core.TenantUpdate{ExternalID: &external})) }
+			}
+			require.NoError(t, want(a.ID, a.Slug)())
+			require.NoError(t, want(b.ID, b.Slug)())
+			return []func() error{want(a.ID, b.Slug), want(b.ID, a.Slug)}, requireAll(t, core.ErrTenantExists)
+		})
+	})
+	t.Run("of two batches with the same slugs in crossed order one is created", func(t *testing.T) {
+		t.Parallel()
+		f.race(t, func() ([]func() error, func([]error)) {
+			batch := make([]core.NewTenant, 100)
+			for i := range batch {
+				batch[i] = core.NewTenant{Name: "n", Slug: f.slug()}
+			}
+			crossed := slices.Clone(batch)
+			slices.Reverse(crossed)
+			operations := []func() error{
+				func() error { return second(f.CreateBatch(t.Context(), batch)) },
+				func() error { return second(f.CreateBatch(t.Context(), crossed)) },
+			}
+			return operations, func(errs []error) {
+				require.Equal(t, 1, count(errs, nil), "%v", errs)
+				require.Equal(t, 1, count(errs, core.ErrTenantExists), "%v", errs)
+			}
+		})
+	})
+	t.Run("of two orders one is the last", func(t *testing.T) {
+		t.Parallel()
+		f.race(t, func() ([]func() error, func([]error)) {
+			order := ids(f.siblings(t, 50))
+			crossed := slices.Clone(order)
+			slices.Reverse(crossed)
+			parent := f.mustGet(t, order[0]).ParentID
+			return []func() error{
+				func() error { return f.Reorder(t.Context(), parent, order) },
+				func() error { return f.Reorder(t.Context(), parent, crossed) },
+			}, requireAll(t, nil)
+		})
+	})
 	t.Run("of those who want one slug one gets it", func(t *testing.T) {
 		t.Parallel()
 		f.race(t, func() ([]func() error, func([]error)) {
@@ -221,6 +275,25 @@ func TestTenantsRaces(t *testing.T) {
 			}
 		})
 	})
+}
+
+// requireAll returns a check that all errors are want, or nil.
+func requireAll(t *testing.T, want error) func(errs []error) {
+	t.Helper()
+	return func(errs []error) { require.Equal(t, len(errs), count(errs, want), "%v", errs) }
+}
+
+// siblings creates n tenants beneath a root of their own.
+func (f forest) siblings(t *testing.T, n int) []core.Tenant {
+	t.Helper()
+	parent := f.add(t, uuid.Nil)
+	batch := make([]core.NewTenant, n)
+	for i := range batch {
+		batch[i] = core.NewTenant{Name: "n", Slug: f.slug(), Parent: parent.ID}
+	}
+	created, err := f.CreateBatch(t.Context(), batch)
+	require.NoError(t, err)
+	return created
 }
 
 // raceCreates lets creates beneath a tenant race with an end of its activity: either comes first, and the other is

@@ -121,6 +121,7 @@ func useDSN(t *testing.T, o office) {
 	o.use(t, db)
 	o.guarded(t, db)
 	require.ErrorContains(t, old.PingContext(t.Context()), "closed", "nobody may still read through the old pool")
+	require.ErrorIs(t, db.WithContext(o.ctx).AutoMigrate(&Ticket{}), gormstratum.ErrAutoMigrate)
 	pool, err := db.DB()
 	require.NoError(t, err)
 	require.Same(t, o.st.DB(), pool)

@@ -39,7 +39,8 @@ type binder struct {
 	out     strings.Builder
 	used    []bool
 	done    int
-	closed  bool // a semicolon was seen
+	begun   bool // something of the statement was seen
+	closed  bool // the semicolon behind it was seen
 }
 
 func (b *binder) step() (more bool, err error) {
@@ -49,11 +50,16 @@ func (b *binder) step() (more bool, err error) {
 		return false, ErrMultiple
 	case b.closed:
 		return t.kind != end, nil
+	case t.kind == semicolon && !b.begun:
+		b.done = t.stop // an empty statement in front
+		return true, nil
 	case t.kind == end, t.kind == semicolon:
 		b.out.WriteString(b.sql[b.done:t.start])
 		b.closed = true
 		return t.kind != end, nil
-	case t.kind == param:
+	}
+	b.begun = true
+	if t.kind == param {
 		return true, b.put(t)
 	}
 	return true, nil
