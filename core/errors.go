@@ -57,7 +57,7 @@ var (
 // LoginError is returned by Open and Migrate for a login that cannot be made safe. It has the SQL that cures it.
 type LoginError = install.LoginError
 
-// PrivilegeError is returned by Migrate where its login lacks privileges. It lists all of them, and nothing was changed.
+// PrivilegeError is returned by Migrate where its login lacks privileges. It lists all of them; nothing was changed.
 type PrivilegeError = install.PrivilegeError
 
 // MissingPrivilege is one entry of a PrivilegeError.

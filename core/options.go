@@ -3,10 +3,11 @@ package core
 import (
 	"fmt"
 	"log/slog"
-	"regexp"
 	"runtime"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/stratum-hq/stratum-go/internal/install"
 )
 
 // Options say how Open reaches the database. Only DSN is needed.
@@ -42,14 +43,11 @@ type Options struct {
 }
 
 const (
-	defaultRolePrefix     = "stratum"
+	defaultRolePrefix     = install.DefaultPrefix
 	defaultSystemMaxConns = 4
 	minDefaultConns       = 10
 	connsPerCPU           = 4
 )
-
-// rolePrefix keeps a prefix short of PostgreSQL's 63 bytes with the longest suffix, and free of quoting.
-var rolePrefix = regexp.MustCompile(`^[a-z][a-z0-9_]{0,39}$`) //nolint:gochecknoglobals // compiled once, never changed
 
 func (o Options) withDefaults() Options {
 	if o.OwnerDSN == "" {
@@ -78,11 +76,9 @@ func (o Options) validate() error {
 	case o.DSN == "":
 		return fmt.Errorf("%w: Options.DSN is empty (give the URL of the database, such as "+
 			"postgres://app@localhost:5432/app)", ErrConfig)
-	case !rolePrefix.MatchString(o.RolePrefix):
-		return fmt.Errorf("%w: Options.RolePrefix %q (use lower-case letters, digits and underscores, a letter first, "+
-			"at most 40)", ErrConfig, o.RolePrefix)
 	case o.MaxConns < 1 || o.SystemMaxConns < 1:
-		return fmt.Errorf("%w: Options.MaxConns and Options.SystemMaxConns must be positive", ErrConfig)
+		return fmt.Errorf("%w: Options.MaxConns and Options.SystemMaxConns must be positive (leave them out "+
+			"for the defaults)", ErrConfig)
 	}
 	return nil
 }

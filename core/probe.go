@@ -57,7 +57,8 @@ func connectError(name string, err error) error {
 // the pooler does. A mode that the DSN names is kept.
 func (l *login) chooseMode(ctx context.Context, conn *pgx.Conn) error {
 	var pid uint32
-	if err := conn.QueryRow(ctx, "SELECT pg_catalog.pg_backend_pid()", pgx.QueryExecModeSimpleProtocol).Scan(&pid); err != nil {
+	err := conn.QueryRow(ctx, "SELECT pg_catalog.pg_backend_pid()", pgx.QueryExecModeSimpleProtocol).Scan(&pid)
+	if err != nil {
 		return fmt.Errorf("stratum: looking for a pooler: %w", err)
 	}
 	config := l.config.ConnConfig
@@ -67,12 +68,22 @@ func (l *login) chooseMode(ctx context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
-// ownSearchPath is the login's search_path with "$user" resolved, because statements run as another role.
-func ownSearchPath(ctx context.Context, conn *pgx.Conn) (string, error) {
-	var path string
-	err := conn.QueryRow(ctx, `SELECT coalesce(string_agg(pg_catalog.quote_ident(s.name), ', ' ORDER BY s.n), '')
-		FROM unnest(pg_catalog.current_schemas(false)) WITH ORDINALITY AS s(name, n)`,
-		pgx.QueryExecModeSimpleProtocol).Scan(&path)
+// ownSearchPath is the login's search_path with "$user" resolved, because statements run as another role. Temporary
+// tables are left out before it is resolved: PostgreSQL would want to make some, and the login may not.
+func ownSearchPath(ctx context.Context, conn *pgx.Conn) (path string, err error) {
+	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		one := func(sql string, args ...any) error {
+			return tx.QueryRow(ctx, sql, append([]any{pgx.QueryExecModeSimpleProtocol}, args...)...).Scan(&path)
+		}
+		if err := one("SELECT pg_catalog.current_setting('search_path')"); err != nil {
+			return err
+		}
+		if err := one("SELECT pg_catalog.set_config('search_path', $1, true)", withoutTemp(path)); err != nil {
+			return err
+		}
+		return one(`SELECT coalesce(pg_catalog.string_agg(pg_catalog.quote_ident(s.name), ', ' ORDER BY s.n), '')
+			FROM pg_catalog.unnest(pg_catalog.current_schemas(false)) WITH ORDINALITY AS s(name, n)`)
+	})
 	if err != nil {
 		return "", fmt.Errorf("stratum: reading search_path: %w", err)
 	}
@@ -82,12 +93,37 @@ func ownSearchPath(ctx context.Context, conn *pgx.Conn) (string, error) {
 // withTempLast puts pg_temp at the end: where it is not named, PostgreSQL searches it first, and a temporary table
 // would stand in for a real one.
 func withTempLast(path string) string {
+	path = withoutTemp(path)
+	if path == "" {
+		return tempSchema
+	}
+	return path + ", " + tempSchema
+}
+
+const tempSchema = "pg_temp"
+
+// withoutTemp takes pg_temp out of a search_path.
+func withoutTemp(path string) string {
 	var schemas []string
-	for entry := range strings.SplitSeq(path, ",") {
-		entry = strings.TrimSpace(entry)
-		if entry != "" && !strings.EqualFold(strings.Trim(entry, `"`), "pg_temp") {
+	for _, entry := range splitPath(path) {
+		if entry != "" && entry != `"`+tempSchema+`"` && !strings.EqualFold(entry, tempSchema) {
 			schemas = append(schemas, entry)
 		}
 	}
-	return strings.Join(append(schemas, "pg_temp"), ", ")
+	return strings.Join(schemas, ", ")
+}
+
+// splitPath splits a search_path at the commas that are not part of a quoted name.
+func splitPath(path string) []string {
+	quoted := false
+	entries := strings.FieldsFunc(path, func(r rune) bool {
+		if r == '"' {
+			quoted = !quoted
+		}
+		return r == ',' && !quoted
+	})
+	for i, entry := range entries {
+		entries[i] = strings.TrimSpace(entry)
+	}
+	return entries
 }

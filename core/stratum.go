@@ -51,7 +51,10 @@ func Open(ctx context.Context, options Options) (*Stratum, error) {
 	}
 	roles, err := install.NewRoles(options.RolePrefix)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: Options.RolePrefix: %w", ErrConfig, err)
+	}
+	if _, err := parseDSN("OwnerDSN", options.OwnerDSN); err != nil {
+		return nil, err // it is used by Migrate alone, but a mistake should show at once
 	}
 	s := &Stratum{options: options, roles: roles}
 	if err := s.connect(ctx); err != nil {
@@ -67,6 +70,7 @@ func (s *Stratum) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.warn(ctx, data.posture)
 	if s.pool, err = s.openPool(ctx, data, s.options.MaxConns); err != nil {
 		return err
 	}
@@ -105,7 +109,6 @@ func (s *Stratum) checkLogins(ctx context.Context) (data, system login, err erro
 		return data, system, err
 	}
 	s.dataUser, s.sysUser = data.posture.Login, system.posture.Login
-	s.warn(ctx, data.posture)
 	return data, system, nil
 }
 
@@ -127,6 +130,9 @@ func (s *Stratum) checkSchema(ctx context.Context, conn *pgx.Conn) error {
 		return err
 	}
 	if err := state.Check(); err != nil {
+		return err
+	}
+	if err := state.CheckPrefix(s.roles); err != nil {
 		return err
 	}
 	s.ready.Store(true)

@@ -5,7 +5,7 @@
 //	plugin.go     New, Options: the plugin; pool.go puts the guarded pool in
 //	tenant.go     Tenant and Global: what a model embeds
 //	models.go     which table is tenant-owned, global or external
-//	scope.go      the predicate on the tenant column; hooks.go stamps it on new rows
+//	scope.go      the predicate on the tenant column; hooks.go stamps it on new rows, conflict.go in ON CONFLICT
 //	migrate.go    Migrate: tables, keys and policies; desired.go what GORM should want of them
 //	errors.go     what is refused before the database is asked
 //

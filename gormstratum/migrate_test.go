@@ -17,6 +17,7 @@ import (
 	"gorm.io/gorm/logger"
 	"gorm.io/gorm/schema"
 
+	"github.com/stratum-hq/stratum-go/core"
 	"github.com/stratum-hq/stratum-go/gormstratum"
 )
 
@@ -155,6 +156,35 @@ func useShapes(t *testing.T, d desk) {
 		require.Len(t, found.Partners, 1)
 		require.Len(t, found.Skills[0].Fields, 1)
 		require.Len(t, found.Notes, 1)
+	}
+}
+
+// Tables may be in a schema that the search_path does not name.
+func TestMigrateQualified(t *testing.T) {
+	t.Parallel()
+	d := newStratum(t)
+	d.exec(t, d.OwnerDSN, "CREATE SCHEMA archive")
+	models := []any{&archived{}, &page{}, &Task{}}
+	d.db = d.used(t, models)
+	require.NoError(t, migrate(t.Context(), d.db, uuid.Nil))
+	d.logDDL(t)
+	d.settled(t, func() error { return migrate(t.Context(), d.used(t, models), uuid.Nil) })
+	for _, slug := range []string{"acme", "bolt"} {
+		db := d.db.WithContext(d.tenant(t, slug))
+		require.NoError(t, db.Create(&archived{Note: "n", Task: &Task{Name: "t"}, Pages: []page{{Text: "one"}}}).Error)
+		var notes []archived
+		require.NoError(t, db.Preload("Pages").Joins("Task").Find(&notes).Error)
+		require.Len(t, notes, 1)
+		require.Len(t, notes[0].Pages, 1)
+		require.Equal(t, "t", notes[0].Task.Name)
+		require.ErrorIs(t, db.Create(&archived{Note: "n"}).Error, core.ErrDuplicateKey)
+	}
+	for _, table := range []string{"archive.notes", "archive.pages"} {
+		for name, definition := range d.constraints(t, table) {
+			if !strings.HasPrefix(definition, "PRIMARY KEY") {
+				require.Contains(t, definition, "(tenant_id, ", name)
+			}
+		}
 	}
 }
 

@@ -70,7 +70,7 @@ func (r *registry) add(name string, t *table) error {
 	r.tables[name] = t
 	r.order = append(r.order, name)
 	if _, ok := r.unnamed[lastPart(name)]; ok {
-		t = nil
+		t = nil // a.tickets and b.tickets: tickets alone could be either
 	}
 	r.unnamed[lastPart(name)] = t
 	return nil

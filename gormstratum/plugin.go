@@ -38,8 +38,10 @@ type Plugin struct {
 //	db, err := gorm.Open(gormstratum.Open(st), &gorm.Config{})
 //	err = db.Use(gormstratum.New(st, gormstratum.Options{Models: []any{&Invoice{}, &Country{}}}))
 //
-// A db that was opened in another way has its pool replaced. Sessions made from it before Use are served too, but not
-// transactions that have begun. At most one Options may be given; without it only raw SQL is possible.
+// A db that was opened in another way has its pool replaced: one that GORM opened is closed, one that the application
+// passed in is left open. Sessions made from db before Use are served too, but not transactions that have begun. Call
+// Use on the db that gorm.Open returned, and SetupJoinTable before it. At most one Options may be given; without it
+// only raw SQL is possible. A plugin serves one db.
 func New(st *core.Stratum, options ...Options) *Plugin {
 	p := &Plugin{st: st}
 	if len(options) > 0 {
@@ -53,6 +55,7 @@ func (p *Plugin) Name() string { return pluginName }
 
 // Initialize is called by db.Use. It replaces the pool, reads the models and registers the callbacks.
 func (p *Plugin) Initialize(db *gorm.DB) error {
+	// The callbacks of the first db would look up their tables in the second one's registry.
 	if p.registry != nil {
 		return errors.New("gormstratum: the plugin is in use by another db (call gormstratum.New for each)")
 	}
@@ -68,6 +71,7 @@ func (p *Plugin) Initialize(db *gorm.DB) error {
 	if err != nil {
 		return err
 	}
+	// From here on db is changed: a Use that was refused before can be repeated.
 	if err := p.replacePool(db); err != nil {
 		return err
 	}

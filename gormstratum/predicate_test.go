@@ -29,9 +29,21 @@ type Task struct {
 // archived is a model in a schema of its own.
 type archived struct {
 	gormstratum.Tenant
-	ID   uint
-	Note string
+	ID     uint
+	Note   string `gorm:"uniqueIndex"`
+	TaskID *uint
+	Task   *Task
+	Pages  []page `gorm:"foreignKey:NoteID;constraint:OnDelete:CASCADE"`
 }
+
+type page struct {
+	gormstratum.Tenant
+	ID     uint
+	NoteID uint
+	Text   string `gorm:"unique"`
+}
+
+func (page) TableName() string { return "archive.pages" }
 
 func (archived) TableName() string { return "archive.notes" }
 
@@ -41,23 +53,26 @@ func newText(t *testing.T) (*gorm.DB, context.Context) {
 	d := newEmpty(t)
 	db := openDiscreet(t, d)
 	require.NoError(t, db.Use(gormstratum.New(d.st, gormstratum.Options{
-		Models: append(deskModels(), &Task{}, &archived{}),
+		Models: append(deskModels(), &Task{}, &archived{}, &page{}),
 	})))
 	return db, core.WithTenant(t.Context(), uuid.New())
 }
 
-func TestPredicates(t *testing.T) {
+// predicate is a statement and what its text must contain.
+type predicate struct {
+	build func(*gorm.DB) *gorm.DB
+	text  string
+}
+
+// Whatever the conditions are, they stand in parentheses behind the predicate.
+func TestPredicatesOfConditions(t *testing.T) {
 	t.Parallel()
 	db, ctx := newText(t)
 	var (
-		tickets  []Ticket
-		comments []Comment
-		rows     []map[string]any
+		tickets []Ticket
+		rows    []map[string]any
 	)
-	for name, test := range map[string]struct {
-		build func(*gorm.DB) *gorm.DB
-		text  string
-	}{
+	for name, test := range map[string]predicate{
 		"no condition": {
 			func(tx *gorm.DB) *gorm.DB { return tx.Find(&tickets) },
 			`SELECT * FROM "tickets" WHERE "tickets"."tenant_id" = $1`,
@@ -104,6 +119,42 @@ func TestPredicates(t *testing.T) {
 			`SELECT * FROM "tasks" WHERE "tasks"."tenant_id" = $1 AND ((name = 'x' OR name = 'y') AND ` +
 				`"tasks"."deleted_at" IS NULL)`,
 		},
+		"Scopes": {
+			func(tx *gorm.DB) *gorm.DB {
+				return tx.Scopes(func(tx *gorm.DB) *gorm.DB { return tx.Where("a").Or("b") }).Find(&tickets)
+			},
+			`SELECT * FROM "tickets" WHERE "tickets"."tenant_id" = $1 AND (a OR b)`,
+		},
+		"Count": {
+			func(tx *gorm.DB) *gorm.DB { return tx.Model(&Ticket{}).Distinct("title").Count(new(int64)) },
+			`SELECT COUNT(DISTINCT("title")) FROM "tickets" WHERE "tickets"."tenant_id" = $1`,
+		},
+		"Group": {
+			func(tx *gorm.DB) *gorm.DB {
+				return tx.Model(&Ticket{}).Select("status, count(*)").Group("status").Having("count(*) > ? OR true", 1).Find(&rows)
+			},
+			`SELECT status, count(*) FROM "tickets" WHERE "tickets"."tenant_id" = $1 GROUP BY "status" HAVING count(*) > $2 OR true`,
+		},
+		"Locking": {
+			func(tx *gorm.DB) *gorm.DB {
+				return tx.Clauses(clause.Locking{Strength: "UPDATE"}).Last(&Ticket{}, "a = 1")
+			},
+			`SELECT * FROM "tickets" WHERE "tickets"."tenant_id" = $1 AND (a = 1) ORDER BY "tickets"."id" DESC LIMIT $2 FOR UPDATE`,
+		},
+	} {
+		require.Contains(t, sqlOf(ctx, db, test.build), test.text, name)
+	}
+}
+
+// The predicate goes with the table that is read, under the name that it has in the statement.
+func TestPredicatesOfTables(t *testing.T) {
+	t.Parallel()
+	db, ctx := newText(t)
+	var (
+		tickets []Ticket
+		rows    []map[string]any
+	)
+	for name, test := range map[string]predicate{
 		"another type": {
 			func(tx *gorm.DB) *gorm.DB { return tx.Model(&Ticket{}).Find(&[]struct{ Title string }{}) },
 			`SELECT "tickets"."title" FROM "tickets" WHERE "tickets"."tenant_id" = $1`,
@@ -151,6 +202,20 @@ func TestPredicates(t *testing.T) {
 			func(tx *gorm.DB) *gorm.DB { return tx.Find(&[]Country{}) },
 			`SELECT * FROM "countries"`,
 		},
+	} {
+		require.Contains(t, sqlOf(ctx, db, test.build), test.text, name)
+	}
+}
+
+// A join of an association has the predicate in its ON, and cannot be widened either.
+func TestPredicatesOfJoins(t *testing.T) {
+	t.Parallel()
+	db, ctx := newText(t)
+	var (
+		comments []Comment
+		rows     []map[string]any
+	)
+	for name, test := range map[string]predicate{
 		"join": {
 			func(tx *gorm.DB) *gorm.DB { return tx.Select("comments.id").Joins("Ticket").Find(&comments) },
 			`SELECT comments.id,` + ticketColumns("Ticket") + ` FROM "comments" LEFT JOIN "tickets" "Ticket" ON ` +
@@ -187,22 +252,15 @@ func TestPredicates(t *testing.T) {
 			},
 			`JOIN "tickets" ON "tickets"."tenant_id" = $1 AND (a OR b) JOIN "countries" ON c WHERE "comments"."tenant_id" = $2`,
 		},
-		"Count": {
-			func(tx *gorm.DB) *gorm.DB { return tx.Model(&Ticket{}).Distinct("title").Count(new(int64)) },
-			`SELECT COUNT(DISTINCT("title")) FROM "tickets" WHERE "tickets"."tenant_id" = $1`,
-		},
-		"Group": {
-			func(tx *gorm.DB) *gorm.DB {
-				return tx.Model(&Ticket{}).Select("status, count(*)").Group("status").Having("count(*) > ? OR true", 1).Find(&rows)
-			},
-			`SELECT status, count(*) FROM "tickets" WHERE "tickets"."tenant_id" = $1 GROUP BY "status" HAVING count(*) > $2 OR true`,
-		},
-		"Locking": {
-			func(tx *gorm.DB) *gorm.DB {
-				return tx.Clauses(clause.Locking{Strength: "UPDATE"}).Last(&Ticket{}, "a = 1")
-			},
-			`SELECT * FROM "tickets" WHERE "tickets"."tenant_id" = $1 AND (a = 1) ORDER BY "tickets"."id" DESC LIMIT $2 FOR UPDATE`,
-		},
+	} {
+		require.Contains(t, sqlOf(ctx, db, test.build), test.text, name)
+	}
+}
+
+func TestPredicatesOfChanges(t *testing.T) {
+	t.Parallel()
+	db, ctx := newText(t)
+	for name, test := range map[string]predicate{
 		"Update": {
 			func(tx *gorm.DB) *gorm.DB {
 				return tx.Model(&Ticket{}).Where("a = 1").Or("b = 2").Update("title", "x")
@@ -224,15 +282,8 @@ func TestPredicates(t *testing.T) {
 			func(tx *gorm.DB) *gorm.DB { return tx.Where("a\nOR b").Delete(&Task{}) },
 			`UPDATE "tasks" SET "deleted_at"=$1 WHERE "tasks"."tenant_id" = $2 AND (a` + "\nOR b" + ` AND "tasks"."deleted_at" IS NULL)`,
 		},
-		"Scopes": {
-			func(tx *gorm.DB) *gorm.DB {
-				return tx.Scopes(func(tx *gorm.DB) *gorm.DB { return tx.Where("a").Or("b") }).Find(&tickets)
-			},
-			`SELECT * FROM "tickets" WHERE "tickets"."tenant_id" = $1 AND (a OR b)`,
-		},
 	} {
-		text := sqlOf(ctx, db, test.build)
-		require.Contains(t, text, test.text, name)
+		require.Contains(t, sqlOf(ctx, db, test.build), test.text, name)
 	}
 }
 
@@ -273,148 +324,4 @@ func TestOwnClauseBuilder(t *testing.T) {
 		return tx.Find(&[]Ticket{}, "a = 1")
 	})
 	require.Equal(t, `SELECT * FROM "tickets" WHERE "tickets"."tenant_id" = $1 AND (a = 1) /* mine */`, text)
-}
-
-// Statements that GORM lets an application use again keep what they had.
-func TestStatementsUsedAgain(t *testing.T) {
-	t.Parallel()
-	d := newDesk(t, deskModels())
-	acme, bolt := d.tenant(t, "acme"), d.tenant(t, "bolt")
-	for _, ctx := range []context.Context{acme, bolt} {
-		require.NoError(t, d.db.WithContext(ctx).Create(&[]Ticket{{Number: "T-1"}, {Number: "T-2"}, {Number: "T-3"}}).Error)
-	}
-	db := d.db.WithContext(acme)
-	var count int64
-	var found []Ticket
-
-	query := db.Model(&Ticket{}).Where("number = 'T-1'")
-	require.NoError(t, query.Count(&count).Error)
-	require.NoError(t, query.Or("number = 'T-2'").Find(&found).Error)
-	require.Len(t, found, 2)
-	require.NoError(t, query.Or("1 = 1").Count(&count).Error)
-	require.Equal(t, int64(3), count)
-
-	var batches []int
-	require.NoError(t, db.Where("number <> 'x' OR 1 = 1").FindInBatches(&found, 2, func(tx *gorm.DB, _ int) error {
-		batches = append(batches, len(found))
-		return tx.Save(&found).Error
-	}).Error)
-	require.Equal(t, []int{2, 1}, batches)
-
-	// The WHERE that the predicate was written into does not stand for a condition.
-	all := db.Model(&Ticket{})
-	require.NoError(t, all.Count(&count).Error)
-	require.ErrorIs(t, all.Delete(&Ticket{}).Error, gorm.ErrMissingWhereClause)
-	all = db.Model(&Ticket{})
-	require.NoError(t, all.Find(&found).Error)
-	require.ErrorIs(t, all.Update("title", "x").Error, gorm.ErrMissingWhereClause)
-	require.Equal(t, int64(6), d.value(t, "SELECT count(*) FROM tickets WHERE coalesce(title, '') <> 'x'"))
-}
-
-func TestMissingWhere(t *testing.T) {
-	t.Parallel()
-	d := newDesk(t, append(deskModels(), &Task{}))
-	acme, bolt := d.tenant(t, "acme"), d.tenant(t, "bolt")
-	for _, ctx := range []context.Context{acme, bolt} {
-		require.NoError(t, d.db.WithContext(ctx).Create(&[]Ticket{{Number: "T-1"}, {Number: "T-2"}}).Error)
-		require.NoError(t, d.db.WithContext(ctx).Create(&[]Task{{Name: "a"}, {Name: "b"}}).Error)
-	}
-	db := d.db.WithContext(acme)
-	tenant, _ := core.TenantFrom(acme)
-	require.ErrorIs(t, db.Delete(&Ticket{}).Error, gorm.ErrMissingWhereClause)
-	require.ErrorIs(t, db.Delete(&Task{}).Error, gorm.ErrMissingWhereClause)
-	require.ErrorIs(t, db.Model(&Ticket{}).Update("title", "x").Error, gorm.ErrMissingWhereClause)
-	require.ErrorIs(t, db.Model(&Task{}).Updates(map[string]any{"name": "x"}).Error, gorm.ErrMissingWhereClause)
-
-	every := db.Session(&gorm.Session{AllowGlobalUpdate: true})
-	require.Equal(t, int64(2), every.Model(&Ticket{}).Update("title", "mine").RowsAffected)
-	require.Equal(t, int64(2), every.Delete(&Task{}).RowsAffected)
-	require.Equal(t, int64(2), d.value(t, "SELECT count(*) FROM tasks WHERE deleted_at IS NOT NULL AND tenant_id = $1", tenant))
-	require.Equal(t, int64(2), d.value(t, "SELECT count(*) FROM tasks WHERE deleted_at IS NULL"))
-	require.Equal(t, int64(2), every.Unscoped().Delete(&Task{}).RowsAffected)
-	require.Equal(t, int64(2), every.Delete(&Ticket{}).RowsAffected)
-	require.Zero(t, d.count(t, "tickets", tenant))
-	require.Equal(t, int64(2), d.value(t, "SELECT count(*) FROM tickets WHERE title IS DISTINCT FROM 'mine'"))
-}
-
-// Sub-queries are mostly made from a db without a context. They belong to the statement around them.
-func TestSubqueries(t *testing.T) {
-	t.Parallel()
-	d := newDesk(t, deskModels())
-	acme, bolt := d.tenant(t, "acme"), d.tenant(t, "bolt")
-	for _, ctx := range []context.Context{acme, bolt} {
-		require.NoError(t, d.db.WithContext(ctx).Create(&Ticket{
-			Number: "T-1", Title: "one", Comments: []Comment{{Body: "a"}, {Body: "b"}},
-		}).Error)
-	}
-	bare, db := d.db, d.db.WithContext(acme)
-	var tickets []Ticket
-	commented := bare.Model(&Comment{}).Select("ticket_id")
-	require.NoError(t, db.Find(&tickets, "id IN (?)", commented).Error)
-	require.Len(t, tickets, 1)
-
-	var n int64
-	require.NoError(t, db.Table("(?) AS c", bare.Model(&Comment{})).Count(&n).Error)
-	require.Equal(t, int64(2), n)
-	var counts []int64
-	require.NoError(t, db.Model(&Ticket{}).
-		Select("(?) AS n", bare.Table("comments").Select("count(*)")).Pluck("n", &counts).Error)
-	require.Equal(t, []int64{2}, counts)
-	require.NoError(t, db.Model(&Comment{}).Select("ticket_id").Group("ticket_id").
-		Having("count(*) = (?)", bare.Model(&Comment{}).Select("count(*)")).Find(&[]Comment{}).Error)
-	result := db.Model(&Ticket{}).Where("true").Update("title", bare.Model(&Comment{}).Select("max(body)"))
-	require.NoError(t, result.Error)
-	require.Equal(t, int64(1), result.RowsAffected)
-	require.NoError(t, db.First(&tickets, "title = 'b'").Error)
-	require.NoError(t, db.Delete(&Comment{}, "ticket_id IN (?)", bare.Model(&Ticket{}).Select("id")).Error)
-	require.Equal(t, int64(2), d.value(t, "SELECT count(*) FROM comments"))
-	require.ErrorIs(t, bare.Find(&tickets, "id IN (?)", db.Model(&Comment{}).Select("ticket_id")).Error, core.ErrNoTenant)
-}
-
-// TestReadings reads in the ways that return rows in another form than a slice of the model.
-func TestReadings(t *testing.T) {
-	t.Parallel()
-	d := newDesk(t, deskModels())
-	acme, bolt := d.tenant(t, "acme"), d.tenant(t, "bolt")
-	for title, ctx := range map[string]context.Context{"acme's": acme, "bolt's": bolt} {
-		require.NoError(t, d.db.WithContext(ctx).Create(&Ticket{
-			Number: "T-1", Title: title, Comments: []Comment{{Body: title}}, Tags: []Tag{{Name: "vip", Title: title}},
-		}).Error)
-	}
-	db := d.db.WithContext(acme)
-	var titles []string
-	require.NoError(t, db.Model(&Ticket{}).Pluck("title", &titles).Error)
-	require.Equal(t, []string{"acme's"}, titles)
-	var title string
-	require.NoError(t, db.Model(&Ticket{}).Select("title").Row().Scan(&title))
-	require.Equal(t, "acme's", title)
-	require.NoError(t, db.Model(&Ticket{}).Select("max(title)").Scan(&title).Error)
-	require.Equal(t, "acme's", title)
-
-	rows, err := db.Model(&Ticket{}).Rows()
-	require.NoError(t, err)
-	defer func() { require.NoError(t, rows.Close()) }()
-	for rows.Next() {
-		var ticket Ticket
-		require.NoError(t, db.ScanRows(rows, &ticket))
-		require.Equal(t, "acme's", ticket.Title)
-	}
-	require.NoError(t, rows.Err())
-
-	var ticket Ticket
-	require.NoError(t, db.Preload("Comments", "body <> ? OR 1 = 1", "x").
-		Preload("Tags", func(tx *gorm.DB) *gorm.DB { return tx.Where("1 = 0").Or("1 = 1") }).Take(&ticket).Error)
-	require.Len(t, ticket.Comments, 1)
-	require.Len(t, ticket.Tags, 1)
-	require.NoError(t, db.Preload(clause.Associations).Last(&ticket).Error)
-	var comments []Comment
-	require.NoError(t, db.InnerJoins("Ticket", db.Where("1 = 0").Or("1 = 1")).Find(&comments).Error)
-	require.Len(t, comments, 1)
-	require.Equal(t, "acme's", comments[0].Ticket.Title)
-	found, err := gorm.G[Comment](d.db).Joins(clause.Has("Ticket"), func(on gorm.JoinBuilder, _, _ clause.Table) error {
-		on.Where("1 = 0 OR 1 = 1")
-		return nil
-	}).Find(acme)
-	require.NoError(t, err)
-	require.Len(t, found, 1)
 }

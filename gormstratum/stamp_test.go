@@ -68,14 +68,28 @@ func newStamping(t *testing.T) stamping {
 
 func numbered(number string) Ticket { return Ticket{Number: number, Title: "new"} }
 
-func TestStamping(t *testing.T) {
+// creation makes rows, as many as it says, with the title "new".
+type creation struct {
+	rows   int64
+	create func() error
+}
+
+// check makes the rows and looks whose they are.
+func (s stamping) check(t *testing.T, creations map[string]creation) {
+	t.Helper()
+	for name, test := range creations {
+		before := s.count(t, "tickets", s.tenant)
+		require.NoError(t, test.create(), name)
+		require.Equal(t, before+test.rows, s.count(t, "tickets", s.tenant), name)
+	}
+	require.Zero(t, s.value(t, "SELECT count(*) FROM tickets WHERE tenant_id <> $1 OR title <> 'new'", s.tenant))
+}
+
+func TestStampedForms(t *testing.T) {
 	t.Parallel()
 	s := newStamping(t)
 	db := s.db.WithContext(s.ctx)
-	for name, test := range map[string]struct {
-		rows   int64
-		create func() error
-	}{
+	s.check(t, map[string]creation{
 		"pointer": {1, func() error { ticket := numbered("pointer"); return db.Create(&ticket).Error }},
 		"slice": {2, func() error {
 			return db.Create([]Ticket{numbered("slice 1"), numbered("slice 2")}).Error
@@ -116,6 +130,14 @@ func TestStamping(t *testing.T) {
 			ticket := numbered("qualified")
 			return db.Table("public.tickets").Create(&ticket).Error
 		}},
+	})
+}
+
+func TestStampedWays(t *testing.T) {
+	t.Parallel()
+	s := newStamping(t)
+	db := s.db.WithContext(s.ctx)
+	s.check(t, map[string]creation{
 		"CreateInBatches": {3, func() error {
 			return db.CreateInBatches([]Ticket{numbered("batch 1"), numbered("batch 2"), numbered("batch 3")}, 2).Error
 		}},
@@ -176,12 +198,7 @@ func TestStamping(t *testing.T) {
 			ticket.TenantID = s.tenant
 			return s.db.WithContext(asSystemContext(t)).Create(&ticket).Error
 		}},
-	} {
-		before := s.count(t, "tickets", s.tenant)
-		require.NoError(t, test.create(), name)
-		require.Equal(t, before+test.rows, s.count(t, "tickets", s.tenant), name)
-	}
-	require.Zero(t, s.value(t, "SELECT count(*) FROM tickets WHERE tenant_id <> $1 OR title <> 'new'", s.tenant))
+	})
 }
 
 // The struct that the application holds says whose the row is, as it says what its key became.

@@ -38,6 +38,7 @@ func roleAttempts() []attempt {
 		{"RESET ROLE", refused(core.ErrCommand), exec("RESET ROLE")},
 		{"set_config of the role", refused(core.ErrCommand), setConfigRole},
 		{"set_config of the tenant", refused(core.ErrCommand), setConfigTenant},
+		{"stratum.enter as another tenant", refused(core.ErrPermission), enterOther},
 		{"SET row_security = off", refused(core.ErrCommand), exec("SET row_security = off")},
 		{"ALTER TABLE ... DISABLE ROW LEVEL SECURITY", refused(core.ErrPermission), disableSecurity},
 		{"CREATE POLICY", refused(core.ErrPermission), exec("CREATE POLICY all_rows ON tickets USING (true)")},
@@ -53,6 +54,10 @@ func setRole(ctx context.Context, s *scene) (reached, error) {
 func setConfigRole(ctx context.Context, s *scene) (reached, error) {
 	return owners(s.db.WithContext(ctx).Raw(
 		"SELECT tenant_id FROM tickets, set_config('role', ?, true)", s.systemRole))
+}
+
+func enterOther(ctx context.Context, s *scene) (reached, error) {
+	return owners(s.db.WithContext(ctx).Raw("SELECT tenant_id FROM tickets, stratum.enter(?)", s.other.tenant.ID))
 }
 
 func setConfigTenant(ctx context.Context, s *scene) (reached, error) {

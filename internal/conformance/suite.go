@@ -72,6 +72,7 @@ func Run(t *testing.T, s Suite) {
 			t.Run(fmt.Sprintf("%s/%s", path.Name, caller), func(t *testing.T) {
 				seen, err := path.Run(w.context(ctx, caller), w.target)
 				after := w.snapshot(ctx, t)
+				// Before the verdict, which may end the test: the next cell starts from the same rows.
 				if !maps.Equal(fresh, after) {
 					w.seed(ctx, t)
 				}

@@ -35,6 +35,7 @@ func (o outcome) checkAllowed(t *testing.T) {
 // checkAnother demands that a tenant neither sees nor changes the target's rows. It may get an error or find nothing.
 func (o outcome) checkAnother(t *testing.T) {
 	t.Helper()
+	// The texts of both tenants differ in this part alone, so that their own rows do not look like a leak.
 	require.NotContains(t, o.seen, o.target.Secret, "LEAK: another tenant's row was returned")
 	if o.err != nil {
 		require.NotContains(t, o.err.Error(), o.target.Secret, "LEAK: an error shows another tenant's row")

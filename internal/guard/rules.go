@@ -19,7 +19,7 @@ func check(c sqltext.Command, tx bool) error {
 		return commandError("several statements in one text", "send them one by one, in a transaction if need be")
 	}
 	if c.Session != "" {
-		return commandError(c.Session+" would outlive the statement",
+		return commandError(c.Session+" would outlive the statement or change its scope",
 			"use the transaction-local form: pg_advisory_xact_lock, set_config(name, value, true), a cursor WITHOUT HOLD")
 	}
 	return checkWord(c, tx)

@@ -178,6 +178,22 @@ func TestEnterRefuses(t *testing.T) {
 }
 
 // Who holds the tenant's lock alone has changed its status by the time enter gets it.
+// A tenant's own SQL may call the function too, for it is open to all logins. It must not lead to another tenant.
+func TestEnterOnceInATransaction(t *testing.T) {
+	t.Parallel()
+	db, roles := installed(t)
+	a, b := createTenant(t, db, tenant{slug: "a"}), createTenant(t, db, tenant{slug: "b"})
+	conn := connect(t, db.DSN)
+	for _, role := range []string{roles.Tenant, roles.Subtree} {
+		tx := begin(t, conn, pgx.TxOptions{})
+		_, err := tx.Exec(t.Context(), "SELECT stratum.enter($1), set_config('role', $2, true)", a.id, role)
+		require.NoError(t, err)
+		_, err = tx.Exec(t.Context(), "SELECT stratum.enter($1)", b.id)
+		require.Equal(t, "42501", code(err), role)
+		require.NoError(t, tx.Rollback(t.Context()))
+	}
+}
+
 func TestEnterReadsTheStatusUnderTheLock(t *testing.T) {
 	t.Parallel()
 	db, _ := installed(t)

@@ -134,7 +134,7 @@ func TestScriptRefusesALoginThatInherits(t *testing.T) {
 	exec(t, db.AdminDSN, "ALTER ROLE "+db.Name+"_app INHERIT")
 	conn := connect(t, db.AdminDSN)
 	_, err := conn.PgConn().Exec(t.Context(), script(t, options(t, db))).ReadAll()
-	if value[int](t, db.AdminDSN, "SELECT current_setting('server_version_num')::int") < 160000 {
+	if serverVersion(t, db) < 160000 {
 		require.ErrorContains(t, err, "would inherit")
 		return
 	}

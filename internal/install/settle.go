@@ -78,7 +78,7 @@ func (m migrator) do(ctx context.Context, steps []step) error {
 		if _, err := m.options.Owner.ExecContext(ctx, s.sql); err != nil {
 			return fmt.Errorf("stratum: %s: %w", s.sql, err)
 		}
-		m.options.Logger.InfoContext(ctx, "stratum: done", "sql", s.sql)
+		m.options.Logger.DebugContext(ctx, "stratum: done", "sql", s.sql)
 	}
 	return nil
 }

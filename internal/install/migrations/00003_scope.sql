@@ -43,6 +43,10 @@ CREATE FUNCTION stratum.enter(tenant uuid) RETURNS void LANGUAGE plpgsql VOLATIL
 DECLARE
     state pg_catalog.text;
 BEGIN
+    -- A statement of a tenant must not enter another. Only a login that has not switched its role yet may.
+    IF pg_catalog.current_setting('role') OPERATOR(pg_catalog.<>) 'none' THEN
+        RAISE EXCEPTION 'this transaction has entered a scope already' USING ERRCODE = '42501';
+    END IF;
     PERFORM pg_catalog.pg_advisory_xact_lock_shared(pg_catalog.uuid_hash_extended(tenant, 0));
     SELECT t.status INTO state FROM stratum.tenants t WHERE t.id OPERATOR(pg_catalog.=) tenant;
     IF pg_catalog.current_setting('transaction_isolation') OPERATOR(pg_catalog.<>) 'read committed'
