@@ -80,6 +80,14 @@ func (o Options) validate() error {
 		return fmt.Errorf("%w: Options.MaxConns and Options.SystemMaxConns must be positive (leave them out "+
 			"for the defaults)", ErrConfig)
 	}
+	// All three, so that a mistake in the owner's, which Migrate alone uses, shows at once.
+	for _, d := range []struct{ name, dsn string }{
+		{"DSN", o.DSN}, {"OwnerDSN", o.OwnerDSN}, {"SystemDSN", o.SystemDSN},
+	} {
+		if _, err := parseDSN(d.name, d.dsn); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -53,9 +53,6 @@ func Open(ctx context.Context, options Options) (*Stratum, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: Options.RolePrefix: %w", ErrConfig, err)
 	}
-	if _, err := parseDSN("OwnerDSN", options.OwnerDSN); err != nil {
-		return nil, err // it is used by Migrate alone, but a mistake should show at once
-	}
 	s := &Stratum{options: options, roles: roles}
 	if err := s.connect(ctx); err != nil {
 		return nil, err

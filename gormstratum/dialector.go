@@ -72,7 +72,8 @@ func (d Dialector) Translate(err error) error {
 	return d.Dialector.Translate(err)
 }
 
-// Migrator returns a Migrator that looks at the schema but does not change it; Migrate does.
+// Migrator returns a Migrator that looks at the schema but does not change it; Migrate does. It needs a tenant as any
+// statement does: without one ColumnTypes returns ErrNoTenant, while HasTable and its like can only say no.
 func (d Dialector) Migrator(db *gorm.DB) gorm.Migrator {
 	m, ok := d.Dialector.Migrator(db).(postgres.Migrator)
 	if !ok {

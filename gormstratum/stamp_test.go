@@ -165,6 +165,12 @@ func TestStampedWays(t *testing.T) {
 			rows := []Ticket{numbered("generics 1"), numbered("generics 2")}
 			return gorm.G[Ticket](s.db).CreateInBatches(s.ctx, &rows, 1)
 		}},
+		"generics with Set": {1, func() error {
+			return gorm.G[Ticket](s.db).Set(
+				clause.Assignment{Column: clause.Column{Name: "number"}, Value: "generics set"},
+				clause.Assignment{Column: clause.Column{Name: "title"}, Value: "new"},
+			).Create(s.ctx)
+		}},
 		"SkipHooks": {1, func() error {
 			ticket := numbered("skip hooks")
 			return db.Session(&gorm.Session{SkipHooks: true}).Create(&ticket).Error

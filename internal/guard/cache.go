@@ -27,8 +27,8 @@ type statement struct {
 	columns *columns // made with the first result
 }
 
-// volatile reports whether the statement's columns are not its own: those of FETCH are its cursor's, and the next cursor
-// of that name may have others. Such a statement is described each time.
+// volatile reports whether the statement's columns are not its own: those of FETCH are its cursor's, and the next
+// cursor of that name may have others. Such a statement is described each time.
 func (s *statement) volatile() bool { return s.command.Word == "FETCH" }
 
 // cache is a least-recently-used cache of statements. It belongs to one session and needs no lock.

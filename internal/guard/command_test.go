@@ -281,7 +281,7 @@ func gaveUp(t *testing.T, h *handle, name string, run func(ctx context.Context) 
 		require.ErrorIs(t, err, core.ErrProtocol, name)
 		require.NotEqual(t, before, h.pid(), name)
 	}
-	require.Equal(t, "", h.text(h.as(h.globex), "SELECT current_setting('a.b', true)"), name)
+	require.Empty(t, h.text(h.as(h.globex), "SELECT current_setting('a.b', true)"), name)
 }
 
 // TestSecondLineCountsStatements has two commands in one text, of which the first looks harmless.

@@ -77,12 +77,17 @@ func (c *conn) query(ctx context.Context, sql string, named []driver.NamedValue)
 		c.giveBack(s)
 		return nil, c.outcome(err)
 	}
-	if r.err != nil { // there was no row
-		c.giveBack(s)
-		return r, nil
-	}
-	c.open, r.conn = r, c
+	c.keep(r)
 	return r, nil
+}
+
+// keep counts rows as open until they are read to the end, which they may be already.
+func (c *conn) keep(r *rows) {
+	if r.err == nil {
+		c.open, r.conn = r, c
+		return
+	}
+	c.giveBack(r.session)
 }
 
 // admit refuses a statement whose context names no tenant or another one than the transaction's.
@@ -181,7 +186,7 @@ func plainArgs(ctx context.Context, sql string, named []driver.NamedValue) (stri
 	args := make([]any, 0, len(named))
 	for _, n := range named {
 		if n.Name != "" {
-			return "", nil, fmt.Errorf("stratum: PostgreSQL has no named argument %q (use $1, or pgx.NamedArgs)", n.Name)
+			return "", nil, fmt.Errorf("stratum: PostgreSQL knows no argument %q by name (use $1 or pgx.NamedArgs)", n.Name)
 		}
 		args = append(args, n.Value)
 	}

@@ -35,7 +35,7 @@ func actorAndReasonArrive(t *testing.T, h *handle, _ setup) {
 		return n
 	}
 	const setting = "SELECT current_setting('stratum.context')"
-	require.Equal(t, "", h.text(h.as(h.acme), setting), "nobody acts")
+	require.Empty(t, h.text(h.as(h.acme), setting), "nobody acts")
 	for _, text := range hostile() {
 		actor := core.Actor{ID: "id" + text, Kind: text}
 		n := read(h.text(core.WithActor(h.as(h.acme), actor), setting))
@@ -50,7 +50,7 @@ func actorAndReasonArrive(t *testing.T, h *handle, _ setup) {
 		require.NoError(t, tx.Commit())
 	}
 	require.Equal(t, h.acme.String(), h.text(h.as(h.acme), "SELECT current_setting('stratum.tenant')"))
-	require.Equal(t, "", h.text(h.system(), "SELECT current_setting('stratum.tenant')"), "the system is no tenant")
+	require.Empty(t, h.text(h.system(), "SELECT current_setting('stratum.tenant')"), "the system is no tenant")
 }
 
 // TestDescribeContext is always JSON that PostgreSQL can read.
@@ -80,7 +80,7 @@ func textsMakeTheRoundTrip(t *testing.T, h *handle, s setup) {
 	for _, text := range hostile() {
 		require.Equal(t, "$1"+text+" $1 '$1", h.text(ctx, echo, text), "%q", text)
 	}
-	require.Equal(t, "", h.text(ctx, "SELECT coalesce($1, 'null')", ""))
+	require.Empty(t, h.text(ctx, "SELECT coalesce($1, 'null')", ""))
 	if s.superuser {
 		return // it makes no difference to a text, and many texts take their time
 	}
@@ -91,7 +91,6 @@ func textsMakeTheRoundTrip(t *testing.T, h *handle, s setup) {
 		var backBytes []byte
 		require.NoError(r, h.db.QueryRowContext(ctx, "SELECT $1::text, $2::bytea", text, bytes).Scan(&back, &backBytes))
 		require.Equal(r, text, back)
-		require.Equal(r, len(bytes), len(backBytes))
 		require.Equal(r, string(bytes), string(backBytes))
 		_, err := h.db.ExecContext(ctx, "SELECT $1::text", text+"\x00")
 		require.Error(r, err)

@@ -32,8 +32,8 @@ var (
 		"(report this, with the statement)")
 	ErrConfig = errors.New("stratum: unusable connection setting")
 	ErrClosed = errors.New("stratum: the handle is closed (open another one with core.Open)")
-	ErrInUse  = errors.New("stratum: connections were still in use when the handle was closed (close rows, and commit " +
-		"or roll back transactions)")
+	ErrInUse  = errors.New("stratum: connections were still in use when the handle was closed (close rows, and " +
+		"commit or roll back transactions)")
 )
 
 // SQLSTATEs that the guard translates. Those of class ST are raised by the functions of schema stratum.

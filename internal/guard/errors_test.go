@@ -132,8 +132,10 @@ func TestArgumentErrors(t *testing.T) {
 
 func TestRedactConnect(t *testing.T) {
 	t.Parallel()
-	refused := &net.OpError{Op: "dial", Net: "tcp", Addr: &net.TCPAddr{IP: net.IPv4(10, 1, 2, 3), Port: 5432},
-		Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
+	refused := &net.OpError{
+		Op: "dial", Net: "tcp", Addr: &net.TCPAddr{IP: net.IPv4(10, 1, 2, 3), Port: 5432},
+		Err: os.NewSyscallError("connect", syscall.ECONNREFUSED),
+	}
 	denied := &pgconn.PgError{Severity: "FATAL", Code: "28P01", Message: "password authentication failed"}
 	for _, test := range []struct {
 		err  error

@@ -255,7 +255,7 @@ func (h *handle) settle() {
 
 // modes are all ways of sending, of both kinds of login.
 func modes() []setup {
-	var all []setup
+	all := make([]setup, 0, 8)
 	for _, superuser := range []bool{false, true} {
 		for _, mode := range []string{cacheStatement, cacheDescribe, describeExec, simpleProtocol} {
 			all = append(all, setup{superuser: superuser, mode: mode})

@@ -48,7 +48,6 @@ func TestEverywhere(t *testing.T) {
 			t.Parallel()
 			h := d.open(t, s)
 			for _, property := range everywhere {
-				//nolint:paralleltest // they share a connection
 				t.Run(property.name, func(t *testing.T) { property.test(t, h.in(t), s) })
 			}
 		})

@@ -32,7 +32,7 @@ func alive(nc net.Conn) bool {
 		var unasked [512]byte
 		n, _, err := syscall.Recvfrom(int(fd), unasked[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
 		switch {
-		case err == syscall.EAGAIN || err == syscall.EWOULDBLOCK || err == syscall.EINTR: //nolint:errorlint // errno
+		case err == syscall.EAGAIN || err == syscall.EWOULDBLOCK || err == syscall.EINTR:
 			good = true
 		case err == nil && n > 0:
 			good = !encrypted && !saysGoodbye(unasked[:n])

@@ -105,8 +105,9 @@ func ofConn(t *testing.T, h *handle, methods map[string]func(ctx context.Context
 		if err != nil {
 			return err
 		}
+		defer stmt.Close() //nolint:errcheck // it does nothing
 		_, err = stmt.ExecContext(ctx)
-		return errors.Join(err, stmt.Close())
+		return err
 	})
 }
 
@@ -133,6 +134,7 @@ func ofTx(t *testing.T, h *handle, methods map[string]func(ctx context.Context) 
 		if err != nil {
 			return err
 		}
+		defer stmt.Close() //nolint:errcheck // it does nothing
 		_, err = stmt.ExecContext(ctx)
 		return err
 	})
@@ -310,5 +312,5 @@ func TestForeignArguments(t *testing.T) {
 	_, err := h.db.ExecContext(h.as(h.acme), "SELECT 1", rewriter{})
 	require.ErrorContains(t, err, "query rewriter")
 	_, err = h.db.ExecContext(h.as(h.acme), "SELECT $1", sql.Named("a", 1))
-	require.ErrorContains(t, err, `named argument "a"`)
+	require.ErrorContains(t, err, `argument "a" by name`)
 }

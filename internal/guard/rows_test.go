@@ -34,9 +34,8 @@ func errorsComeBeforeTheData(t *testing.T, h *handle, _ setup) {
 		require.ErrorIs(t, err, core.ErrDuplicateKey)
 	}
 	require.Equal(t, "0", h.count(ctx))
-	var violation error
-	require.ErrorAs(t, h.db.QueryRowContext(ctx, "INSERT INTO notes (code) VALUES (7), (7) RETURNING 1").Scan(new(int)),
-		&violation)
+	violation := h.db.QueryRowContext(ctx, "INSERT INTO notes (code) VALUES (7), (7) RETURNING 1").Scan(new(int))
+	require.Error(t, violation)
 	require.Contains(t, violation.Error(), `"notes_code_key"`)
 	require.NotContains(t, violation.Error(), h.acme.String(), "the server's detail has the key in it")
 }
@@ -112,7 +111,7 @@ func rowsInATransaction(t *testing.T, h *handle, _ setup) {
 	require.True(t, rows.Next())
 	_, err = tx.ExecContext(ctx, "SELECT 1")
 	require.ErrorIs(t, err, core.ErrRowsOpen)
-	for rows.Next() { //nolint:revive // to the end
+	for rows.Next() { // to the end
 	}
 	_, err = tx.ExecContext(ctx, "SELECT 1")
 	require.NoError(t, err, "rows read to the end need not be closed")
@@ -185,7 +184,7 @@ func rowsAfterCancel(t *testing.T, h *handle, _ setup) {
 	require.NoError(t, err)
 	require.True(t, rows.Next())
 	cancel()
-	for rows.Next() { //nolint:revive // until it ends
+	for rows.Next() { // until it ends
 	}
 	require.ErrorIs(t, rows.Err(), context.Canceled)
 	_ = rows.Close() // the same error

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"testing"
 	"time"
 
@@ -66,7 +67,7 @@ func (s *storm) run(t *testing.T) {
 	require.NoError(t, group.Wait())
 	s.h.settle()
 	for _, id := range s.tenants {
-		require.Equal(t, fmt.Sprint(stormRows), s.h.count(s.h.as(id)), "what was written was undone")
+		require.Equal(t, strconv.Itoa(stormRows), s.h.count(s.h.as(id)), "what was written was undone")
 	}
 }
 
@@ -119,12 +120,12 @@ func own(rows *sql.Rows, err error, id uuid.UUID, enough int) error {
 
 func (s *storm) readOnce(ctx context.Context, random *rand.Rand, id uuid.UUID) error {
 	rows, err := s.h.db.QueryContext(ctx, "SELECT tenant_id, body FROM notes")
-	return own(rows, err, id, 1+random.IntN(2*stormRows)) //nolint:sqlclosecheck // own closes them
+	return own(rows, err, id, 1+random.IntN(2*stormRows))
 }
 
 func (s *storm) readPrepared(ctx context.Context, random *rand.Rand, id uuid.UUID) error {
 	rows, err := s.stmt.QueryContext(ctx, 0)
-	return own(rows, err, id, 1+random.IntN(2*stormRows)) //nolint:sqlclosecheck // own closes them
+	return own(rows, err, id, 1+random.IntN(2*stormRows))
 }
 
 // write does it all in a transaction and takes it back.
@@ -144,7 +145,7 @@ func (s *storm) write(ctx context.Context, _ *rand.Rand, id uuid.UUID) error {
 		}
 	}
 	rows, err := tx.StmtContext(ctx, s.stmt).QueryContext(ctx, 0)
-	return own(rows, err, id, stormRows) //nolint:sqlclosecheck // own closes them
+	return own(rows, err, id, stormRows)
 }
 
 // fail has the server refuse something.
@@ -231,11 +232,11 @@ func TestNamesBehindAPooler(t *testing.T) {
 		return options
 	}())
 	for i := range 20 {
-		require.Equal(t, fmt.Sprint(i), h.text(h.as(h.acme), fmt.Sprintf("SELECT %d", i)))
+		require.Equal(t, strconv.Itoa(i), h.text(h.as(h.acme), fmt.Sprintf("SELECT %d", i)))
 		require.Equal(t, "other", other.text(other.as(other.acme), fmt.Sprintf("SELECT 'other' WHERE %d = %d", i, i)))
 	}
 	for i := range 20 {
-		require.Equal(t, fmt.Sprint(i), h.text(h.as(h.acme), fmt.Sprintf("SELECT %d", i)))
+		require.Equal(t, strconv.Itoa(i), h.text(h.as(h.acme), fmt.Sprintf("SELECT %d", i)))
 		require.Equal(t, "other", other.text(other.as(other.acme), fmt.Sprintf("SELECT 'other' WHERE %d = %d", i, i)))
 	}
 }

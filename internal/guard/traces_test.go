@@ -50,7 +50,7 @@ func nothingIsRemembered(t *testing.T, h *handle, _ setup) {
 }
 
 // actions are ways to use a connection, most of them bad.
-func actions() map[string]func(t *testing.T, h *handle, ctx context.Context) { //nolint:revive // t first
+func actions() map[string]func(t *testing.T, h *handle, ctx context.Context) {
 	return map[string]func(t *testing.T, h *handle, ctx context.Context){
 		"a statement": func(t *testing.T, h *handle, ctx context.Context) {
 			t.Helper()

@@ -122,7 +122,7 @@ func TestCanceledTransaction(t *testing.T) {
 		ctx, cancel := context.WithCancel(h.as(h.acme))
 		tx, err := h.db.BeginTx(ctx, nil)
 		require.NoError(t, err)
-		_, err = tx.ExecContext(ctx, "INSERT INTO notes (body) VALUES ('lost'); ")
+		_, err = tx.ExecContext(ctx, "INSERT INTO notes (body) VALUES ('lost')")
 		require.NoError(t, err)
 		done := make(chan error, 1)
 		go func() {

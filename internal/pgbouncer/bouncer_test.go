@@ -95,7 +95,6 @@ func TestBadDSN(t *testing.T) {
 	}
 }
 
-//nolint:paralleltest // it changes PATH
 func TestMissing(t *testing.T) {
 	if _, err := os.Stat("/usr/sbin/pgbouncer"); err == nil {
 		t.Setenv("PATH", "")

@@ -115,7 +115,7 @@ func (p *Proxy) accept() {
 }
 
 func (p *Proxy) connect(client net.Conn) {
-	server, err := (&net.Dialer{}).Dial(p.network, p.address) //nolint:noctx // ends with the proxy, on this machine
+	server, err := (&net.Dialer{}).Dial(p.network, p.address)
 	if err != nil {
 		_ = client.Close() // as a server does that is not there
 		return

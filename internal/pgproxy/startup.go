@@ -24,15 +24,16 @@ const (
 // it returns. Encryption is declined: the proxy could not read it.
 func readStartup(client net.Conn, from *bufio.Reader) (message []byte, code uint32, err error) {
 	for {
-		header := make([]byte, startupHeader)
-		if _, err := io.ReadFull(from, header); err != nil {
+		var header [startupHeader]byte
+		if _, err := io.ReadFull(from, header[:]); err != nil {
 			return nil, 0, err
 		}
-		size, code := binary.BigEndian.Uint32(header), binary.BigEndian.Uint32(header[4:])
+		size, code := binary.BigEndian.Uint32(header[:]), binary.BigEndian.Uint32(header[4:])
 		if size < startupHeader || size > maxStartup {
 			return nil, 0, errStartup
 		}
-		message := append(header, make([]byte, size-startupHeader)...)
+		message := make([]byte, size)
+		copy(message, header[:])
 		if _, err := io.ReadFull(from, message[startupHeader:]); err != nil {
 			return nil, 0, err
 		}

@@ -23,7 +23,7 @@ func TestInspectWords(t *testing.T) {
 		`"quoted" COMMIT`:                  {""},
 		"; ;COMMIT":                        {"COMMIT"},
 		"a b c d e f g":                    {"A", "B", "C", "D", "E"},
-		"größe x":                          {"GRÖSSE"[:0] + "GRÖßE", "X"},
+		"größe x":                          {"GRÖßE", "X"},
 		"SET/**/LOCAL--\nROLE":             {"SET", "LOCAL", "ROLE"},
 		"E'x' a":                           {""},
 		"U&\"x\" a":                        {""},
@@ -46,7 +46,7 @@ func TestInspectStatements(t *testing.T) {
 		`E'\';'`: 1, `e'\\';b`: 2, `'\';b`: 2, "E'\\'\n;'": 1, "E'a'\n'\\';'": 1, "E'a' '\\';b": 2, "E'a'--x\n'\\';'": 1,
 		"E'a'\r--x\r\f'\\';'": 1, "E'a'/**/\n'\\';b": 2, "'a'\n'\\';b": 2, "B'1;'": 1, "x';'": 1, "N'\\';b": 2, "U&'\\';b": 2,
 		"u&'a' UESCAPE '!'": 1, `U&"\";b`: 2, "a$b$;c$b$": 2, "$1;$2": 2, "$;a": 2, "$a;b": 2, "1$$;$$": 1, "1e5'x;'": 1,
-		"a --;\rb;c": 2, "/*/* ;*/;*/": 1 - 1, "*/*;*/": 1, "+-;-": 2, "a.b;c": 2, "é;é": 2,
+		"a --;\rb;c": 2, "/*/* ;*/;*/": 0, "*/*;*/": 1, "+-;-": 2, "a.b;c": 2, "é;é": 2,
 	} {
 		c := sqltext.Inspect(sql)
 		require.Equal(t, want, c.Statements, "%q", sql)
