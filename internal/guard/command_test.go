@@ -182,7 +182,7 @@ func commandsAreRefused(t *testing.T, h *handle, _ setup) {
 		for _, refused := range always {
 			_, err := h.db.ExecContext(ctx, refused.sql)
 			require.ErrorIs(t, err, core.ErrCommand, refused.sql)
-			_, err = h.db.ExecContext(h.system(), refused.sql)
+			_, err = h.db.ExecContext(h.system(), refused.sql) //nolint:contextcheck // another scope
 			require.ErrorIs(t, err, core.ErrCommand, refused.sql)
 		}
 	}))
@@ -230,8 +230,7 @@ func cursorsOfOneName(t *testing.T, h *handle, _ setup) {
 		require.NoError(t, err)
 		require.Len(t, names, 1+strings.Count(columns, ","))
 		require.True(t, rows.Next())
-		require.NoError(t, rows.Close())
-		require.NoError(t, rows.Err())
+		ended(t, rows)
 		require.NoError(t, tx.Commit())
 	}
 }

@@ -186,7 +186,8 @@ func plainArgs(ctx context.Context, sql string, named []driver.NamedValue) (stri
 	args := make([]any, 0, len(named))
 	for _, n := range named {
 		if n.Name != "" {
-			return "", nil, fmt.Errorf("stratum: PostgreSQL knows no argument %q by name (use $1 or pgx.NamedArgs)", n.Name)
+			return "", nil, fmt.Errorf("stratum: no argument has a name in PostgreSQL, as %q has (use $1, or "+
+				"pgx.NamedArgs)", n.Name)
 		}
 		args = append(args, n.Value)
 	}

@@ -246,6 +246,13 @@ func (h *handle) lent() (n int32) {
 	return n
 }
 
+// ended closes rows, in which there was no error.
+func ended(tb testing.TB, rows *sql.Rows) {
+	tb.Helper()
+	require.NoError(tb, rows.Close())
+	require.NoError(tb, rows.Err())
+}
+
 // settle waits until no connection is in use. One whose statement was canceled is so until the server has stopped it.
 func (h *handle) settle() {
 	h.tb.Helper()

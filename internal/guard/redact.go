@@ -88,8 +88,8 @@ func networkReason(err error) string {
 	return "the server did not answer"
 }
 
-var errLost = errors.New("stratum: the connection broke during the statement, and what became of it is unknown (look, " +
-	"before you repeat a statement that writes)")
+var errLost = errors.New("stratum: the connection broke during the statement, and what became of it is unknown " +
+	"(look, before you repeat a statement that writes)")
 
 // redactLost takes the addresses out of the error of a connection that broke while it was in use.
 func redactLost(err error) error {

@@ -114,10 +114,10 @@ func noRoundTripForARefusal(t *testing.T, h *handle, _ setup) {
 	t.Helper()
 	ctx := h.as(h.acme)
 	h.count(ctx)
-	require.Equal(t, 0, h.trips(func() { //nolint:contextcheck // contexts without a tenant are what is tested
+	require.Equal(t, 0, h.trips(func() {
 		_, err := h.db.ExecContext(t.Context(), "DELETE FROM notes")
 		require.ErrorIs(t, err, core.ErrNoTenant)
-		_, err = h.db.BeginTx(t.Context(), nil)
+		_, err = h.db.BeginTx(t.Context(), nil) //nolint:contextcheck // without a tenant, that is what is tested
 		require.ErrorIs(t, err, core.ErrNoTenant)
 		_, err = h.db.ExecContext(core.AsSystem(t.Context(), " "), "DELETE FROM notes")
 		require.ErrorIs(t, err, core.ErrNoReason)

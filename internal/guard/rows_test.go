@@ -27,7 +27,6 @@ func errorsComeBeforeTheData(t *testing.T, h *handle, _ setup) {
 			last++
 		}
 		require.ErrorIs(t, rows.Err(), core.ErrDuplicateKey)
-		require.NoError(t, rows.Close())
 		require.Contains(t, []int{1, 999}, last, "the last row is not handed out")
 		require.ErrorIs(t, h.db.QueryRowContext(ctx, twice).Scan(new(int)), core.ErrDuplicateKey)
 		_, err = h.db.ExecContext(ctx, twice)
@@ -93,8 +92,7 @@ func TestRowsOfTheirOwn(t *testing.T) {
 		require.NoError(t, rows.Scan(&body, &raw, &document))
 		bodies, texts, documents = append(bodies, body), append(texts, string(raw)), append(documents, document)
 	}
-	require.NoError(t, rows.Err())
-	require.NoError(t, rows.Close())
+	ended(t, rows)
 	for i := range bodies {
 		want := string(rune('1' + i))
 		require.Equal(t, []string{want, want, "[" + want + "]"}, []string{string(bodies[i]), texts[i], string(documents[i])})
@@ -115,8 +113,7 @@ func rowsInATransaction(t *testing.T, h *handle, _ setup) {
 	}
 	_, err = tx.ExecContext(ctx, "SELECT 1")
 	require.NoError(t, err, "rows read to the end need not be closed")
-	require.NoError(t, rows.Err())
-	require.NoError(t, rows.Close())
+	ended(t, rows)
 
 	rows, err = tx.QueryContext(ctx, "SELECT generate_series(1, 3)")
 	require.NoError(t, err)
@@ -146,8 +143,7 @@ func rowsOfAConnection(t *testing.T, h *handle, _ setup) {
 	_, err = conn.BeginTx(ctx, nil)
 	require.ErrorIs(t, err, core.ErrRowsOpen)
 	require.True(t, rows.Next(), "the rows are unharmed")
-	require.NoError(t, rows.Close())
-	require.NoError(t, rows.Err())
+	ended(t, rows)
 
 	tx, err := conn.BeginTx(ctx, nil)
 	require.NoError(t, err)
@@ -172,8 +168,7 @@ func TestPingBesideRows(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, conn.PingContext(ctx))
 	require.True(t, rows.Next())
-	require.NoError(t, rows.Close())
-	require.NoError(t, rows.Err())
+	ended(t, rows)
 	require.NoError(t, conn.Close())
 }
 
@@ -198,6 +193,7 @@ func TestLeakedRows(t *testing.T) {
 	d := newDatabase(t)
 	h, admin := d.open(t, setup{conns: 2}), d.admin(t)
 	ctx, cancel := context.WithCancel(h.as(h.acme))
+	//nolint:rowserrcheck,sqlclosecheck // that is what is tested
 	rows, err := h.db.QueryContext(ctx, "INSERT INTO notes (body) SELECT 'x' FROM generate_series(1, 10) RETURNING id")
 	require.NoError(t, err)
 	require.True(t, rows.Next())
@@ -234,7 +230,9 @@ func TestStatementOfManyConnections(t *testing.T) {
 	}
 	tx, err := h.db.BeginTx(h.as(h.acme), nil)
 	require.NoError(t, err)
-	require.NoError(t, tx.StmtContext(h.as(h.acme), stmt).QueryRowContext(h.as(h.acme), 1).Scan(new(int), new(string)))
+	ofTx := tx.StmtContext(h.as(h.acme), stmt)
+	defer ofTx.Close() //nolint:errcheck // the transaction's end has closed it
+	require.NoError(t, ofTx.QueryRowContext(h.as(h.acme), 1).Scan(new(int), new(string)))
 	require.NoError(t, tx.Commit())
 }
 

@@ -98,8 +98,8 @@ func (s *session) receive(
 	return r, nil
 }
 
-// broken explains the error of a message train. Where a connection breaks while the first answer is awaited, pgx forgets
-// why and says that the connection is closed: an error that looks as if nothing had been sent, and would have
+// broken explains the error of a message train. Where a connection breaks while an answer is awaited, pgx forgets why
+// and says that the connection is closed: an error that looks as if nothing had been sent, and would have
 // database/sql run the statement once more.
 func broken(ctx context.Context, err error) error {
 	switch {

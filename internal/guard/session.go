@@ -136,7 +136,7 @@ func (s *session) usable() bool {
 // abandon cuts the session's connection: its state is not what it ought to be, and nothing more may be sent on it. The
 // socket goes first, so that the goodbye cannot block.
 //
-//nolint:contextcheck // a connection is given up whatever has become of the caller's ctx
+//nolint:contextcheck,nolintlint // read at its callers: a connection is given up whatever has become of the caller's ctx
 func (s *session) abandon() {
 	s.dead = true
 	_ = s.pg.Conn().Close() // nothing can be done about an error, and nothing needs to

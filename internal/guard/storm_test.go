@@ -144,7 +144,9 @@ func (s *storm) write(ctx context.Context, _ *rand.Rand, id uuid.UUID) error {
 			return err
 		}
 	}
-	rows, err := tx.StmtContext(ctx, s.stmt).QueryContext(ctx, 0)
+	stmt := tx.StmtContext(ctx, s.stmt)
+	defer stmt.Close() //nolint:errcheck // it ends with the transaction
+	rows, err := stmt.QueryContext(ctx, 0)
 	return own(rows, err, id, stormRows)
 }
 

@@ -114,8 +114,7 @@ func actions() map[string]func(t *testing.T, h *handle, ctx context.Context) {
 			rows, err := h.db.QueryContext(ctx, "SELECT generate_series(1, 1000)")
 			require.NoError(t, err)
 			require.True(t, rows.Next())
-			require.NoError(t, rows.Close())
-			require.NoError(t, rows.Err())
+			ended(t, rows)
 		},
 		"a block that fails": func(t *testing.T, h *handle, ctx context.Context) {
 			t.Helper()

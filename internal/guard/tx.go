@@ -76,8 +76,8 @@ func beginSQL(opts driver.TxOptions) (string, error) {
 	case sql.LevelWriteCommitted, sql.LevelLinearizable:
 		fallthrough
 	default:
-		return "", fmt.Errorf("stratum: PostgreSQL has no isolation level %s (use sql.LevelSerializable or a lower one)",
-			sql.IsolationLevel(opts.Isolation))
+		return "", fmt.Errorf("stratum: PostgreSQL has no isolation level %s (use sql.LevelSerializable or a lower "+
+			"one)", sql.IsolationLevel(opts.Isolation))
 	}
 	if opts.ReadOnly {
 		begin += " read only"

@@ -86,7 +86,8 @@ func (b *Bouncer) start(ctx context.Context, program string, options Options) er
 	}
 	defer func() { _ = wait.Close() }()
 	b.alive = alive
-	b.command = exec.CommandContext(context.WithoutCancel(ctx), "sh", arguments...) //nolint:gosec // test support: what runs is found by name
+	//nolint:gosec // test support: what runs is found by its name
+	b.command = exec.CommandContext(context.WithoutCancel(ctx), "sh", arguments...)
 	b.command.Stdin, b.command.Stdout, b.command.Stderr = wait, log, log
 	if err := b.command.Start(); err != nil {
 		return err
