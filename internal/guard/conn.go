@@ -170,7 +170,8 @@ func (c *conn) lookup(s *session, sc scope.Scope, sql string) (*statement, error
 // outcome is the error for database/sql. Only an error before anything was sent lets database/sql try another
 // connection.
 func (c *conn) outcome(err error) error {
-	if c.tx == nil && pgconn.SafeToRetry(err) && !isContextError(err) {
+	safe := errors.Is(err, errStuck) || pgconn.SafeToRetry(err) && !isContextError(err)
+	if c.tx == nil && safe {
 		return driver.ErrBadConn
 	}
 	return translate(err)

@@ -51,6 +51,9 @@ const (
 	codeUndefinedFunction = "42883"
 	codeTypeMismatch      = "42804"
 	classData             = "22"
+
+	// messageEntered is what stratum.enter says to a connection that has switched its role already.
+	messageEntered = "this transaction has entered a scope already"
 )
 
 // StatementError is a refusal by the database, with the server's error underneath. It is one of the sentinels of this

@@ -253,11 +253,21 @@ func ended(tb testing.TB, rows *sql.Rows) {
 	require.NoError(tb, rows.Err())
 }
 
+// failed reads rows to their end, which is an error, and returns how many there were before it.
+func failed(tb testing.TB, rows *sql.Rows, want error) (n int) {
+	tb.Helper()
+	defer rows.Close() //nolint:errcheck // it has the same error
+	for rows.Next() {
+		n++
+	}
+	require.ErrorIs(tb, rows.Err(), want)
+	return n
+}
+
 // settle waits until no connection is in use. One whose statement was canceled is so until the server has stopped it.
 func (h *handle) settle() {
 	h.tb.Helper()
-	require.Eventually(h.tb, func() bool { return h.lent() == 0 }, waitFor, tick)
-	require.Zero(h.tb, h.db.Stats().InUse)
+	require.Eventually(h.tb, func() bool { return h.lent() == 0 && h.db.Stats().InUse == 0 }, waitFor, tick)
 }
 
 // modes are all ways of sending, of both kinds of login.

@@ -22,11 +22,7 @@ func errorsComeBeforeTheData(t *testing.T, h *handle, _ setup) {
 	} {
 		rows, err := h.db.QueryContext(ctx, twice)
 		require.NoError(t, err)
-		last := 0
-		for rows.Next() {
-			last++
-		}
-		require.ErrorIs(t, rows.Err(), core.ErrDuplicateKey)
+		last := failed(t, rows, core.ErrDuplicateKey)
 		require.Contains(t, []int{1, 999}, last, "the last row is not handed out")
 		require.ErrorIs(t, h.db.QueryRowContext(ctx, twice).Scan(new(int)), core.ErrDuplicateKey)
 		_, err = h.db.ExecContext(ctx, twice)
@@ -47,9 +43,7 @@ func TestOneViolatingRow(t *testing.T) {
 	h.exec(ctx, "INSERT INTO notes (code) VALUES (1)")
 	rows, err := h.db.QueryContext(ctx, "INSERT INTO notes (code) VALUES (1) RETURNING code")
 	require.NoError(t, err, "one row is looked at ahead, not two")
-	require.False(t, rows.Next(), "no row before its error")
-	require.ErrorIs(t, rows.Err(), core.ErrDuplicateKey)
-	require.NoError(t, rows.Close())
+	require.Zero(t, failed(t, rows, core.ErrDuplicateKey), "no row before its error")
 }
 
 // TestStreaming reads many rows and holds few.
@@ -118,7 +112,7 @@ func rowsInATransaction(t *testing.T, h *handle, _ setup) {
 	rows, err = tx.QueryContext(ctx, "SELECT generate_series(1, 3)")
 	require.NoError(t, err)
 	require.True(t, rows.Next())
-	require.NoError(t, rows.Close())
+	ended(t, rows)
 	_, err = tx.ExecContext(ctx, "SELECT 1")
 	require.NoError(t, err, "closed early")
 
@@ -179,10 +173,7 @@ func rowsAfterCancel(t *testing.T, h *handle, _ setup) {
 	require.NoError(t, err)
 	require.True(t, rows.Next())
 	cancel()
-	for rows.Next() { // until it ends
-	}
-	require.ErrorIs(t, rows.Err(), context.Canceled)
-	_ = rows.Close() // the same error
+	failed(t, rows, context.Canceled)
 	h.settle()
 	require.Equal(t, "1", h.text(h.as(h.acme), "SELECT 1"))
 }
@@ -193,7 +184,7 @@ func TestLeakedRows(t *testing.T) {
 	d := newDatabase(t)
 	h, admin := d.open(t, setup{conns: 2}), d.admin(t)
 	ctx, cancel := context.WithCancel(h.as(h.acme))
-	//nolint:rowserrcheck,sqlclosecheck // that is what is tested
+	//nolint:rowserrcheck // that they are left is what is tested
 	rows, err := h.db.QueryContext(ctx, "INSERT INTO notes (body) SELECT 'x' FROM generate_series(1, 10) RETURNING id")
 	require.NoError(t, err)
 	require.True(t, rows.Next())

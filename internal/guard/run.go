@@ -82,14 +82,17 @@ func (s *session) runSimple(ctx context.Context, t train, st *statement, args []
 func (s *session) receive(
 	ctx context.Context, results *pgconn.MultiResultReader, t train, st *statement,
 ) (*rows, error) {
-	for i := range t.leading() + 1 {
-		if !results.NextResult() {
-			return nil, cmp.Or(broken(ctx, results.Close()), ErrProtocol)
+	for range t.leading() {
+		err := error(nil)
+		if results.NextResult() {
+			_, err = results.ResultReader().Close()
 		}
-		if i < t.leading() {
-			// An error is kept by results too, and returned by the next round.
-			_, _ = results.ResultReader().Close()
+		if closed := results.Close; err != nil {
+			return nil, s.notEntered(broken(ctx, closed()))
 		}
+	}
+	if !results.NextResult() {
+		return nil, cmp.Or(broken(ctx, results.Close()), ErrProtocol)
 	}
 	r := newRows(s, t, st, results)
 	if err := r.advance(); err != nil {
@@ -109,6 +112,20 @@ func broken(ctx context.Context, err error) error {
 		return ctx.Err()
 	}
 	return errLost
+}
+
+// errStuck is for database/sql: nothing was done, and another connection can do it.
+var errStuck = errors.New("stratum: the connection was left in a role by a statement before")
+
+// notEntered looks at the error of enter. A statement can hide from the rules in a function and change the session's
+// role for good; enter then refuses whoever comes next. Such a connection is of no use to anybody.
+func (s *session) notEntered(err error) error {
+	var pgErr *pgconn.PgError
+	if errors.As(err, &pgErr) && pgErr.Code == codePrivilege && pgErr.Message == messageEntered {
+		s.abandon()
+		return errStuck
+	}
+	return err
 }
 
 // retryable reports whether a statement outside a transaction may be sent once more: the server has refused it before

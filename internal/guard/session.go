@@ -136,7 +136,7 @@ func (s *session) usable() bool {
 // abandon cuts the session's connection: its state is not what it ought to be, and nothing more may be sent on it. The
 // socket goes first, so that the goodbye cannot block.
 //
-//nolint:contextcheck,nolintlint // read at its callers: a connection is given up whatever has become of the caller's ctx
+//nolint:contextcheck,nolintlint // read at its callers: a connection is given up whatever became of their ctx
 func (s *session) abandon() {
 	s.dead = true
 	_ = s.pg.Conn().Close() // nothing can be done about an error, and nothing needs to
@@ -211,7 +211,7 @@ func (s *session) describe(ctx context.Context, e *entry, st *statement) error {
 		err = closeErr
 	}
 	if err != nil {
-		return err
+		return s.notEntered(err)
 	}
 	desc.Name, desc.SQL = name, st.key.sql
 	st.desc, st.formats = desc, resultFormats(desc.Fields)

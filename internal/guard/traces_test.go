@@ -145,18 +145,30 @@ var errScan = errors.New("not scanned")
 // Scan is part of sql.Scanner.
 func (refusing) Scan(any) error { return errScan }
 
-// TestSessionSettingsDoNotCarryOver is what the lexer does not see: a function that changes the session. Whatever it
-// sets that the guard depends on is set again by enter.
+// TestSessionSettingsDoNotCarryOver is what the lexer does not see: a function that changes the session. What it sets
+// and the guard depends on is set again by enter; a connection left in a role is given up, and nobody notices.
 func TestSessionSettingsDoNotCarryOver(t *testing.T) {
 	t.Parallel()
 	d := newDatabase(t)
-	for _, mode := range []string{cacheStatement, simpleProtocol} {
+	for _, mode := range []string{cacheStatement, cacheDescribe, simpleProtocol} {
 		h := d.open(t, setup{mode: mode})
 		h.exec(h.as(h.globex), "INSERT INTO notes (body) VALUES ('of globex')")
-		h.exec(h.as(h.acme), "DO $$ BEGIN PERFORM set_config('stratum.tenant', '"+h.globex.String()+"', false), "+
-			"set_config('search_path', 'pg_temp', false), set_config('role', 'stratum_tenant', false); END $$")
-		require.Equal(t, "0", h.count(h.as(h.acme)))
-		require.Equal(t, "1", h.count(h.as(h.globex)))
+		spoil := func(role string) {
+			t.Helper()
+			h.exec(h.as(h.acme), "DO $$ BEGIN PERFORM set_config('stratum.tenant', '"+h.globex.String()+"', false), "+
+				"set_config('search_path', 'pg_temp', false), set_config('role', '"+role+"', false); END $$")
+		}
+		for _, role := range []string{"none", "stratum_tenant"} {
+			spoil(role)
+			require.Equal(t, "0", h.count(h.as(h.acme)))
+			spoil(role)
+			require.Equal(t, "0", h.text(h.as(h.acme), "SELECT count(*) FROM notes WHERE body <> '"+role+"'"), "described")
+			spoil(role)
+			tx, err := h.db.BeginTx(h.as(h.globex), nil)
+			require.NoError(t, err)
+			require.NoError(t, tx.Commit())
+			require.Equal(t, "1", h.count(h.as(h.globex)))
+		}
 		_, err := h.db.ExecContext(t.Context(), "SELECT * FROM notes")
 		require.ErrorIs(t, err, core.ErrNoTenant)
 	}

@@ -90,7 +90,7 @@ func (s *session) begin(ctx context.Context, begin string, e *entry) error {
 	_, err := s.exchange(ctx, begin, e)
 	if err != nil {
 		s.rollback(ctx)
-		return err
+		return s.notEntered(err)
 	}
 	if s.pg.TxStatus() != 'T' {
 		s.abandon()
