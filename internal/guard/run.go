@@ -83,12 +83,8 @@ func (s *session) receive(
 	ctx context.Context, results *pgconn.MultiResultReader, t train, st *statement,
 ) (*rows, error) {
 	for range t.leading() {
-		err := error(nil)
-		if results.NextResult() {
-			_, err = results.ResultReader().Close()
-		}
-		if closed := results.Close; err != nil {
-			return nil, s.notEntered(broken(ctx, closed()))
+		if err := skip(results); err != nil {
+			return nil, s.notEntered(broken(ctx, err))
 		}
 	}
 	if !results.NextResult() {
@@ -99,6 +95,16 @@ func (s *session) receive(
 		return nil, err
 	}
 	return r, nil
+}
+
+// skip reads past a result that nobody asked for: that of begin or of enter.
+func skip(results *pgconn.MultiResultReader) error {
+	if results.NextResult() {
+		if _, err := results.ResultReader().Close(); err == nil {
+			return nil
+		}
+	}
+	return cmp.Or(results.Close(), ErrProtocol)
 }
 
 // broken explains the error of a message train. Where a connection breaks while an answer is awaited, pgx forgets why
