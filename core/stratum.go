@@ -182,6 +182,9 @@ func (s *Stratum) Ping(ctx context.Context) error {
 // DB returns the guarded database: for plain database/sql, sqlc, sqlx and whatever else takes a *sql.DB. Every method
 // with a ctx runs in the scope of that ctx; those without are refused with ErrNoTenant. It belongs to the Stratum: do
 // not close it.
+//
+// What its Stats and SetMaxOpenConns count are callers, not connections to the server: one of those is borrowed for each
+// statement or transaction. Options.MaxConns and Options.SystemMaxConns bound them.
 func (s *Stratum) DB() *sql.DB { return s.data }
 
 // Close closes all connections. It waits some seconds for statements and transactions that have not ended; then it

@@ -43,20 +43,21 @@ func TestTenantsErrorTexts(t *testing.T) {
 	}
 }
 
+// raise makes every insert into the table fail with a SQLSTATE and a text that must not be seen.
+func (f forest) raise(t *testing.T, code, constraint string) {
+	t.Helper()
+	_, err := f.admin.Exec(t.Context(), `
+		CREATE OR REPLACE FUNCTION public.sabotage() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+			RAISE EXCEPTION 'secret' USING ERRCODE = '`+code+`', CONSTRAINT = '`+constraint+`';
+		END $$;
+		CREATE OR REPLACE TRIGGER sabotage BEFORE INSERT ON stratum.tenants EXECUTE FUNCTION public.sabotage()`)
+	require.NoError(t, err)
+}
+
 // TestTenantsForeignWriter shows what becomes of the errors that only the database can raise: those of another program
 // in the table, or of a database that is not as it should be.
 func TestTenantsForeignWriter(t *testing.T) {
 	t.Parallel()
-	// raise makes every insert into the table fail with a SQLSTATE and a text that must not be seen.
-	raise := func(t *testing.T, f forest, code, constraint string) {
-		t.Helper()
-		_, err := f.admin.Exec(t.Context(), `
-			CREATE OR REPLACE FUNCTION public.sabotage() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-				RAISE EXCEPTION 'secret' USING ERRCODE = '`+code+`', CONSTRAINT = '`+constraint+`';
-			END $$;
-			CREATE OR REPLACE TRIGGER sabotage BEFORE INSERT ON stratum.tenants EXECUTE FUNCTION public.sabotage()`)
-		require.NoError(t, err)
-	}
 	f := newForest(t)
 	for _, c := range []struct {
 		code, constraint string
@@ -73,13 +74,13 @@ func TestTenantsForeignWriter(t *testing.T) {
 		{"23503", "tenants_parent_id_fkey", core.ErrTenantNotFound},
 		{"ST005", "", core.ErrTenantState},
 	} {
-		raise(t, f, c.code, c.constraint)
+		f.raise(t, c.code, c.constraint)
 		err := createError(t, f, core.NewTenant{Name: "n", Slug: f.slug()})
 		require.ErrorIs(t, err, c.want, "%s %s", c.code, c.constraint)
 		require.NotContains(t, err.Error(), "secret")
 	}
 	for _, code := range []string{"42501", "42P01", "40001", "40P01", "ST006", "XX000", "23505"} {
-		raise(t, f, code, "another_constraint")
+		f.raise(t, code, "another_constraint")
 		err := createError(t, f, core.NewTenant{Name: "n", Slug: f.slug()})
 		var refused *core.DatabaseError
 		require.ErrorAs(t, err, &refused)
@@ -115,6 +116,11 @@ func TestTenantsRetry(t *testing.T) {
 	require.Equal(t, created[0].ID, created[1].ParentID)
 }
 
+// endedContext has ended, but whoever waits for it has not heard of it yet.
+type endedContext struct{ context.Context } //nolint:containedctx // it is a context
+
+func (endedContext) Err() error { return context.Canceled }
+
 func TestTenantsContext(t *testing.T) {
 	t.Parallel()
 	f := newForest(t)
@@ -125,6 +131,16 @@ func TestTenantsContext(t *testing.T) {
 		cancel()
 		_, err := f.Get(ctx, root.ID)
 		require.ErrorIs(t, err, context.Canceled)
+	})
+	t.Run("a server that was told to stop is not to blame", func(t *testing.T) {
+		t.Parallel()
+		sabotaged := newForest(t)
+		sabotaged.raise(t, "57014", "")
+		_, err := sabotaged.Create(endedContext{t.Context()}, core.NewTenant{Name: "n", Slug: "a"})
+		require.ErrorIs(t, err, context.Canceled)
+		_, err = sabotaged.Create(t.Context(), core.NewTenant{Name: "n", Slug: "a"}) // an administrator's doing
+		var refused *core.DatabaseError
+		require.ErrorAs(t, err, &refused)
 	})
 	t.Run("an operation that waits for a lock ends with the context", func(t *testing.T) {
 		t.Parallel()

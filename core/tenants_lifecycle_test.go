@@ -278,15 +278,21 @@ func TestTenantsReorder(t *testing.T) {
 			f.requireOrder(t, root.ID, order)
 		}
 	})
-	t.Run("newcomers come behind", func(t *testing.T) {
+	t.Run("newcomers come behind, whatever their place was elsewhere", func(t *testing.T) {
 		t.Parallel()
-		root := f.add(t, uuid.Nil)
+		root, before := f.add(t, uuid.Nil), f.add(t, uuid.Nil)
 		a, b := f.add(t, root.ID).ID, f.add(t, root.ID).ID
+		moved := f.add(t, before.ID).ID
+		require.NoError(t, f.Reorder(t.Context(), before.ID, []uuid.UUID{moved}))
 		require.NoError(t, f.Reorder(t.Context(), root.ID, []uuid.UUID{b, a}))
-		created, moved := f.add(t, root.ID).ID, f.add(t, uuid.Nil).ID
-		_, err := f.Move(t.Context(), moved, root.ID)
-		require.NoError(t, err)
-		f.requireOrder(t, root.ID, []uuid.UUID{b, a, created, moved})
+		require.NoError(t, f.move(t.Context(), moved, root.ID))
+		created := f.add(t, root.ID).ID
+		f.requireOrder(t, root.ID, []uuid.UUID{b, a, moved, created})
+		last := f.add(t, root.ID).ID
+		require.NoError(t, f.Reorder(t.Context(), root.ID, []uuid.UUID{last, created, moved, b, a}))
+		require.NoError(t, f.move(t.Context(), last, before.ID))
+		require.NoError(t, f.move(t.Context(), last, root.ID))
+		f.requireOrder(t, root.ID, []uuid.UUID{created, moved, b, a, last})
 	})
 	t.Run("children of every status are part of the order", func(t *testing.T) {
 		t.Parallel()

@@ -17,7 +17,7 @@ import (
 
 // How often each race is run, and on how many trees at once.
 const (
-	raceRounds = 12
+	raceRounds = 5
 	raceLanes  = 6
 )
 
@@ -248,7 +248,7 @@ func TestTenantsRaces(t *testing.T) {
 	t.Run("of two orders one is the last", func(t *testing.T) {
 		t.Parallel()
 		f.race(t, func() ([]func() error, func([]error)) {
-			order := ids(f.siblings(t, 50))
+			order := ids(f.siblings(t, 200))
 			crossed := slices.Clone(order)
 			slices.Reverse(crossed)
 			parent := f.mustGet(t, order[0]).ParentID
@@ -332,7 +332,7 @@ func TestTenantsRaceOfEverything(t *testing.T) {
 	t.Parallel()
 	f := newForest(t)
 	tenants := ids(append(f.chain(t, uuid.Nil, 8), f.chain(t, uuid.Nil, 8)...))
-	end := time.Now().Add(3 * time.Second)
+	end := time.Now().Add(2 * time.Second)
 	lanes := make([]func() error, 12)
 	for lane := range lanes {
 		random := rand.New(rand.NewPCG(uint64(lane), 1))

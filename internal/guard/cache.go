@@ -31,6 +31,9 @@ type statement struct {
 // cursor of that name may have others. Such a statement is described each time.
 func (s *statement) volatile() bool { return s.command.Word == "FETCH" }
 
+// The cache holds descriptions, which are the same for all tenants of a role and a search_path. Nothing that a tenant
+// sent or was sent is in it.
+
 // cache is a least-recently-used cache of statements. It belongs to one session and needs no lock.
 type cache struct {
 	capacity int

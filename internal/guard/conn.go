@@ -18,6 +18,10 @@ const closeTimeout = 5 * time.Second
 
 // conn is a guarded connection as database/sql sees it. It has the interfaces of database/sql/driver and no way to the
 // connection beneath, so that sql.Conn.Raw opens no back door.
+//
+// database/sql calls one method at a time, and keeps the connection from others while a transaction or rows are open.
+// A sql.Conn lends that right to an application, which may then begin twice or query over open rows: what the driver
+// must not do because of it is refused here, with an error that says so.
 type conn struct {
 	connector *Connector
 	tx        *tx   // the open transaction, or nil
@@ -68,6 +72,7 @@ func (c *conn) query(ctx context.Context, sql string, named []driver.NamedValue)
 	if err != nil {
 		return nil, err
 	}
+	// Whoever has no tenant has not got this far, and has cost the server nothing.
 	s, err := c.borrow(ctx, sc)
 	if err != nil {
 		return nil, err
@@ -129,6 +134,7 @@ func (c *conn) attempt(ctx context.Context, s *session, sc scope.Scope, sql stri
 	if err == nil || !retryable(err) {
 		return r, err
 	}
+	// Also where this statement is lost: the next one on this session must not meet the same error.
 	s.forgetNames(err)
 	if c.tx != nil || !s.usable() {
 		return nil, err
@@ -141,16 +147,18 @@ func (c *conn) send(ctx context.Context, s *session, sc scope.Scope, sql string,
 	if err != nil {
 		return nil, err
 	}
+	// BeginTx has entered, and what it set lasts as long as the transaction.
 	if c.tx != nil {
 		return s.run(ctx, train{}, st, args)
 	}
-	e, err := newEntry(ctx, sc, c.connector.config.Roles, c.connector.config.SearchPath)
+	e, err := newEntry(ctx, c.connector.form(sc), sc)
 	if err != nil {
 		return nil, err
 	}
-	t := train{entry: &e, block: c.connector.needsBlock(st.command)}
+	t := train{entry: e, block: c.connector.needsBlock(st.command)}
 	r, err := s.run(ctx, t, st, args)
 	if err != nil && t.block {
+		// The server passed over the commit at the train's end, so the block is still open.
 		s.rollback(ctx)
 	}
 	return r, err

@@ -27,6 +27,7 @@ type Config struct {
 // wait for itself. The pools bound the number of connections; the sql.DB in front of them needs no bound.
 type Connector struct {
 	config Config
+	forms  map[scope.Kind]*form
 	// The rules are fields so that tests can show what happens without them.
 	check      func(c sqltext.Command, tx bool) error
 	needsBlock func(c sqltext.Command) bool
@@ -34,8 +35,15 @@ type Connector struct {
 
 // NewConnector returns a Connector for config. It does not connect.
 func NewConnector(config Config) *Connector {
-	return &Connector{config: config, check: check, needsBlock: needsBlock}
+	c := &Connector{config: config, forms: make(map[scope.Kind]*form), check: check, needsBlock: needsBlock}
+	for _, kind := range []scope.Kind{scope.Tenant, scope.Subtree, scope.System} {
+		f := newForm(kind, config.Roles, config.SearchPath)
+		c.forms[kind] = &f
+	}
+	return c
 }
+
+func (c *Connector) form(sc scope.Scope) *form { return c.forms[sc.Kind] }
 
 // Connect returns a guarded connection. It needs no server yet.
 func (c *Connector) Connect(context.Context) (driver.Conn, error) { return &conn{connector: c}, nil }

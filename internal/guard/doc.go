@@ -5,14 +5,15 @@
 // runs as one implicit transaction. BeginTx sends [begin, enter] the same way and pins the tenant. Enter's settings
 // are local to the transaction, so nothing of a tenant stays on a pooled connection.
 //
-//	connector.go  Connector, Config: makes connections; System: the pool for work across tenants
-//	conn.go       conn: what database/sql holds; chooses the session a statement runs on
-//	session.go    session: one connection to the server with its statement cache
-//	cache.go      the bounded cache of statement descriptions
+//	connector.go  Connector, Config: what sql.OpenDB takes
+//	pool.go       Pool: lends connections to the server, one pool for tenants and one for the system
+//	conn.go       conn: what database/sql holds; borrows a session for a statement or a transaction
+//	session.go    session: one connection to the server; probe_*.go looks whether it is alive
+//	cache.go      the bounded cache of statement descriptions of a session
 //	enter.go      how a transaction comes to belong to a scope
-//	run.go        the message trains: describe, execute, retry
+//	run.go        the message trains: describe, execute, retry; simple.go as plain text
 //	rules.go      commands that are refused, and what is checked after each
 //	rows.go       rows with a look-ahead of one; values.go decodes them
 //	tx.go, stmt.go  transactions, lazily prepared statements
-//	errors.go     the refusals
+//	errors.go     the refusals; redact.go keeps addresses and values out of the texts of others
 package guard

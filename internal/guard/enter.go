@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"strings"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/stratum-hq/stratum-go/internal/scope"
@@ -41,27 +42,46 @@ const (
 		`pg_catalog.set_config('stratum.context', $3, true), pg_catalog.set_config('role', $4, true)`
 )
 
-// entry is enter's statement and arguments for one scope.
-type entry struct {
-	sql  string
-	oids []uint32
-	args [][]byte
+// form is enter for one kind of scope: what is the same for every statement.
+type form struct {
+	sql     string
+	oids    []uint32
+	formats []int16
+	path    []byte
+	role    []byte
 }
 
-// newEntry says how a transaction enters the scope s, under actor and with searchPath.
-func newEntry(ctx context.Context, s scope.Scope, roles Roles, searchPath string) (entry, error) {
+func newForm(kind scope.Kind, roles Roles, searchPath string) form {
+	f := form{
+		sql:     enterTenantSQL,
+		oids:    []uint32{pgtype.TextOID, pgtype.UUIDOID, pgtype.TextOID, pgtype.TextOID},
+		formats: []int16{pgtype.TextFormatCode, pgtype.BinaryFormatCode, pgtype.TextFormatCode, pgtype.TextFormatCode},
+		path:    []byte(searchPath),
+		role:    []byte(roles.of(kind)),
+	}
+	if kind == scope.System {
+		f.sql = enterSystemSQL
+		f.oids[1], f.formats[1] = pgtype.TextOID, pgtype.TextFormatCode
+	}
+	return f
+}
+
+// entry is enter with its arguments: for one scope and one actor.
+type entry struct {
+	*form
+	tenant uuid.UUID
+	args   [4][]byte
+}
+
+// newEntry says how a transaction enters the scope s.
+func newEntry(ctx context.Context, f *form, s scope.Scope) (*entry, error) {
 	note, err := describeContext(s, scope.ActorFrom(ctx))
 	if err != nil {
-		return entry{}, err
+		return nil, err
 	}
-	e := entry{
-		sql:  enterTenantSQL,
-		oids: []uint32{pgtype.TextOID, pgtype.UUIDOID, pgtype.TextOID, pgtype.TextOID},
-		args: [][]byte{[]byte(searchPath), []byte(s.Tenant.String()), note, []byte(roles.of(s.Kind))},
-	}
+	e := &entry{form: f, tenant: s.Tenant}
+	e.args = [4][]byte{f.path, e.tenant[:], note, f.role}
 	if s.Kind == scope.System {
-		e.sql = enterSystemSQL
-		e.oids = []uint32{pgtype.TextOID, pgtype.TextOID, pgtype.TextOID, pgtype.TextOID}
 		e.args[1] = []byte{}
 	}
 	return e, nil
@@ -87,10 +107,14 @@ func withoutNul(s string) string { return strings.ReplaceAll(s, "\x00", "\ufffd"
 
 // literal writes enter with its arguments in place, for the simple protocol. The session has made sure that strings
 // are standard-conforming, so doubling the quote is enough. One pass, so that an argument's own "$4" stays as it is.
-func (e entry) literal() string {
+func (e *entry) literal() string {
+	tenant := ""
+	if len(e.args[1]) > 0 {
+		tenant = e.tenant.String()
+	}
 	return strings.NewReplacer(
 		"$1", quoteLiteral(string(e.args[0])),
-		"$2", quoteLiteral(string(e.args[1])),
+		"$2", quoteLiteral(tenant),
 		"$3", quoteLiteral(string(e.args[2])),
 		"$4", quoteLiteral(string(e.args[3])),
 	).Replace(e.sql)

@@ -37,6 +37,7 @@ func NewPool(
 	}
 	// A look at the socket replaces the pool's ping, which would cost a round trip.
 	config.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return false }
+	// Where it finds a broken connection the pool takes the next one, so that a restarted server is not noticed.
 	config.PrepareConn = func(_ context.Context, pc *pgx.Conn) (bool, error) { return alive(pc.PgConn().Conn()), nil }
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
@@ -56,7 +57,7 @@ func (p *Pool) acquire(ctx context.Context) (*session, error) {
 		held.Release()
 		return nil, ErrProtocol
 	}
-	s.held = held
+	s.held = held // nobody else has it until release
 	return s, nil
 }
 

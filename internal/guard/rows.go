@@ -20,6 +20,7 @@ type rows struct {
 	results *pgconn.MultiResultReader
 	reader  *pgconn.ResultReader
 
+	// Two rows are held at most, the one that database/sql copies and the one behind it, and their buffers take turns.
 	columns *columns
 	ahead   []driver.Value // the row read ahead; nil where none was read
 	spare   []driver.Value // the buffer of the row handed out before
@@ -27,6 +28,8 @@ type rows struct {
 	err     error // why there are no more rows; io.EOF at the end
 }
 
+// newRows stands before the first row. The columns of an earlier run are used again if they are the same: between two
+// runs a table may have changed.
 func newRows(s *session, t train, st *statement, results *pgconn.MultiResultReader) *rows {
 	r := &rows{session: s, train: t, st: st, results: results, reader: results.ResultReader()}
 	fields := r.reader.FieldDescriptions()
@@ -77,6 +80,7 @@ func (r *rows) finish() error {
 	if err == nil {
 		r.err = io.EOF
 	}
+	// The connection is free as soon as the last row is in memory, and not only when the application closes the rows.
 	if c := r.conn; c != nil {
 		c.open, r.conn = nil, nil
 		c.giveBack(r.session)
@@ -111,6 +115,7 @@ func (r *rows) Next(dest []driver.Value) error {
 		return translate(r.err)
 	}
 	row := r.ahead
+	// Before the row is handed out: if it is the last one, this waits for the commit.
 	if err := r.advance(); err != nil {
 		return translate(err)
 	}

@@ -9,6 +9,10 @@ import (
 // inTx is the cure that several refusals share.
 const inTx = "use BeginTx, Commit and Rollback of database/sql, or the ORM's transaction"
 
+// The rules keep honest applications from leaving something behind by accident. They read the text of a statement, and
+// what is hidden in a function or built at run time passes them by: see the threat model in docs. What such code
+// changes and a tenant's boundary rests on, enter sets again with every statement.
+
 // check refuses what would outlive the statement's transaction or escape from it. Rights are the database's business;
 // this is about the connection that the next tenant gets.
 func check(c sqltext.Command, tx bool) error {
@@ -44,6 +48,7 @@ func checkWord(c sqltext.Command, tx bool) error {
 	case "LISTEN", "UNLISTEN":
 		return commandError(c.Word, "listen on a connection of your own, outside Stratum")
 	case "COPY":
+		// Its own sub-protocol would also hang a message train: the server waits for data and passes over Sync.
 		return commandError("COPY", "insert in batches; database/sql has no COPY")
 	}
 	return nil

@@ -14,7 +14,9 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// session is one connection to the server and what the guard has prepared on it.
+// session is one connection to the server and what the guard has prepared on it. Who has borrowed it from its pool has
+// it alone, so nothing in it needs a lock. It outlives its borrowers, and remembers of them only what is the same for
+// every tenant: the descriptions of statements.
 type session struct {
 	conn    *pgx.Conn
 	pg      *pgconn.PgConn
@@ -129,6 +131,8 @@ func CheckStrings(pg *pgconn.PgConn) error {
 }
 
 // usable reports whether the session can serve another caller: open, in a known state, not inside a transaction.
+//
+// The server's word on the transaction is what counts: a train that went wrong in a way nobody foresaw shows there.
 func (s *session) usable() bool {
 	return !s.dead && !s.pg.IsClosed() && !s.pg.IsBusy() && s.pg.TxStatus() == 'I'
 }
@@ -168,13 +172,14 @@ func (t train) trailing() int {
 	return 0
 }
 
-// addEnter puts enter on the batch.
+// addEnter puts enter on the batch: by name, which saves the server from reading it each time, or as text where names
+// do not last.
 func (s *session) addEnter(b *pgconn.Batch, e *entry) {
 	if desc := s.enters[e.sql]; desc != nil {
-		b.ExecStatement(desc, e.args, nil, nil)
+		b.ExecStatement(desc, e.args[:], e.formats, nil)
 		return
 	}
-	b.ExecParams(e.sql, e.args, e.oids, nil, nil)
+	b.ExecParams(e.sql, e.args[:], e.oids, e.formats, nil)
 }
 
 // nextName is a name for a prepared statement, or "" where statements are sent unnamed.
@@ -194,6 +199,7 @@ func (s *session) describe(ctx context.Context, e *entry, st *statement) error {
 		name = s.nextName()
 	}
 	p := s.pg.StartPipeline(ctx)
+	// Close messages are not part of a transaction: they hold even where the rest of this message train is refused.
 	dropped := s.cache.takeDropped()
 	for _, old := range dropped {
 		p.SendDeallocate(old)
@@ -202,6 +208,8 @@ func (s *session) describe(ctx context.Context, e *entry, st *statement) error {
 		s.pipeEnter(p, e)
 	}
 	p.SendPrepare(name, st.key.sql, nil)
+	// Enter stands before Parse: names in the statement are looked up on the scope's search_path, and a tenant that may
+	// not run it may not learn its types either.
 	if err := p.Sync(); err != nil {
 		s.cache.dropped = append(s.cache.dropped, dropped...) // nothing was sent
 		return errors.Join(err, p.Close())
@@ -220,10 +228,10 @@ func (s *session) describe(ctx context.Context, e *entry, st *statement) error {
 
 func (s *session) pipeEnter(p *pgconn.Pipeline, e *entry) {
 	if desc := s.enters[e.sql]; desc != nil {
-		p.SendQueryStatement(desc, e.args, nil, nil)
+		p.SendQueryStatement(desc, e.args[:], e.formats, nil)
 		return
 	}
-	p.SendQueryParams(e.sql, e.args, e.oids, nil, nil)
+	p.SendQueryParams(e.sql, e.args[:], e.oids, e.formats, nil)
 }
 
 // lastDescription reads the results of a describe up to the description.

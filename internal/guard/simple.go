@@ -15,6 +15,9 @@ var errNul = errors.New("PostgreSQL has no text with a NUL byte in it")
 // simpleProtocol reports whether the session sends statements as plain text.
 func (s *session) simpleProtocol() bool { return s.mode == pgx.QueryExecModeSimpleProtocol }
 
+// Plain text is for what cannot take PostgreSQL's extended protocol. Enter, the statement and its arguments are one
+// text, so what is said of literals below is what keeps tenants apart.
+
 // bindSimple puts the arguments into the text of one statement, as literals.
 func (s *session) bindSimple(sql string, args []any) (string, error) {
 	return sqltext.Bind(sql, len(args), func(i int) (string, error) {

@@ -19,7 +19,8 @@ var ErrTxAborted = errors.New("stratum: the transaction was rolled back, because
 var errTxOpen = errors.New("stratum: a transaction is open on this connection already (PostgreSQL has savepoints for " +
 	"a transaction in a transaction)")
 
-// tx is an open transaction, pinned to the scope that began it.
+// tx is an open transaction, pinned to the scope that began it. What enter set is local to it, and PostgreSQL undoes it
+// at the end whichever way that comes. A savepoint cannot undo it before: there is none that is older than enter.
 type tx struct {
 	//nolint:containedctx // driver.Tx.Commit takes no ctx; the one of BeginTx bounds it
 	ctx     context.Context
@@ -41,7 +42,7 @@ func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 	if err != nil {
 		return nil, err
 	}
-	e, err := newEntry(ctx, sc, c.connector.config.Roles, c.connector.config.SearchPath)
+	e, err := newEntry(ctx, c.connector.form(sc), sc)
 	if err != nil {
 		return nil, err
 	}
@@ -49,10 +50,10 @@ func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 	if err != nil {
 		return nil, err
 	}
-	err = s.begin(ctx, begin, &e)
+	err = s.begin(ctx, begin, e)
 	if err != nil && retryable(err) && s.usable() {
 		s.forgetNames(err)
-		err = s.begin(ctx, begin, &e)
+		err = s.begin(ctx, begin, e)
 	}
 	if err != nil {
 		s.release()
@@ -146,7 +147,7 @@ func (t *tx) Commit() error {
 	case err != nil:
 		return translate(err)
 	case tag == "ROLLBACK":
-		return ErrTxAborted
+		return ErrTxAborted // the server takes commit for rollback where a statement has failed, and calls it a success
 	case tag != "COMMIT":
 		t.session.abandon()
 		return ErrProtocol
@@ -160,6 +161,7 @@ func (t *tx) Rollback() error {
 	if t.session.pg.IsClosed() {
 		return nil
 	}
+	// Not the transaction's ctx: that it has ended is the usual reason for a rollback.
 	ctx, cancel := closing()
 	defer cancel()
 	_, err := t.session.exchange(ctx, "rollback", nil)

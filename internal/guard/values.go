@@ -41,6 +41,7 @@ func newColumns(types *pgtype.Map, fields []pgconn.FieldDescription) *columns {
 
 // decode fills row from the values of the server.
 func (c *columns) decode(values [][]byte, row []driver.Value) error {
+	// A description that is older than its table must not become a panic.
 	if len(values) != len(c.decoder) {
 		return ErrProtocol
 	}
@@ -137,6 +138,8 @@ func (c *columns) typeName(i int) string {
 	}
 	return strconv.FormatInt(int64(oid), 10)
 }
+
+// The type modifiers are those of PostgreSQL's catalog, pg_attribute.atttypmod, read as pgx's driver reads them.
 
 // varHeaderSize is what PostgreSQL adds to a length in a type modifier.
 const varHeaderSize = 4

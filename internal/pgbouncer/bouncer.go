@@ -36,7 +36,7 @@ const script = `"$@" & read -r _; kill -INT $! 2>/dev/null; wait $!`
 // alone. Errors: ErrMissing, ErrDSN, and what the program says.
 func Start(ctx context.Context, options Options) (*Bouncer, error) {
 	options = options.withDefaults()
-	program, err := find()
+	program, err := find(options.Programs)
 	if err != nil {
 		return nil, err
 	}
@@ -54,9 +54,8 @@ func Start(ctx context.Context, options Options) (*Bouncer, error) {
 	return b, nil
 }
 
-// find looks where packagers put it: not in everybody's PATH.
-func find() (string, error) {
-	for _, name := range []string{"pgbouncer", "/usr/sbin/pgbouncer", "/usr/local/sbin/pgbouncer"} {
+func find(names []string) (string, error) {
+	for _, name := range names {
 		if program, err := exec.LookPath(name); err == nil {
 			return program, nil
 		}

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
@@ -96,14 +97,18 @@ func TestBadDSN(t *testing.T) {
 }
 
 func TestMissing(t *testing.T) {
-	if _, err := os.Stat("/usr/sbin/pgbouncer"); err == nil {
-		t.Setenv("PATH", "")
-		_, err := pgbouncer.Start(t.Context(), pgbouncer.Options{DSNs: nil})
-		require.ErrorIs(t, err, pgbouncer.ErrDSN, "it is found outside of PATH too")
-		return
-	}
-	t.Setenv("PATH", "")
-	_, err := pgbouncer.Start(t.Context(), pgbouncer.Options{})
+	t.Parallel()
+	_, err := pgbouncer.Start(t.Context(), pgbouncer.Options{Programs: []string{"no-such-program"}})
 	require.ErrorIs(t, err, pgbouncer.ErrMissing)
 	require.ErrorContains(t, err, "apt-get install pgbouncer")
+}
+
+// TestItDoesNotStart tells what the program said.
+func TestItDoesNotStart(t *testing.T) {
+	t.Parallel()
+	database := stratumtest.EmptyDatabase(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	_, err := pgbouncer.Start(ctx, pgbouncer.Options{DSNs: []string{database.DSN}, Programs: []string{"false"}})
+	require.ErrorContains(t, err, "does not answer")
 }

@@ -19,11 +19,17 @@ type Options struct {
 	// PoolSize is how many connections to the server the clients of one login and database share. Defaults to 2, so
 	// that they meet each other's connections.
 	PoolSize int
+	// Programs are the names or paths under which the program is looked for, the first that is there counts. Defaults
+	// to where packagers put it, which is not in everybody's PATH.
+	Programs []string
 }
 
 func (o Options) withDefaults() Options {
 	if o.PoolSize == 0 {
 		o.PoolSize = 2
+	}
+	if o.Programs == nil {
+		o.Programs = []string{"pgbouncer", "/usr/sbin/pgbouncer", "/usr/local/sbin/pgbouncer"}
 	}
 	return o
 }

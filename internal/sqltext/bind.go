@@ -32,6 +32,9 @@ func Bind(sql string, args int, literal func(i int) (string, error)) (string, er
 	return b.out.String(), nil
 }
 
+// What comes out is one statement for the server as it is for this package: literals are closed in themselves, and what
+// stood between the placeholders has been read to its end.
+
 // binder copies a statement to out, up to the byte done, and puts literals in.
 type binder struct {
 	lexer

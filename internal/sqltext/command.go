@@ -58,6 +58,9 @@ func (in *inspector) step() bool {
 	return true
 }
 
+// A semicolon ends a statement wherever it stands. Inside the parentheses of CREATE RULE and the body of BEGIN ATOMIC
+// it does not, to the server; such definitions are refused as several statements, and are no work for a tenant.
+
 // count starts a statement at the first token after a semicolon.
 func (in *inspector) count() {
 	if in.open {
@@ -98,6 +101,7 @@ func (in *inspector) remember(t token) {
 	case held && in.command.Word == "DECLARE":
 		in.command.Session = "a cursor WITH HOLD"
 	case isSessionLock(name):
+		// Also where it is no call: a column of that name is not worth the doubt.
 		in.command.Session = "a session advisory lock"
 	case strings.EqualFold(name, "set_config") && !in.localSetting():
 		in.command.Session = "a setting that is not local to the transaction"
@@ -201,6 +205,7 @@ func (c Command) IsLocalSetting() bool {
 	}
 	switch c.Next[0] {
 	case "CONSTRAINTS", "TRANSACTION":
+		// Both end with the transaction by themselves. After enter it is too late for isolation and access mode.
 		return true
 	case "LOCAL":
 		// A name in quotes is not kept in Next, and cannot be judged.

@@ -26,6 +26,10 @@ type token struct {
 	plain       bool // a text without escapes, whose content is between its quotes as it stands
 }
 
+// The rules are those of PostgreSQL's src/backend/parser/scan.l, from version 15 on and with
+// standard_conforming_strings on, which the guard makes sure of. Where that lexer reports an error so may this one, or
+// else it reads on in any way: the server refuses the whole text before it runs any of it.
+
 // lexer walks over the tokens of sql. Comments and white space are passed over.
 type lexer struct {
 	sql string
@@ -194,7 +198,7 @@ func (l *lexer) dollar(start int) token {
 		l.pos = start + 1
 		return token{kind: symbol, start: start, stop: l.pos}
 	}
-	tag := l.sql[start : i+1]
+	tag := l.sql[start : i+1] // upper and lower case differ
 	n := strings.Index(l.sql[i+1:], tag)
 	if n < 0 {
 		return l.unterminated(start)
@@ -209,6 +213,7 @@ func (l *lexer) wordOrPrefixed(start int) token {
 	if len(rest) > 1 && rest[1] == '\'' && strings.ContainsRune("eEbBxXnN", rune(rest[0])) {
 		return l.quotedText(start, start+1, rest[0] == 'e' || rest[0] == 'E')
 	}
+	// Escapes in U&'' are not with a quote, so its end is that of an ordinary string.
 	if len(rest) > 2 && (rest[0] == 'u' || rest[0] == 'U') && rest[1] == '&' {
 		switch rest[2] {
 		case '\'':
@@ -220,6 +225,7 @@ func (l *lexer) wordOrPrefixed(start int) token {
 			return t
 		}
 	}
+	// A dollar sign inside of a word belongs to it: a$b$ opens no string, and a$1 is no placeholder.
 	i := start
 	for i < len(l.sql) && (isIdentStart(l.sql[i]) || isDigit(l.sql[i]) || l.sql[i] == '$') {
 		i++
