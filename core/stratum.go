@@ -183,8 +183,8 @@ func (s *Stratum) Ping(ctx context.Context) error {
 // with a ctx runs in the scope of that ctx; those without are refused with ErrNoTenant. It belongs to the Stratum: do
 // not close it.
 //
-// What its Stats and SetMaxOpenConns count are callers, not connections to the server: one of those is borrowed for each
-// statement or transaction. Options.MaxConns and Options.SystemMaxConns bound them.
+// What its Stats and SetMaxOpenConns count are callers, not connections to the server: one of those is borrowed for
+// each statement or transaction. Options.MaxConns and Options.SystemMaxConns bound them.
 func (s *Stratum) DB() *sql.DB { return s.data }
 
 // Close closes all connections. It waits some seconds for statements and transactions that have not ended; then it
@@ -234,7 +234,7 @@ func (s *Stratum) registryTx(ctx context.Context, fn func(tx pgx.Tx) error) erro
 		var path, role string
 		err := tx.QueryRow(ctx, `SELECT
 				pg_catalog.set_config('search_path',
-					'stratum, ' || pg_catalog.quote_ident(n.nspname) || ', pg_catalog, pg_temp', true),
+					'pg_catalog, stratum, ' || pg_catalog.quote_ident(n.nspname) || ', pg_temp', true),
 				pg_catalog.set_config('role', $1, true)
 			FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
 			WHERE e.extname = 'ltree'`, s.roles.System).Scan(&path, &role)

@@ -186,3 +186,18 @@ func TestNoTemporaryTables(t *testing.T) {
 		require.ErrorIs(t, err, core.ErrPermission)
 	}
 }
+
+// TestPlantedStatements is hostile SQL that puts a statement of its own in the place of a prepared one. Where statements
+// have no names there is nothing to replace, which is why a boundary against hostile SQL wants cache_describe.
+func TestPlantedStatements(t *testing.T) {
+	t.Parallel()
+	d := newDatabase(t)
+	for _, mode := range []string{cacheDescribe, describeExec, simpleProtocol} {
+		h := d.open(t, setup{mode: mode})
+		h.count(h.as(h.globex))
+		require.Equal(t, "0", h.text(h.as(h.acme), "SELECT count(*) FROM pg_prepared_statements"), mode)
+		h.exec(h.as(h.acme), "DO $$ BEGIN EXECUTE 'PREPARE \"\" AS SELECT 1'; EXCEPTION WHEN OTHERS THEN NULL; END $$")
+		require.Equal(t, "0", h.text(h.as(h.globex), "SELECT count(*) FROM pg_prepared_statements"), mode)
+		require.Equal(t, h.globex.String(), h.text(h.as(h.globex), "SELECT stratum.tenant_id()"), mode)
+	}
+}
