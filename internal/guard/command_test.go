@@ -9,6 +9,7 @@ import (
 
 	"github.com/stratum-hq/stratum-go/core"
 	"github.com/stratum-hq/stratum-go/internal/guard"
+	"github.com/stratum-hq/stratum-go/internal/scope"
 )
 
 // always are the commands that are refused inside a transaction and outside of one. With a tag, the server reports it
@@ -283,13 +284,35 @@ func gaveUp(t *testing.T, h *handle, name string, run func(ctx context.Context) 
 	require.Empty(t, h.text(h.as(h.globex), "SELECT current_setting('a.b', true)"), name)
 }
 
-// TestSecondLineCountsStatements has two commands in one text, of which the first looks harmless.
+// TestSecondLineCountsStatements has the server run more than was thought to be in the text, and end in a state that
+// was not thought of.
 func TestSecondLineCountsStatements(t *testing.T) {
 	t.Parallel()
 	h := newDatabase(t).open(t, setup{mode: simpleProtocol})
-	h.raw(func(raw any) error { guard.WithoutRules(raw); return nil })
-	_, err := h.db.ExecContext(h.as(h.acme), "SELECT 1; SET application_name = 'x'")
-	require.Error(t, err, "the binder refuses it as well")
+	sc := scope.Scope{Kind: scope.Tenant, Tenant: h.acme}
+	for text, want := range map[string]error{
+		"SELECT 1":                  nil,
+		"SELECT 1; SELECT 2":        core.ErrProtocol,
+		"SELECT 1; SET a.b = 'x'":   core.ErrProtocol,
+		"SELECT 1; COMMIT; BEGIN":   core.ErrProtocol,
+		"SET a.b = 'x'; SELECT 1":   core.ErrProtocol,
+		"BEGIN; SELECT 1; COMMIT":   core.ErrProtocol,
+		"SELECT 1; SELECT 1 / 0":    nil, // an error of its own
+		"SELECT 1; SELECT pg_sleep": nil, // as above
+	} {
+		pid := h.pid()
+		h.raw(func(raw any) error {
+			err := guard.Smuggle(t.Context(), raw, sc, "SELECT 1", text)
+			if want != nil {
+				require.ErrorIs(t, err, want, text)
+			}
+			return nil
+		})
+		if want != nil {
+			require.NotEqual(t, pid, h.pid(), text)
+		}
+		require.Empty(t, h.text(h.as(h.globex), "SELECT current_setting('a.b', true)"), text)
+	}
 }
 
 // procedures end their transaction in the middle and read on outside of it.
