@@ -69,12 +69,9 @@ func (p *Pool) refusal(err error) error {
 	return RedactConnect(err)
 }
 
-// release gives the session back to its pool. The pool destroys a connection that is broken or inside a transaction;
-// one in an unknown state is closed here, so that the pool sees it as broken.
+// release gives the session back to its pool, which destroys a connection that is closed, busy or inside a transaction.
+// One in a state that is not even known has been closed by abandon.
 func (s *session) release() {
-	if !s.usable() {
-		s.abandon()
-	}
 	held := s.held
 	s.held = nil
 	held.Release()

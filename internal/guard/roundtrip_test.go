@@ -40,6 +40,9 @@ func roundTripsOfStatements(t *testing.T, h *handle, s setup) {
 	}
 	require.Equal(t, want.steady, h.trips(func() { h.text(ctx, "SELECT count(*) + 1 FROM notes") }),
 		"a statement's description is the same for every tenant")
+	subtree := core.WithSubtree(t.Context(), h.acme)
+	require.Equal(t, want.first, h.trips(func() { h.text(subtree, "SELECT count(*) + 1 FROM notes") }),
+		"and is another for each role")
 }
 
 func roundTripsOfTheSystem(t *testing.T, h *handle, s setup) {

@@ -223,22 +223,57 @@ func TestPoolerIsNoticed(t *testing.T) {
 	require.Equal(t, pgx.QueryExecModeSimpleProtocol, mode(behindPooler(t, d, setup{mode: simpleProtocol})))
 }
 
-// TestNamesBehindAPooler are never those of another client's statement, which would be run instead.
+// TestNamesBehindAPooler are never those of another client's statement, which would be run instead. There are two
+// connections to the server; each client prepares its statement on its own, and then one is led to the other's.
 func TestNamesBehindAPooler(t *testing.T) {
 	t.Parallel()
 	d := newDatabase(t)
-	h := behindPooler(t, d, setup{mode: cacheStatement, conns: 2})
-	other := openWith(t, func() core.Options {
-		options := d.options(setup{mode: cacheStatement, conns: 2})
-		options.DSN, options.SystemDSN = h.dsns[0], h.dsns[1]
-		return options
-	}())
-	for i := range 20 {
-		require.Equal(t, strconv.Itoa(i), h.text(h.as(h.acme), fmt.Sprintf("SELECT %d", i)))
-		require.Equal(t, "other", other.text(other.as(other.acme), fmt.Sprintf("SELECT 'other' WHERE %d = %d", i, i)))
+	first := behindPooler(t, d, setup{mode: cacheStatement})
+	options := d.options(setup{mode: cacheStatement})
+	options.DSN, options.SystemDSN = first.dsns[0], first.dsns[1]
+	second := openWith(t, options)
+	one, two := "SELECT 'one' || $1::text", "SELECT 'two' || $1::text"
+
+	free := holdServer(t, first.dsns[0], 0)
+	require.Equal(t, "one!", first.text(first.as(first.acme), one, "!"))
+	pid := first.serverOf(t)
+	free()
+	free = holdServer(t, first.dsns[0], pid)
+	require.Equal(t, "two!", second.text(second.as(second.acme), two, "!"))
+	require.Equal(t, "one?", first.text(first.as(first.acme), one, "?"), "on the connection of the second")
+	require.Equal(t, "two?", second.text(second.as(second.acme), two, "?"))
+	free()
+}
+
+// serverOf is the server's process that ran the statement.
+func (h *handle) serverOf(t *testing.T) uint32 {
+	t.Helper()
+	pid, err := strconv.ParseUint(h.text(h.as(h.acme), "SELECT pg_backend_pid()"), 10, 32)
+	require.NoError(t, err)
+	return uint32(pid)
+}
+
+// holdServer keeps a connection to the server busy, that of the process pid or, if that is 0, any. The other one of the
+// two is left to the tests. It returns what ends that.
+func holdServer(t *testing.T, dsn string, pid uint32) (free func()) {
+	t.Helper()
+	var held []pgx.Tx
+	for range 2 {
+		conn, err := pgx.Connect(t.Context(), dsn+"&default_query_exec_mode=exec")
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = conn.Close(context.WithoutCancel(t.Context())) })
+		tx, err := conn.Begin(t.Context())
+		require.NoError(t, err)
+		var found uint32
+		require.NoError(t, tx.QueryRow(t.Context(), "SELECT pg_backend_pid()").Scan(&found))
+		if pid == 0 || found == pid {
+			for _, other := range held {
+				require.NoError(t, other.Rollback(t.Context()))
+			}
+			return func() { require.NoError(t, tx.Rollback(t.Context())) }
+		}
+		held = append(held, tx)
 	}
-	for i := range 20 {
-		require.Equal(t, strconv.Itoa(i), h.text(h.as(h.acme), fmt.Sprintf("SELECT %d", i)))
-		require.Equal(t, "other", other.text(other.as(other.acme), fmt.Sprintf("SELECT 'other' WHERE %d = %d", i, i)))
-	}
+	require.Fail(t, "neither of the two connections is that of the process")
+	return nil
 }
