@@ -18,7 +18,7 @@ func (t *table) scopeConflict(stmt *gorm.Statement) {
 	if !ok || len(conflict.Columns) == 0 || !t.uniquePerTenant(conflict.Columns) {
 		return
 	}
-	conflict.Columns = slices.Insert(slices.Clone(conflict.Columns), 0, clause.Column{Name: tenantColumn})
+	conflict.Columns = slices.Insert(slices.Clone(conflict.Columns), 0, clause.Column{Name: t.column})
 	c.Expression = conflict
 	stmt.Clauses[conflictClause] = c
 }
@@ -36,13 +36,13 @@ func (t *table) uniquePerTenant(columns []clause.Column) bool {
 // uniqueColumns returns the sets of columns that the model declares as unique and Stratum makes unique per tenant, each
 // in order. An expression stands for itself. GORM writes to the schema while it parses indexes, so this must not be
 // called while the schema is in use.
-func uniqueColumns(s *schema.Schema) [][]string {
+func uniqueColumns(s *schema.Schema, column string) [][]string {
 	var sets [][]string
 	for _, u := range s.ParseUniqueConstraints() {
 		sets = append(sets, []string{u.Field.DBName})
 	}
 	for _, index := range s.ParseIndexes() {
-		if index.Class != uniqueClass || !canLead(index) {
+		if index.Class != uniqueClass || !canLead(index, column) {
 			continue
 		}
 		columns := make([]string, len(index.Fields))

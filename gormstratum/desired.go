@@ -80,7 +80,7 @@ func (d *desired) table(name string, kind tables.Kind) *tables.Table {
 	if t, ok := d.tables[name]; ok {
 		return t
 	}
-	t := &tables.Table{Kind: kind, Column: tenantColumn}
+	t := &tables.Table{Kind: kind, Column: d.registry.tables[name].column}
 	t.Schema, t.Name = splitName(name)
 	d.tables[name] = t
 	d.order = append(d.order, name)
@@ -102,12 +102,12 @@ func (d *desired) addModel(s *schema.Schema) {
 	if known.kind != tables.Owned {
 		return
 	}
-	tenant := s.FieldsByDBName[tenantColumn]
+	tenant := s.FieldsByDBName[known.column]
 	tenant.HasDefaultValue, tenant.DefaultValue, tenant.NotNull = true, tenantDefault, true
 	tenant.DataType = tenantType // GORM would take text for a uuid.UUID without a tag
 	t.Uniques = takeUniques(s)
 	for _, index := range s.ParseIndexes() {
-		if canLead(index) {
+		if canLead(index, known.column) {
 			leadIndex(tenant, index)
 			t.Indexes = append(t.Indexes, tables.Index{Name: index.Name})
 		}
@@ -130,11 +130,11 @@ func takeUniques(s *schema.Schema) []tables.Unique {
 
 // canLead reports whether the tenant column can lead the index: it can lead a btree, and need not where it is part of
 // the index by the model's own word.
-func canLead(index *schema.Index) bool {
+func canLead(index *schema.Index, column string) bool {
 	if index.Type != "" && !strings.EqualFold(index.Type, "btree") {
 		return false
 	}
-	return !slices.ContainsFunc(index.Fields, func(f schema.IndexOption) bool { return f.DBName == tenantColumn })
+	return !slices.ContainsFunc(index.Fields, func(f schema.IndexOption) bool { return f.DBName == column })
 }
 
 // leadIndex adds the tenant's field to the index, in the one place where GORM looks: the field's tag.
@@ -222,7 +222,7 @@ func (d *desired) addForeignKey(c *schema.Constraint) {
 	}
 	fk.RefSchema, fk.RefTable = splitName(c.ReferenceSchema.Table)
 	for i, f := range c.ForeignKeys {
-		if f.DBName != tenantColumn { // where the model names it itself: package tables puts it in front
+		if f.DBName != t.Column { // where the model names it itself: package tables puts it in front
 			fk.Columns = append(fk.Columns, f.DBName)
 			fk.RefColumns = append(fk.RefColumns, c.References[i].DBName)
 		}

@@ -26,7 +26,7 @@ func (p *Plugin) beforeCreate(db *gorm.DB) {
 	}
 	s, err := scope.Check(db.Statement.Context)
 	if err == nil {
-		err = stamp(db.Statement, s)
+		err = t.stamp(db.Statement, s)
 	}
 	if err != nil {
 		_ = db.AddError(err) // AddError keeps it and returns it
@@ -36,30 +36,30 @@ func (p *Plugin) beforeCreate(db *gorm.DB) {
 }
 
 // stamp sets the tenant of every new row in the statement, whatever form the rows have.
-func stamp(stmt *gorm.Statement, s scope.Scope) error {
+func (t *table) stamp(stmt *gorm.Statement, s scope.Scope) error {
 	switch dest := stmt.Dest.(type) {
 	case map[string]any:
-		return stampMaps(stmt, s, dest)
+		return t.stampMaps(stmt, s, dest)
 	case *map[string]any:
-		return stampMaps(stmt, s, *dest)
+		return t.stampMaps(stmt, s, *dest)
 	case []map[string]any:
-		return stampMaps(stmt, s, dest...)
+		return t.stampMaps(stmt, s, dest...)
 	case *[]map[string]any:
-		return stampMaps(stmt, s, *dest...)
+		return t.stampMaps(stmt, s, *dest...)
 	}
 	// The statement's own schema, for the value may be of another type than the model: db.Table("tickets").Create(&v).
-	if stmt.Schema == nil || stmt.Schema.FieldsByDBName[tenantColumn] == nil {
+	if stmt.Schema == nil || stmt.Schema.FieldsByDBName[t.column] == nil {
 		return nil // no field, such as in a join table that GORM made up: the column has a default
 	}
-	return stampValue(stmt, stmt.Schema.FieldsByDBName[tenantColumn], s)
+	return stampValue(stmt, stmt.Schema.FieldsByDBName[t.column], s)
 }
 
-func stampMaps(stmt *gorm.Statement, s scope.Scope, rows ...map[string]any) error {
+func (t *table) stampMaps(stmt *gorm.Statement, s scope.Scope, rows ...map[string]any) error {
 	for _, row := range rows {
 		if row == nil {
 			continue // a row of defaults
 		}
-		key, id, err := tenantIn(stmt.Schema, row)
+		key, id, err := t.tenantIn(stmt.Schema, row)
 		if err != nil {
 			return err
 		}
@@ -71,7 +71,7 @@ func stampMaps(stmt *gorm.Statement, s scope.Scope, rows ...map[string]any) erro
 }
 
 // tenantIn looks for the tenant in a map, under any of the names that GORM takes for the column's.
-func tenantIn(s *schema.Schema, row map[string]any) (key string, id uuid.UUID, err error) {
+func (t *table) tenantIn(s *schema.Schema, row map[string]any) (key string, id uuid.UUID, err error) {
 	for key, value := range row {
 		name := key
 		if s != nil {
@@ -79,12 +79,12 @@ func tenantIn(s *schema.Schema, row map[string]any) (key string, id uuid.UUID, e
 				name = field.DBName
 			}
 		}
-		if name == tenantColumn {
+		if name == t.column {
 			id, err = asUUID(value)
 			return key, id, err
 		}
 	}
-	return tenantColumn, uuid.Nil, nil
+	return t.column, uuid.Nil, nil
 }
 
 // asUUID reads a tenant's id in the forms that a row may hold it in.
@@ -174,20 +174,21 @@ func (p *Plugin) beforeUpdate(db *gorm.DB) {
 	if db.Error != nil || db.Statement.SQL.Len() > 0 {
 		return
 	}
-	if t := p.target(db.Statement); t == nil || t.kind != tables.Owned {
+	t := p.target(db.Statement)
+	if t == nil || t.kind != tables.Owned {
 		return
 	}
-	if written, _ := db.Statement.SelectAndOmitColumns(false, true); !written[tenantColumn] {
+	if written, _ := db.Statement.SelectAndOmitColumns(false, true); !written[t.column] {
 		return
 	}
-	if err := restamp(db.Statement); err != nil {
+	if err := t.restamp(db.Statement); err != nil {
 		_ = db.AddError(err) // AddError keeps it and returns it
 	}
 }
 
 // restamp gives a struct that an UPDATE takes its values from the tenant, where it has none. A foreign one is the
 // database's to refuse.
-func restamp(stmt *gorm.Statement) error {
+func (t *table) restamp(stmt *gorm.Statement) error {
 	value := reflect.Indirect(reflect.ValueOf(stmt.Dest))
 	if value.Kind() != reflect.Struct {
 		return nil
@@ -196,7 +197,7 @@ func restamp(stmt *gorm.Statement) error {
 	if err := updating.Parse(stmt.Dest); err != nil {
 		return nil //nolint:nilerr // GORM parses it again and says so
 	}
-	field := updating.Schema.FieldsByDBName[tenantColumn]
+	field := updating.Schema.FieldsByDBName[t.column]
 	if field == nil {
 		return nil
 	}

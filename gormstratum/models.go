@@ -14,12 +14,13 @@ import (
 	"github.com/stratum-hq/stratum-go/internal/tables"
 )
 
-// tenantColumn is the column that says whose a row is.
-const tenantColumn = "tenant_id"
+// defaultColumn is the tenant column, which says whose a row is, where no other is named.
+const defaultColumn = tables.DefaultColumn
 
 // table is what the plugin knows of a table. It does not change after Use.
 type table struct {
 	kind    tables.Kind
+	column  string         // the tenant column of a tenant-owned table
 	schema  *schema.Schema // nil for an external table
 	uniques [][]string     // columns that became unique per tenant
 	rights  []string       // of an external table
@@ -104,8 +105,8 @@ func (r *registry) addModel(db *gorm.DB, model any, global bool) error {
 	if err != nil {
 		return err
 	}
-	t := &table{schema: s, kind: tables.Global}
-	field, err := tenantField(s)
+	t := &table{schema: s, kind: tables.Global, column: defaultColumn}
+	field, err := tenantField(s, t.column)
 	if err != nil {
 		return err
 	}
@@ -113,9 +114,9 @@ func (r *registry) addModel(db *gorm.DB, model any, global bool) error {
 	switch {
 	case field != nil && (global || marks):
 		return fmt.Errorf("%w %s is declared global but has a column %q (remove one of the two)",
-			ErrModel, s.Name, tenantColumn)
+			ErrModel, s.Name, t.column)
 	case field != nil:
-		t.kind, t.uniques = tables.Owned, uniqueColumns(s)
+		t.kind, t.uniques = tables.Owned, uniqueColumns(s, t.column)
 		stampInstead(s, field)
 	case !global && !marks:
 		return placeError(s)
@@ -151,14 +152,14 @@ func parse(db *gorm.DB, model any) (*schema.Schema, error) {
 }
 
 // tenantField returns the field of the tenant column, or nil.
-func tenantField(s *schema.Schema) (*schema.Field, error) {
-	f := s.FieldsByDBName[tenantColumn]
+func tenantField(s *schema.Schema, column string) (*schema.Field, error) {
+	f := s.FieldsByDBName[column]
 	if f == nil {
 		return nil, nil
 	}
 	if f.FieldType != reflect.TypeFor[uuid.UUID]() {
 		return nil, fmt.Errorf("%w %s: field %s of column %q is a %s (use uuid.UUID of github.com/google/uuid)",
-			ErrModel, s.Name, f.Name, tenantColumn, f.FieldType)
+			ErrModel, s.Name, f.Name, column, f.FieldType)
 	}
 	return f, nil
 }
@@ -200,7 +201,7 @@ func (r *registry) addJoin(a, b *table, join *schema.Schema) {
 	if _, ok := r.tables[join.Table]; ok {
 		return // declared as a model of its own, or seen from the other side
 	}
-	t := &table{schema: join, kind: tables.Global}
+	t := &table{schema: join, kind: tables.Global, column: defaultColumn}
 	if a.kind == tables.Owned || b.kind == tables.Owned {
 		t.kind = tables.Owned
 	}

@@ -70,15 +70,15 @@ func (p *Plugin) scopeJoins(stmt *gorm.Statement, c clause.Clause) clause.Clause
 	}
 	from.Joins = slices.Clone(from.Joins)
 	for i, join := range from.Joins {
-		if t := p.registry.find(join.Table.Name); t == nil || t.kind != tables.Owned ||
-			join.Expression != nil || len(join.ON.Exprs) == 0 {
+		t := p.registry.find(join.Table.Name)
+		if t == nil || t.kind != tables.Owned || join.Expression != nil || len(join.ON.Exprs) == 0 {
 			continue
 		}
 		alias := join.Table.Alias
 		if alias == "" {
 			alias = join.Table.Name
 		}
-		from.Joins[i].ON = narrow(ownedBy(tenant, alias), join.ON, false)
+		from.Joins[i].ON = narrow(t.ownedBy(tenant, alias), join.ON, false)
 	}
 	c.Expression = from
 	return c
@@ -108,16 +108,17 @@ func (g group) Build(b clause.Builder) {
 // predicate is the condition on the tenant column for a statement on a tenant-owned table, as one tenant. A subtree
 // and the system have none: the policies know better what they see.
 func (p *Plugin) predicate(stmt *gorm.Statement) (clause.Expression, bool) {
-	if t := p.target(stmt); t == nil || t.kind != tables.Owned || stmt.Table == "" {
+	t := p.target(stmt)
+	if t == nil || t.kind != tables.Owned || stmt.Table == "" {
 		return nil, false
 	}
 	tenant, ok := tenantOf(stmt)
-	return ownedBy(tenant, clause.CurrentTable), ok
+	return t.ownedBy(tenant, clause.CurrentTable), ok
 }
 
-// ownedBy is the condition that a row of a table is the tenant's.
-func ownedBy(tenant uuid.UUID, table string) clause.Expression {
-	return clause.Eq{Column: clause.Column{Table: table, Name: tenantColumn}, Value: tenant}
+// ownedBy is the condition that a row is the tenant's. The table goes by the name of alias in the statement.
+func (t *table) ownedBy(tenant uuid.UUID, alias string) clause.Expression {
+	return clause.Eq{Column: clause.Column{Table: alias, Name: t.column}, Value: tenant}
 }
 
 // tenantOf returns the tenant whose rows alone the statement may concern.
