@@ -7,16 +7,13 @@ CREATE TABLE stratum.tables (
     table_name    text COLLATE "C" NOT NULL,
     class         text COLLATE "C" NOT NULL,
     tenant_column text COLLATE "C",
-    -- How an owned table was before its keys became composite, for the way back.
-    origin        jsonb NOT NULL DEFAULT '{}',
     declared_at   timestamptz NOT NULL DEFAULT now(),
 
     CONSTRAINT tables_pkey PRIMARY KEY (table_schema, table_name),
     -- owned: rows of one tenant each; mixed: those and rows of everyone; global: rows of everyone; external: none of
     -- Stratum's business.
     CONSTRAINT tables_class_check CHECK (class IN ('owned', 'mixed', 'global', 'external')),
-    CONSTRAINT tables_tenant_column_check CHECK ((tenant_column IS NOT NULL) = (class IN ('owned', 'mixed'))),
-    CONSTRAINT tables_origin_check CHECK (jsonb_typeof(origin) = 'object')
+    CONSTRAINT tables_tenant_column_check CHECK ((tenant_column IS NOT NULL) = (class IN ('owned', 'mixed')))
 );
 
 REVOKE ALL ON stratum.tables FROM PUBLIC;
