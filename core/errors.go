@@ -28,10 +28,21 @@ var (
 	ErrOwner = guard.ErrOwner
 	// ErrDuplicateKey is returned for a row whose key is taken. Whose row it is, is not said.
 	ErrDuplicateKey = guard.ErrDuplicateKey
+	// ErrForeignKey is returned for a row that refers to one that its tenant does not have, and for one that cannot go
+	// because others refer to it.
+	ErrForeignKey = guard.ErrForeignKey
+	// ErrConflictTarget is returned for an ON CONFLICT whose columns are no longer unique by themselves.
+	ErrConflictTarget = guard.ErrConflictTarget
+	// ErrUnsigned is returned for a tenant's statement on a hardened database by a handle that is not.
+	ErrUnsigned = guard.ErrUnsigned
+	// ErrProof is returned where a hardened database does not accept that this program admits a tenant.
+	ErrProof = guard.ErrProof
 	// ErrRowsOpen is returned for a statement in a transaction while rows of an earlier one are not read to the end.
 	ErrRowsOpen = guard.ErrRowsOpen
 	// ErrCommand is returned for a command that would outlive its statement, such as SET, LISTEN or COMMIT.
 	ErrCommand = guard.ErrCommand
+	// ErrTenantBusy is returned for a statement or a transaction of a tenant that is at its Limit.
+	ErrTenantBusy = guard.ErrTenantBusy
 	// ErrTxAborted is returned by Commit for a transaction that the server rolled back.
 	ErrTxAborted = guard.ErrTxAborted
 	// ErrProtocol is returned where the server's answer does not fit; the connection is closed.

@@ -38,6 +38,16 @@ type Options struct {
 	// SystemMaxConns is the most connections for AsSystem and Tenants. Defaults to 4.
 	SystemMaxConns int
 
+	// Hardened is for applications that must withstand hostile SQL, and not only mistakes. DSN, SystemDSN and OwnerDSN
+	// must then be three logins, of which that of DSN owns nothing and can become nobody else; statements of tenants
+	// are sent unnamed, what a statement may have left on its connection is cleared before the next, and Migrate has
+	// the database believe signed admissions alone: handles without Hardened are refused from then on with
+	// ErrUnsigned. docs/hardened.md has the SQL for the logins, what it costs, and the way back. Defaults to false.
+	Hardened bool
+
+	// Limits keep one tenant from taking all connections, or the server's time. Defaults to no limits.
+	Limits Limits
+
 	// Logger hears about what is allowed but unwise, such as a superuser's DSN. Defaults to slog.Default.
 	Logger *slog.Logger
 }
@@ -79,6 +89,9 @@ func (o Options) validate() error {
 	case o.MaxConns < 1 || o.SystemMaxConns < 1:
 		return fmt.Errorf("%w: Options.MaxConns and Options.SystemMaxConns must be positive (leave them out "+
 			"for the defaults)", ErrConfig)
+	}
+	if err := o.Limits.Tenant.validate(); err != nil {
+		return err
 	}
 	// All three, so that a mistake in the owner's, which Migrate alone uses, shows at once.
 	for _, d := range []struct{ name, dsn string }{

@@ -18,6 +18,7 @@ type login struct {
 	config     *pgxpool.Config
 	posture    install.Posture
 	searchPath string
+	pooled     bool // a pooler stands before the server
 }
 
 // probe connects as the DSN's login and refuses one that cannot be made safe.
@@ -62,7 +63,8 @@ func (l *login) chooseMode(ctx context.Context, conn *pgx.Conn) error {
 		return fmt.Errorf("stratum: looking for a pooler: %w", err)
 	}
 	config := l.config.ConnConfig
-	if pid != conn.PgConn().PID() && config.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
+	l.pooled = pid != conn.PgConn().PID()
+	if l.pooled && config.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
 		config.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
 	}
 	return nil

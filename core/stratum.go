@@ -25,11 +25,14 @@ type Stratum struct {
 
 	options  Options
 	roles    install.Roles
-	data     *sql.DB
+	guard    *guard.Connector
+	data     *sql.DB     // in front of guard
 	pool     *guard.Pool // of data
 	system   *guard.Pool
 	dataUser string
 	sysUser  string
+
+	lookups lookups
 
 	searchPath string
 	ready      atomic.Bool // the schema was found to serve this program
@@ -68,29 +71,43 @@ func (s *Stratum) connect(ctx context.Context) error {
 		return err
 	}
 	s.warn(ctx, data.posture)
-	if s.pool, err = s.openPool(ctx, data, s.options.MaxConns); err != nil {
-		return err
-	}
-	if s.system, err = s.openPool(ctx, system, s.options.SystemMaxConns); err != nil {
-		return errors.Join(err, s.pool.Close())
-	}
+	s.warnLimits(ctx)
 	s.searchPath = withTempLast(cmp.Or(s.options.SearchPath, data.searchPath))
-	s.data = sql.OpenDB(guard.NewConnector(guard.Config{
-		Data:       s.pool,
-		System:     s.system,
+	config := guard.Config{
 		Roles:      guard.Roles{Tenant: s.roles.Tenant, Subtree: s.roles.Subtree, System: s.roles.System},
 		SearchPath: s.searchPath,
-	}))
+		ProofKey:   s.proofKey,
+	}
+	s.options.Limits.apply(&config)
+	config.Forms = guard.NewForms(s.options.Hardened, config.StatementTimeout != nil)
+	if s.pool, err = s.openPool(ctx, data, s.options.MaxConns, guard.PoolConfig{Forms: config.Forms}); err != nil {
+		return err
+	}
+	s.system, err = s.openPool(ctx, system, s.options.SystemMaxConns,
+		guard.PoolConfig{Forms: config.Forms, System: true})
+	if err != nil {
+		return errors.Join(err, s.pool.Close())
+	}
+	config.Data, config.System = s.pool, s.system
+	s.guard = guard.NewConnector(config)
+	s.data = sql.OpenDB(s.guard)
 	// What sql.DB calls a connection is none to the server, see guard.Connector: the pools are what is bounded.
 	s.data.SetMaxIdleConns(s.options.MaxConns + s.options.SystemMaxConns)
 	return nil
 }
 
 // openPool makes the pool for what was found out about a login.
-func (s *Stratum) openPool(ctx context.Context, l login, size int) (*guard.Pool, error) {
+func (s *Stratum) openPool(
+	ctx context.Context, l login, size int, config guard.PoolConfig,
+) (*guard.Pool, error) {
 	l.config.MaxConns = int32(size) //nolint:gosec // validated to be small and positive
 	l.config.MinConns = 0
-	pool, err := guard.NewPool(ctx, l.config, s.checkSchema)
+	config.Pool, config.Check = l.config, s.checkSchema
+	if !l.pooled {
+		// Connections start with it, so that enter need not set it each time. A pooler would refuse it.
+		l.config.ConnConfig.RuntimeParams["search_path"] = s.searchPath
+	}
+	pool, err := guard.NewPool(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("stratum: opening a pool: %w", err)
 	}
@@ -106,7 +123,10 @@ func (s *Stratum) checkLogins(ctx context.Context) (data, system login, err erro
 		return data, system, err
 	}
 	s.dataUser, s.sysUser = data.posture.Login, system.posture.Login
-	return data, system, nil
+	if err := s.hardenedMode(&data); err != nil {
+		return data, system, err
+	}
+	return data, system, s.checkHardened(data.posture)
 }
 
 // warn says once at the start what is accepted but no boundary against hostile SQL.
@@ -150,13 +170,22 @@ func (s *Stratum) Migrate(ctx context.Context) error {
 	if err := install.Migrate(ctx, s.installOptions(db)); err != nil {
 		return err
 	}
+	if err := s.requireSignature(ctx); err != nil {
+		return err
+	}
 	_, _, err = s.checkLogins(ctx)
 	return err
 }
 
 // MigrateScript returns the SQL that Migrate would run on an empty database, with the privileges that it needs, for
 // psql. Running it twice does no harm.
-func (s *Stratum) MigrateScript() (string, error) { return install.Script(s.installOptions(nil)) }
+func (s *Stratum) MigrateScript() (string, error) {
+	script, err := install.Script(s.installOptions(nil))
+	if err == nil && s.options.Hardened {
+		script += "\n-- From here on the database believes signed admissions alone.\n" + requireSignature + ";\n"
+	}
+	return script, err
+}
 
 func (s *Stratum) installOptions(owner *sql.DB) install.Options {
 	return install.Options{

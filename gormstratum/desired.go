@@ -18,9 +18,6 @@ const (
 	tenantType    = "uuid"
 )
 
-// uniqueClass is GORM's word for a unique index.
-const uniqueClass = "UNIQUE"
-
 // desired changes what GORM's migrator wants of the tables, so that it does not undo what Stratum adds: it changes the
 // parsed schemas of a db that is used for migrations alone. What GORM cannot express is kept for package tables.
 type desired struct {
@@ -99,27 +96,31 @@ func (d *desired) addModel(s *schema.Schema) {
 	known := d.registry.tables[s.Table]
 	t := d.table(s.Table, known.kind)
 	t.PrimaryKey = slices.Clone(s.PrimaryFieldDBNames)
-	if known.kind != tables.Owned {
+	if !known.kind.HasTenant() {
 		return
 	}
 	tenant := s.FieldsByDBName[known.column]
-	tenant.HasDefaultValue, tenant.DefaultValue, tenant.NotNull = true, tenantDefault, true
+	tenant.HasDefaultValue, tenant.DefaultValue = true, tenantDefault
+	tenant.NotNull = known.kind == tables.Owned
 	tenant.DataType = tenantType // GORM would take text for a uuid.UUID without a tag
-	t.Uniques = takeUniques(s)
+	t.Uniques, t.GlobalUniques = known.takeUniques(s), slices.Clone(known.globals)
 	for _, index := range s.ParseIndexes() {
-		if canLead(index, known.column) {
-			leadIndex(tenant, index)
+		if known.canLead(index) {
+			known.leadIndex(tenant, index)
 			t.Indexes = append(t.Indexes, tables.Index{Name: index.Name})
 		}
 	}
 }
 
 // takeUniques takes the unique constraints of single columns away from GORM, which has none of several columns. They
-// keep their names.
-func takeUniques(s *schema.Schema) []tables.Unique {
+// keep their names. GORM keeps those that are to be unique across tenants.
+func (t *table) takeUniques(s *schema.Schema) []tables.Unique {
 	constraints := s.ParseUniqueConstraints()
 	uniques := make([]tables.Unique, 0, len(constraints))
 	for _, u := range constraints {
+		if t.globallyUnique(u.Name) {
+			continue
+		}
 		u.Field.Unique = false
 		delete(u.Field.TagSettings, "UNIQUE")
 		uniques = append(uniques, tables.Unique{Name: u.Name, Columns: []string{u.Field.DBName}})
@@ -128,22 +129,16 @@ func takeUniques(s *schema.Schema) []tables.Unique {
 	return uniques
 }
 
-// canLead reports whether the tenant column can lead the index: it can lead a btree, and need not where it is part of
-// the index by the model's own word.
-func canLead(index *schema.Index, column string) bool {
-	if index.Type != "" && !strings.EqualFold(index.Type, "btree") {
-		return false
-	}
-	return !slices.ContainsFunc(index.Fields, func(f schema.IndexOption) bool { return f.DBName == column })
-}
-
 // leadIndex adds the tenant's field to the index, in the one place where GORM looks: the field's tag.
-func leadIndex(tenant *schema.Field, index *schema.Index) {
+func (t *table) leadIndex(tenant *schema.Field, index *schema.Index) {
 	key := "INDEX"
 	if index.Class == uniqueClass {
 		key = "UNIQUEINDEX"
 	}
 	setting := strings.ToLower(key) + ":" + index.Name + ",priority:-1"
+	if t.kind == tables.Mixed && index.Class == uniqueClass {
+		setting += ",option:NULLS NOT DISTINCT"
+	}
 	tag := tenant.Tag.Get("gorm")
 	tenant.Tag = reflect.StructTag(fmt.Sprintf("gorm:%q", tag+";"+setting))
 	tenant.TagSettings[key] = index.Name
@@ -169,7 +164,7 @@ func (d *desired) addForeignKeys(s *schema.Schema) error {
 		}
 	}
 	for rel, c := range constraints {
-		if d.kindOf(c.Schema) == tables.Owned && d.kindOf(c.ReferenceSchema) == tables.Owned {
+		if d.kindOf(c.Schema).HasTenant() && d.kindOf(c.ReferenceSchema).HasTenant() {
 			d.addForeignKey(c)
 			rel.Field.TagSettings["CONSTRAINT"] = "-"
 		}

@@ -66,8 +66,13 @@ func ownsPool(d gorm.Dialector) bool {
 // Translate gives GORM's own errors to those who ask for them with gorm.Config.TranslateError, and keeps Stratum's
 // underneath.
 func (d Dialector) Translate(err error) error {
-	if errors.Is(err, core.ErrDuplicateKey) {
+	switch {
+	case errors.Is(err, gorm.ErrDuplicatedKey), errors.Is(err, gorm.ErrForeignKeyViolated):
+		return err // GORM translates an error once more wherever it passes it on
+	case errors.Is(err, core.ErrDuplicateKey):
 		return fmt.Errorf("%w: %w", gorm.ErrDuplicatedKey, err)
+	case errors.Is(err, core.ErrForeignKey):
+		return fmt.Errorf("%w: %w", gorm.ErrForeignKeyViolated, err)
 	}
 	return d.Dialector.Translate(err)
 }

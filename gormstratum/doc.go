@@ -3,10 +3,11 @@
 //
 //	dialector.go  Open: a Dialector that never has an unguarded connection
 //	plugin.go     New, Options: the plugin; pool.go puts the guarded pool in
-//	tenant.go     Tenant and Global: what a model embeds
-//	models.go     which table is tenant-owned, global or external
+//	tenant.go     Tenant, OwnOrGlobal and Global: what a model embeds
+//	models.go     which table is tenant-owned, global or external; column.go its tenant column, unique.go its indexes
 //	scope.go      the predicate on the tenant column; hooks.go stamps it on new rows, conflict.go in ON CONFLICT
-//	migrate.go    Migrate: tables, keys and policies; desired.go what GORM should want of them
+//	migrate.go    Migrate: tables, keys and policies; desired.go what GORM should want of them;
+//	              script.go the same as SQL files
 //	errors.go     what is refused before the database is asked
 //
 // The boundary is the connection and the database. What this package adds to a statement is there for the planner and

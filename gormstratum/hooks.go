@@ -21,7 +21,7 @@ func (p *Plugin) beforeCreate(db *gorm.DB) {
 		return
 	}
 	t := p.target(db.Statement)
-	if t == nil || t.kind != tables.Owned {
+	if t == nil || !t.kind.HasTenant() {
 		return
 	}
 	s, err := scope.Check(db.Statement.Context)
@@ -30,9 +30,7 @@ func (p *Plugin) beforeCreate(db *gorm.DB) {
 	}
 	if err != nil {
 		_ = db.AddError(err) // AddError keeps it and returns it
-		return
 	}
-	t.scopeConflict(db.Statement)
 }
 
 // stamp sets the tenant of every new row in the statement, whatever form the rows have.
@@ -51,7 +49,7 @@ func (t *table) stamp(stmt *gorm.Statement, s scope.Scope) error {
 	if stmt.Schema == nil || stmt.Schema.FieldsByDBName[t.column] == nil {
 		return nil // no field, such as in a join table that GORM made up: the column has a default
 	}
-	return stampValue(stmt, stmt.Schema.FieldsByDBName[t.column], s)
+	return t.stampValue(stmt, stmt.Schema.FieldsByDBName[t.column], s)
 }
 
 func (t *table) stampMaps(stmt *gorm.Statement, s scope.Scope, rows ...map[string]any) error {
@@ -63,9 +61,10 @@ func (t *table) stampMaps(stmt *gorm.Statement, s scope.Scope, rows ...map[strin
 		if err != nil {
 			return err
 		}
-		if row[key], err = settle(id, s); err != nil {
+		if id, err = t.settle(id, s); err != nil {
 			return err
 		}
+		row[key] = orNil(id)
 	}
 	return nil
 }
@@ -108,19 +107,19 @@ func asUUID(v any) (uuid.UUID, error) {
 }
 
 // stampValue stamps a struct, or each struct of a slice or array.
-func stampValue(stmt *gorm.Statement, field *schema.Field, s scope.Scope) error {
+func (t *table) stampValue(stmt *gorm.Statement, field *schema.Field, s scope.Scope) error {
 	if kind := stmt.ReflectValue.Kind(); kind == reflect.Struct || kind == reflect.Array {
 		stmt.Dest, stmt.ReflectValue = addressable(stmt.Dest, stmt.ReflectValue)
 	}
 	switch stmt.ReflectValue.Kind() { //nolint:exhaustive // GORM refuses what is left
 	case reflect.Slice, reflect.Array:
 		for i := range stmt.ReflectValue.Len() {
-			if err := stampStruct(stmt, field, s, reflect.Indirect(stmt.ReflectValue.Index(i))); err != nil {
+			if err := t.stampStruct(stmt, field, s, reflect.Indirect(stmt.ReflectValue.Index(i))); err != nil {
 				return err
 			}
 		}
 	case reflect.Struct:
-		return stampStruct(stmt, field, s, stmt.ReflectValue)
+		return t.stampStruct(stmt, field, s, stmt.ReflectValue)
 	}
 	return nil
 }
@@ -135,7 +134,7 @@ func addressable(dest any, v reflect.Value) (any, reflect.Value) {
 	return pointer.Interface(), pointer.Elem()
 }
 
-func stampStruct(stmt *gorm.Statement, field *schema.Field, s scope.Scope, row reflect.Value) error {
+func (t *table) stampStruct(stmt *gorm.Statement, field *schema.Field, s scope.Scope, row reflect.Value) error {
 	if row.Kind() != reflect.Struct {
 		return nil // a nil pointer, which GORM refuses
 	}
@@ -147,16 +146,28 @@ func stampStruct(stmt *gorm.Statement, field *schema.Field, s scope.Scope, row r
 	if err != nil {
 		return err
 	}
-	if id, err = settle(id, s); err != nil || !zero {
+	// In an own-and-global table a pointer may be there and hold no id.
+	none := zero || id == uuid.Nil
+	if id, err = t.settle(id, s); err != nil || !none {
 		return err
 	}
-	return field.Set(stmt.Context, row, id)
+	return field.Set(stmt.Context, row, orNil(id))
+}
+
+// orNil is nothing, which becomes NULL, in the place of no tenant.
+func orNil(id uuid.UUID) any {
+	if id == uuid.Nil {
+		return nil
+	}
+	return id
 }
 
 // settle returns the tenant of a new row: the one of the context, which the application may have set itself; as the
-// system, the one that it must have set.
-func settle(id uuid.UUID, s scope.Scope) (uuid.UUID, error) {
+// system, the one that it must have set, or none where the row may be everyone's.
+func (t *table) settle(id uuid.UUID, s scope.Scope) (uuid.UUID, error) {
 	switch {
+	case s.Kind == scope.System && id == uuid.Nil && t.kind == tables.Mixed:
+		return id, nil
 	case s.Kind == scope.System && id == uuid.Nil:
 		return id, fmt.Errorf("%w is missing (the system says whose a row is: set TenantID)", ErrTenantID)
 	case s.Kind == scope.System || id == s.Tenant:
@@ -175,7 +186,7 @@ func (p *Plugin) beforeUpdate(db *gorm.DB) {
 		return
 	}
 	t := p.target(db.Statement)
-	if t == nil || t.kind != tables.Owned {
+	if t == nil || !t.kind.HasTenant() {
 		return
 	}
 	if written, _ := db.Statement.SelectAndOmitColumns(false, true); !written[t.column] {
@@ -208,8 +219,8 @@ func (t *table) restamp(stmt *gorm.Statement) error {
 	if err != nil {
 		return err
 	}
-	id, err := settle(uuid.Nil, s)
-	if err != nil {
+	id, err := t.settle(uuid.Nil, s)
+	if err != nil || id == uuid.Nil {
 		return err
 	}
 	stmt.Dest, value = addressable(stmt.Dest, value)

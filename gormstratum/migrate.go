@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 	"gorm.io/driver/postgres"
@@ -34,28 +35,46 @@ type MigrateOptions struct {
 // setting stratum.owner=migrate on its connection, changes nothing either, for models that embed Tenant. The tag unique
 // is the exception: GORM has no such constraint over two columns, and fails to add its own. Use uniqueIndex instead.
 func Migrate(ctx context.Context, db *gorm.DB, options MigrateOptions) error {
+	m, err := newMigration(ctx, db, options)
+	if err != nil {
+		return err
+	}
+	return m.transaction(ctx, m.run)
+}
+
+// migration is what one Migrate does.
+type migration struct {
+	plugin  *Plugin
+	owner   *gorm.DB
+	list    []tables.Table
+	options MigrateOptions
+}
+
+// newMigration finds out what is wanted. It reads nothing of the tables yet.
+func newMigration(ctx context.Context, db *gorm.DB, options MigrateOptions) (*migration, error) {
 	p, err := pluginOf(db)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if len(p.registry.models) == 0 {
-		return fmt.Errorf("%w: Options.Models is empty, so there is nothing to migrate", ErrModel)
+		return nil, fmt.Errorf("%w: Options.Models is empty, so there is nothing to migrate", ErrModel)
 	}
 	if err := p.st.Ping(ctx); err != nil {
-		return err
+		return nil, err
 	}
-	owner, err := p.ownerDB(db)
-	if err != nil {
-		return err
+	m := &migration{plugin: p, options: options}
+	if m.owner, err = p.ownerDB(db); err != nil {
+		return nil, err
 	}
-	list, err := describe(owner, p.registry)
-	if err != nil {
-		return err
-	}
-	// Prepare waits for another Migrate, and what follows must see what that one has committed.
-	return owner.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-		return p.migrate(ctx, tx, list, options)
-	}, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
+	m.list, err = describe(m.owner, p.registry)
+	return m, err
+}
+
+// transaction runs work as the owner. Prepare waits for another Migrate, and what follows must see what that one has
+// committed.
+func (m *migration) transaction(ctx context.Context, work func(context.Context, *gorm.DB) error) error {
+	return m.owner.WithContext(ctx).Transaction(func(tx *gorm.DB) error { return work(ctx, tx) },
+		&sql.TxOptions{Isolation: sql.LevelReadCommitted})
 }
 
 // ownerDB is a *gorm.DB on the owner's connections, with the settings of db that concern migrations. It parses the
@@ -83,30 +102,68 @@ func (p *Plugin) ownerDB(db *gorm.DB) (*gorm.DB, error) {
 	return owner, nil
 }
 
-// migrate runs inside the owner's transaction: what must be out of GORM's way, GORM's own migration, and then keys and
-// policies. The policies come last, because they hide the rows that keys are checked against.
-func (p *Plugin) migrate(ctx context.Context, tx *gorm.DB, list []tables.Table, options MigrateOptions) error {
+// run does the work inside the owner's transaction.
+func (m *migration) run(ctx context.Context, tx *gorm.DB) error {
+	_, err := m.change(ctx, tx)
+	return err
+}
+
+// change moves out of GORM's way what must be, lets it migrate, and then makes keys and policies. The policies come
+// last, because they hide the rows that keys are checked against. It returns the statements that changed something.
+func (m *migration) change(ctx context.Context, tx *gorm.DB) ([]string, error) {
 	sqlTx, ok := tx.Statement.ConnPool.(*sql.Tx)
 	if !ok {
-		return errors.Join(ErrPool, gorm.ErrInvalidTransaction)
+		return nil, errors.Join(ErrPool, gorm.ErrInvalidTransaction)
 	}
+	p := m.plugin
 	_, err := sqlTx.ExecContext(ctx, "SELECT pg_catalog.set_config('search_path', $1, true)",
 		p.st.SearchPath(access.Token{}))
 	if err != nil {
-		return fmt.Errorf("gormstratum: setting search_path: %w", err)
+		return nil, fmt.Errorf("gormstratum: setting search_path: %w", err)
 	}
-	m := tables.New(sqlTx, tables.Config{Roles: p.st.Roles(access.Token{}), ExistingRows: options.ExistingRows})
-	if err := m.Prepare(ctx, list); err != nil {
-		return err
+	t := tables.New(sqlTx, tables.Config{Roles: p.st.Roles(access.Token{}), ExistingRows: m.options.ExistingRows})
+	if err := t.Prepare(ctx, m.list); err != nil {
+		return nil, err
 	}
-	if err := tx.AutoMigrate(p.registry.models...); err != nil {
-		return fmt.Errorf("gormstratum: AutoMigrate: %w", err)
+	before := t.Script()
+	orm, err := m.autoMigrate(tx, sqlTx)
+	if err != nil {
+		return nil, err
 	}
-	if err := m.Finish(ctx, list); err != nil {
-		return err
+	if err := t.Finish(ctx, m.list); err != nil {
+		return nil, err
 	}
-	for _, f := range m.Findings() {
+	for _, f := range t.Findings() {
 		tx.Logger.Warn(ctx, "gormstratum: table %s: %s: %s (%s)", f.Table, f.Object, f.Problem, f.Cure)
 	}
-	return nil
+	return slices.Concat(before, orm, t.Script()[len(before):]), nil
+}
+
+// autoMigrate runs GORM's own migration and returns what it issued.
+func (m *migration) autoMigrate(tx *gorm.DB, sqlTx *sql.Tx) ([]string, error) {
+	recorded := &recorder{Tx: sqlTx, dialector: tx.Dialector}
+	tx.Statement.ConnPool = recorded
+	defer func() { tx.Statement.ConnPool = sqlTx }()
+	if err := tx.AutoMigrate(m.plugin.registry.models...); err != nil {
+		return nil, fmt.Errorf("gormstratum: AutoMigrate: %w", err)
+	}
+	return recorded.statements, nil
+}
+
+// recorder is a transaction that notes what GORM executes in it. What GORM only reads it asks for by other methods.
+type recorder struct {
+	*sql.Tx
+
+	dialector  gorm.Dialector
+	statements []string
+}
+
+// ExecContext notes the statement, with its values in it.
+func (r *recorder) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	statement := query
+	if len(args) > 0 {
+		statement = r.dialector.Explain(query, args...)
+	}
+	r.statements = append(r.statements, statement)
+	return r.Tx.ExecContext(ctx, query, args...)
 }

@@ -7,23 +7,22 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/google/uuid"
 	"gorm.io/gorm"
 	"gorm.io/gorm/schema"
 
 	"github.com/stratum-hq/stratum-go/internal/tables"
 )
 
-// defaultColumn is the tenant column, which says whose a row is, where no other is named.
-const defaultColumn = tables.DefaultColumn
-
 // table is what the plugin knows of a table. It does not change after Use.
 type table struct {
 	kind    tables.Kind
 	column  string         // the tenant column of a tenant-owned table
 	schema  *schema.Schema // nil for an external table
-	uniques [][]string     // columns that became unique per tenant
 	rights  []string       // of an external table
+	uniques [][]string     // columns that became unique per tenant
+	// crossing are columns that stay unique across tenants, by the declarations in globals.
+	crossing [][]string
+	globals  []tables.GlobalUnique
 }
 
 // registry knows the application's tables by their names.
@@ -32,6 +31,7 @@ type registry struct {
 	unnamed map[string]*table // without their schema; nil where several have the name
 	models  []any             // in the order of Options, for migrations
 	order   []string          // names, in the order in which they were found
+	column  string            // the tenant column where a model declares no other
 }
 
 // find returns the table of a name. Where only one of tickets and public.tickets is declared, both mean that one.
@@ -47,21 +47,25 @@ func lastPart(name string) string { return name[strings.LastIndexByte(name, '.')
 
 // readModels places every model of the options, and reports all that it cannot place at once.
 func readModels(db *gorm.DB, options Options) (*registry, error) {
-	r := &registry{tables: make(map[string]*table), unnamed: make(map[string]*table)}
+	r := &registry{tables: make(map[string]*table), unnamed: make(map[string]*table), column: options.TenantColumn}
+	if r.column == "" {
+		r.column = tables.DefaultColumn
+	}
+	uniques := options.GlobalUnique
 	errs := make([]error, 0, len(options.External)+len(options.Models)+len(options.Global))
 	for _, name := range options.External {
 		errs = append(errs, r.addExternal(name))
 	}
 	for _, model := range options.Models {
-		errs = append(errs, r.addModel(db, model, false))
+		errs = append(errs, r.addModel(db, model, uniques, false))
 	}
 	for _, model := range options.Global {
-		errs = append(errs, r.addModel(db, model, true))
+		errs = append(errs, r.addModel(db, model, uniques, true))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	return r, r.addRelations()
+	return r, errors.Join(r.checkGlobalUnique(db, uniques), r.addRelations())
 }
 
 func (r *registry) add(name string, t *table) error {
@@ -99,33 +103,49 @@ func (r *registry) addExternal(declared string) error {
 	return r.add(name, t)
 }
 
-// addModel places one model as tenant-owned or global.
-func (r *registry) addModel(db *gorm.DB, model any, global bool) error {
+// addModel places one model as tenant-owned, own-and-global or global.
+func (r *registry) addModel(db *gorm.DB, model any, uniques []GlobalUnique, global bool) error {
 	s, err := parse(db, model)
 	if err != nil {
 		return err
 	}
-	t := &table{schema: s, kind: tables.Global, column: defaultColumn}
-	field, err := tenantField(s, t.column)
+	field, kind, err := tenantField(s, r.column)
 	if err != nil {
 		return err
 	}
+	t := &table{schema: s, kind: kind}
 	_, marks := reflect.New(s.ModelType).Interface().(marked)
 	switch {
 	case field != nil && (global || marks):
 		return fmt.Errorf("%w %s is declared global but has a column %q (remove one of the two)",
-			ErrModel, s.Name, t.column)
+			ErrModel, s.Name, field.DBName)
 	case field != nil:
-		t.kind, t.uniques = tables.Owned, uniqueColumns(s, t.column)
-		stampInstead(s, field)
+		err = t.own(db, field, uniques)
 	case !global && !marks:
-		return placeError(s)
+		err = placeError(s, r.column)
 	}
-	if t.kind == tables.Owned && len(s.PrimaryFields) == 0 {
-		return fmt.Errorf("%w %s has no primary key (tag a field with gorm:\"primaryKey\")", ErrModel, s.Name)
+	if err != nil {
+		return err
 	}
 	r.models = append(r.models, model)
 	return r.add(s.Table, t)
+}
+
+// own takes over what makes the rows of a table a tenant's.
+func (t *table) own(db *gorm.DB, field *schema.Field, uniques []GlobalUnique) (err error) {
+	if len(t.schema.PrimaryFields) == 0 {
+		return fmt.Errorf("%w %s has no primary key (tag a field with gorm:\"primaryKey\")", ErrModel, t.schema.Name)
+	}
+	t.column = field.DBName
+	if t.globals, err = globalUniques(db, t.schema, t.column, uniques); err != nil {
+		return err
+	}
+	t.readUniques()
+	stampInstead(t.schema, field)
+	if t.kind == tables.Mixed {
+		return checkNulls(t)
+	}
+	return nil
 }
 
 // stampInstead takes the column's default away from GORM, which would ask the database to return it for every new row.
@@ -136,11 +156,15 @@ func stampInstead(s *schema.Schema, field *schema.Field) {
 		func(f *schema.Field) bool { return f == field })
 }
 
-// placeError names the three things that a table can be.
-func placeError(s *schema.Schema) error {
-	return fmt.Errorf("%w %s is neither tenant-owned nor global nor external (embed gormstratum.Tenant, or embed "+
+// placeError names what a table can be.
+func placeError(s *schema.Schema, column string) error {
+	own := "embed gormstratum.Tenant"
+	if column != tables.DefaultColumn {
+		own = fmt.Sprintf("declare a field of column %q and type uuid.UUID", column)
+	}
+	return fmt.Errorf("%w %s is neither tenant-owned nor global nor external (%s, or embed "+
 		"gormstratum.Global or name it in Options.Global, or name table %q in Options.External)",
-		ErrModel, s.Name, s.Table)
+		ErrModel, s.Name, own, s.Table)
 }
 
 func parse(db *gorm.DB, model any) (*schema.Schema, error) {
@@ -149,19 +173,6 @@ func parse(db *gorm.DB, model any) (*schema.Schema, error) {
 		return nil, fmt.Errorf("%w %T: %w", ErrModel, model, err)
 	}
 	return stmt.Schema, nil
-}
-
-// tenantField returns the field of the tenant column, or nil.
-func tenantField(s *schema.Schema, column string) (*schema.Field, error) {
-	f := s.FieldsByDBName[column]
-	if f == nil {
-		return nil, nil
-	}
-	if f.FieldType != reflect.TypeFor[uuid.UUID]() {
-		return nil, fmt.Errorf("%w %s: field %s of column %q is a %s (use uuid.UUID of github.com/google/uuid)",
-			ErrModel, s.Name, f.Name, column, f.FieldType)
-	}
-	return f, nil
 }
 
 // addRelations adds the join tables, and refuses relations that lead out of the registry or over the boundary.
@@ -186,10 +197,9 @@ func (r *registry) addRelation(t *table, rel *schema.Relationship) error {
 			ErrModel, rel.FieldSchema.Name, t.schema.Name, rel.Name)
 	}
 	if rel.JoinTable != nil {
-		r.addJoin(t, other, rel.JoinTable)
-		return nil
+		return r.addJoin(t, other, rel.JoinTable)
 	}
-	if rel.Type == schema.BelongsTo && t.kind == tables.Global && other.kind == tables.Owned {
+	if rel.Type == schema.BelongsTo && t.kind == tables.Global && other.kind.HasTenant() {
 		return fmt.Errorf("%w %s is global and belongs to tenant-owned %s by %s (a global row cannot refer to one "+
 			"tenant's; make it tenant-owned)", ErrModel, t.schema.Name, rel.FieldSchema.Name, rel.Name)
 	}
@@ -197,13 +207,24 @@ func (r *registry) addRelation(t *table, rel *schema.Relationship) error {
 }
 
 // addJoin adds the join table of a many2many relation. It is tenant-owned as soon as one side is.
-func (r *registry) addJoin(a, b *table, join *schema.Schema) {
+func (r *registry) addJoin(a, b *table, join *schema.Schema) error {
 	if _, ok := r.tables[join.Table]; ok {
-		return // declared as a model of its own, or seen from the other side
+		return nil // declared as a model of its own, or seen from the other side
 	}
-	t := &table{schema: join, kind: tables.Global, column: defaultColumn}
-	if a.kind == tables.Owned || b.kind == tables.Owned {
-		t.kind = tables.Owned
+	t := &table{schema: join, kind: tables.Global}
+	if a.kind.HasTenant() || b.kind.HasTenant() {
+		t.kind, t.column = tables.Owned, r.column
 	}
-	_ = r.add(join.Table, t) // it is not there yet
+	// A model of its own, by SetupJoinTable, may declare the column.
+	field, kind, err := tenantField(join, r.column)
+	switch {
+	case err != nil:
+		return err
+	case kind == tables.Mixed:
+		return fmt.Errorf("%w %s is a join table and has rows of everyone (embed gormstratum.Tenant: each of its rows "+
+			"joins rows for one tenant)", ErrModel, join.Name)
+	case field != nil && t.kind == tables.Owned:
+		t.column = field.DBName
+	}
+	return r.add(join.Table, t)
 }

@@ -11,9 +11,22 @@ import (
 
 // Options tell the plugin what the application's tables are. A table that is in none of the lists is refused.
 type Options struct {
-	// Models are the application's models. One that embeds Tenant, or has a column tenant_id of type uuid, is
-	// tenant-owned; one that embeds Global is global. Join tables of many2many relations need not be listed.
+	// Models are the application's models. One that embeds Tenant, or has a tenant column by TenantColumn or by the tag
+	// stratum:"tenant", is tenant-owned; one that embeds OwnOrGlobal has rows of tenants and of everyone; one that
+	// embeds Global is global. Join tables of many2many relations need not be listed.
 	Models []any
+
+	// TenantColumn is the tenant column of the models that declare none, and of join tables. Defaults to tenant_id. A
+	// model has a field of the column, of type uuid.UUID:
+	//
+	//	OrgID uuid.UUID `gorm:"type:uuid;not null;default:stratum.tenant_id()"` // TenantColumn: "org_id"
+	//
+	// The type tag and the default are for those who run GORM's own AutoMigrate, too. What a model declares comes
+	// first: one that embeds Tenant or OwnOrGlobal has the column tenant_id whatever TenantColumn is.
+	TenantColumn string
+
+	// GlobalUnique are the unique indexes that stay unique across tenants. All others become unique per tenant.
+	GlobalUnique []GlobalUnique
 
 	// Global are further global models, for types that cannot embed Global.
 	Global []any
@@ -21,6 +34,20 @@ type Options struct {
 	// External are tables that are not Stratum's business, such as a job queue's. The rights of tenants on one may
 	// follow its name: "river_job: SELECT, INSERT". Without rights, what you GRANT to the roles is what they may do.
 	External []string
+}
+
+// GlobalUnique is a unique index, or unique column, of a tenant-owned model that Migrate leaves as GORM declares it, such
+// as the serial number of a device that must not be registered by two tenants. It lets a tenant find out that some
+// other one has a value: a duplicate is core.ErrDuplicateKey, without saying whose. ON CONFLICT DO UPDATE on a row of
+// another tenant is core.ErrCrossTenant, and DO NOTHING does nothing.
+type GlobalUnique struct {
+	// Model is the model, also in Options.Models.
+	Model any
+	// Index is the index's or constraint's name as GORM has it, such as idx_devices_serial for the tag uniqueIndex or
+	// uni_devices_serial for the tag unique. The model must have a unique index of that name.
+	Index string
+	// Reason says, in one line, why values must be unique across tenants. Migrate writes it into the index's comment.
+	Reason string
 }
 
 // pluginName is the plugin's name in gorm.Config.Plugins.
@@ -55,9 +82,13 @@ func (p *Plugin) Name() string { return pluginName }
 
 // Initialize is called by db.Use. It replaces the pool, reads the models and registers the callbacks.
 func (p *Plugin) Initialize(db *gorm.DB) error {
-	// The callbacks of the first db would look up their tables in the second one's registry.
+	if hasResolver(db) {
+		return ErrResolver
+	}
+	// The callbacks of the first db would look up their tables in the second one's registry. dbresolver comes this way
+	// too: it opens its replicas with all the plugins of the db.
 	if p.registry != nil {
-		return errors.New("gormstratum: the plugin is in use by another db (call gormstratum.New for each)")
+		return fmt.Errorf("gormstratum: the plugin is in use by another db (call gormstratum.New for each): %w", ErrPool)
 	}
 	if isSession(db) {
 		return fmt.Errorf("%w: Use was called on a session or a transaction (call it on the *gorm.DB that gorm.Open "+
@@ -91,8 +122,12 @@ func (p *Plugin) register(db *gorm.DB) error {
 		c.Delete().Before("*").Register("stratum:pool", p.guardPool),
 		c.Create().After("gorm:save_before_associations").Before("gorm:create").
 			Register("stratum:create", p.beforeCreate),
+		c.Create().After("gorm:create").Before("gorm:save_after_associations").
+			Register("stratum:conflict", p.checkConflict),
 		c.Query().Before("gorm:query").Register("stratum:query", p.beforeQuery),
-		c.Row().Before("gorm:row").Register("stratum:row", p.beforeRow),
+		c.Query().After("gorm:query").Register("stratum:subquery", p.afterQuery),
+		c.Row().Before("gorm:row").Register("stratum:row", p.beforeQuery),
+		c.Row().After("gorm:row").Register("stratum:row_error", p.afterRow),
 		c.Raw().Before("gorm:raw").Register("stratum:raw", p.guardPool),
 		c.Update().Before("gorm:update").Register("stratum:update", p.beforeUpdate),
 		c.Delete().Before("gorm:delete").Register("stratum:delete", p.beforeChange),

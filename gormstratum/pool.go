@@ -68,34 +68,49 @@ func (p *Plugin) renewPrepared(db *gorm.DB) {
 }
 
 // guardPool makes sure that the statement at hand runs on the guarded pool. A session made before Use still has the
-// old one.
+// old one, and is led to it.
 func (p *Plugin) guardPool(db *gorm.DB) {
+	var ok bool
 	switch pool := db.Statement.ConnPool.(type) {
 	case *sql.DB:
-		db.Statement.ConnPool = p.st.DB()
-		return
+		ok = pool == p.st.DB() || p.lead(db)
 	case *gorm.PreparedStmtDB:
-		if pool.ConnPool != gorm.ConnPool(p.st.DB()) {
-			db.Statement.ConnPool = p.st.DB()
-		}
-		return
+		ok = pool.ConnPool == gorm.ConnPool(p.st.DB()) || p.lead(db)
 	case *gorm.PreparedStmtTX:
-		if p.begun(pool.Tx) {
-			return
-		}
+		ok = p.begun(pool.Tx)
 	case *sql.Tx, *sql.Conn:
-		if p.begun(pool) {
-			return
-		}
+		ok = p.begun(pool)
 	}
-	_ = db.AddError(ErrPool) // AddError keeps it and returns it
+	if !ok && db.Error == nil {
+		_ = db.AddError(ErrPool) // AddError keeps it and returns it
+	}
 }
 
-// beforeRow is beforeQuery for Row and Rows. Row has no error of its own: after a refusal GORM would return no row at
-// all and the caller's Scan would panic, so it gets one that holds the error.
-func (p *Plugin) beforeRow(db *gorm.DB) {
-	p.beforeQuery(db)
-	if isRows, _ := db.Get("rows"); db.Error != nil && isRows != true {
+// lead puts the statement on the guarded pool. Where it was led away on purpose, to a replica or to another database,
+// it is refused: it would read something else than was asked for.
+func (p *Plugin) lead(db *gorm.DB) bool {
+	if hasResolver(db) {
+		_ = db.AddError(ErrResolver) // AddError keeps it and returns it
+		return false
+	}
+	db.Statement.ConnPool = p.st.DB()
+	return true
+}
+
+// hasResolver looks for gorm.io/plugin/dbresolver, by the name that its callbacks have.
+func hasResolver(db *gorm.DB) bool { return db.Callback().Query().Get("gorm:db_resolver") != nil }
+
+// afterRow gives Row an error. It has none of its own: after a refusal GORM would return no row at all and the caller's
+// Scan would panic, so it gets a row that holds the error.
+func (p *Plugin) afterRow(db *gorm.DB) {
+	if db.Error == nil {
+		return
+	}
+	switch db.Statement.Dest.(type) {
+	case *sql.Row, *sql.Rows:
+		return
+	}
+	if isRows, _ := db.Get("rows"); isRows != true {
 		db.Statement.Dest = p.st.DB().QueryRowContext(refused{db.Statement.Context, db.Error}, "")
 	}
 }

@@ -185,7 +185,7 @@ func TestPredicatesOfTables(t *testing.T) {
 		},
 		"sub-query as a table": {
 			func(tx *gorm.DB) *gorm.DB { return tx.Table("(?) AS x", db.Model(&Ticket{})).Find(&rows) },
-			`SELECT * FROM (SELECT * FROM "tickets") AS x`,
+			`SELECT * FROM (SELECT * FROM "tickets" WHERE "tickets"."tenant_id" = $1) AS x`,
 		},
 		"sub-query with ctx": {
 			func(tx *gorm.DB) *gorm.DB {

@@ -24,19 +24,24 @@ const (
 // tableName takes the name out of "name", "schema"."name" and name AS alias.
 var tableName = regexp.MustCompile(`(?i)^\s*((?:"?\w+"?\.)?"?\w+"?)(?:\s+(?:as\s+)?"?\w+"?)?\s*$`)
 
-// scopeClauses puts the predicate into every WHERE and every ON at the moment when GORM writes it. The conditions are
-// complete by then, so none that is added later can widen them, and GORM's check for a missing WHERE has seen what the
-// caller wrote. A builder that the application has set for the clause is called with the predicate in place.
+// scopeClauses puts the predicate into every WHERE and every ON, and the statement's scope into every sub-query, at the
+// moment when GORM writes the clause. The conditions are complete by then, so none that is added later can widen them,
+// and GORM's check for a missing WHERE has seen what the caller wrote. A builder that the application has set for the
+// clause is called with the predicate in place.
 func (p *Plugin) scopeClauses(db *gorm.DB) {
-	for name, rewrite := range map[string]func(*gorm.Statement, clause.Clause) clause.Clause{
-		whereClause: p.scopeWhere, fromClause: p.scopeJoins,
-	} {
-		next := db.ClauseBuilders[name]
+	rewrites := map[string]func(*gorm.Statement, clause.Clause) clause.Clause{
+		whereClause: p.scopeWhere, fromClause: p.scopeJoins, conflictClause: p.scopeConflict,
+	}
+	for _, name := range subqueryClauses() {
+		next, rewrite := db.ClauseBuilders[name], rewrites[name]
 		db.ClauseBuilders[name] = func(c clause.Clause, b clause.Builder) {
 			// A statement without a list of clauses is one that GORM makes for a fragment of SQL, whose parameters it
 			// drops.
 			if stmt, ok := b.(*gorm.Statement); ok && len(stmt.BuildClauses) > 0 {
-				c = rewrite(stmt, c)
+				c = inheritClause(c)
+				if rewrite != nil {
+					c = rewrite(stmt, c)
+				}
 			}
 			if next != nil {
 				next(c, b)
@@ -71,14 +76,14 @@ func (p *Plugin) scopeJoins(stmt *gorm.Statement, c clause.Clause) clause.Clause
 	from.Joins = slices.Clone(from.Joins)
 	for i, join := range from.Joins {
 		t := p.registry.find(join.Table.Name)
-		if t == nil || t.kind != tables.Owned || join.Expression != nil || len(join.ON.Exprs) == 0 {
+		if t == nil || !t.kind.HasTenant() || join.Expression != nil || len(join.ON.Exprs) == 0 {
 			continue
 		}
 		alias := join.Table.Alias
 		if alias == "" {
 			alias = join.Table.Name
 		}
-		from.Joins[i].ON = narrow(t.ownedBy(tenant, alias), join.ON, false)
+		from.Joins[i].ON = narrow(t.readBy(tenant, alias), join.ON, false)
 	}
 	c.Expression = from
 	return c
@@ -105,15 +110,18 @@ func (g group) Build(b clause.Builder) {
 	_ = b.WriteByte(')')
 }
 
-// predicate is the condition on the tenant column for a statement on a tenant-owned table, as one tenant. A subtree
-// and the system have none: the policies know better what they see.
+// predicate is the condition on the tenant column for a statement on a tenant-owned table, as one tenant. The system
+// has none, and what a subtree reads the policies know better.
 func (p *Plugin) predicate(stmt *gorm.Statement) (clause.Expression, bool) {
 	t := p.target(stmt)
-	if t == nil || t.kind != tables.Owned || stmt.Table == "" {
+	if t == nil || !t.kind.HasTenant() || stmt.Table == "" {
 		return nil, false
 	}
 	tenant, ok := tenantOf(stmt)
-	return t.ownedBy(tenant, clause.CurrentTable), ok
+	if isChange(stmt) {
+		return t.ownedBy(tenant, clause.CurrentTable), ok
+	}
+	return t.readBy(tenant, clause.CurrentTable), ok
 }
 
 // ownedBy is the condition that a row is the tenant's. The table goes by the name of alias in the statement.
@@ -121,13 +129,27 @@ func (t *table) ownedBy(tenant uuid.UUID, alias string) clause.Expression {
 	return clause.Eq{Column: clause.Column{Table: alias, Name: t.column}, Value: tenant}
 }
 
-// tenantOf returns the tenant whose rows alone the statement may concern.
+// readBy is the condition that the tenant reads a row: its own, and in an own-and-global table everyone's.
+func (t *table) readBy(tenant uuid.UUID, alias string) clause.Expression {
+	own := t.ownedBy(tenant, alias)
+	if t.kind != tables.Mixed {
+		return own
+	}
+	return clause.And(clause.Or(own, clause.Eq{Column: clause.Column{Table: alias, Name: t.column}}))
+}
+
+// tenantOf returns the tenant whose rows alone the statement may concern. A subtree's changes are for the tenant itself.
 func tenantOf(stmt *gorm.Statement) (uuid.UUID, bool) {
 	if stmt.Context == nil {
 		return uuid.Nil, false
 	}
 	s, err := scope.Check(stmt.Context)
-	return s.Tenant, err == nil && s.Kind == scope.Tenant
+	return s.Tenant, err == nil && (s.Kind == scope.Tenant || s.Kind == scope.Subtree && isChange(stmt))
+}
+
+// isChange reports whether the statement is an UPDATE or a DELETE. A soft delete is the latter to GORM.
+func isChange(stmt *gorm.Statement) bool {
+	return len(stmt.BuildClauses) > 0 && (stmt.BuildClauses[0] == "UPDATE" || stmt.BuildClauses[0] == "DELETE")
 }
 
 // target returns the one table that a statement reads or changes, or nil where it is unknown or there is no such one.
@@ -157,13 +179,17 @@ func targetTable(stmt *gorm.Statement) (string, bool) {
 
 // beforeQuery lets a SELECT have a WHERE, for scopeWhere to fill.
 func (p *Plugin) beforeQuery(db *gorm.DB) {
-	// A dry run is how GORM writes a sub-query, and it loses the error of one: "IN ()" would be left. The statement
-	// around it is looked at, and the database refuses what a sub-query may not see.
+	// A dry run is how GORM writes a sub-query, and it loses the error of one: "IN ()" would be left. Where there is a
+	// statement around it that hears of the error, the table is looked at as well.
 	if !db.DryRun {
 		p.guardPool(db)
 	}
-	if db.Error == nil && db.Statement.SQL.Len() == 0 && (db.DryRun || p.known(db)) {
+	if db.Error != nil || db.Statement.SQL.Len() > 0 {
+		return
+	}
+	if _, isSubquery := failureOf(db); db.DryRun && !isSubquery || p.known(db) {
 		p.ensureWhere(db.Statement)
+		inheritJoins(db.Statement)
 	}
 }
 

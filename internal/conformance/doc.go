@@ -1,5 +1,6 @@
 // Package conformance states the guarantee as one suite: every path to the database x {own tenant, another tenant, no
-// tenant, system}. An adapter brings its paths; the suite brings the tenants, the ground truth and the verdicts.
+// tenant, system, a suspended tenant}. An adapter brings its paths; the suite brings the tenants, the ground truth and
+// the verdicts.
 //
 //	suite.go   Suite, Path: what an adapter brings, and how a cell of the matrix is run
 //	world.go   the tables, the tenants and their rows, each with a secret that no other tenant may see

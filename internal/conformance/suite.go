@@ -36,18 +36,19 @@ type Caller uint8
 
 // The callers.
 const (
-	Own     Caller = iota // the tenant whose rows are aimed at
-	Another               // another tenant
-	Nobody                // a context without a tenant
-	System                // core.AsSystem
+	Own       Caller = iota // the tenant whose rows are aimed at
+	Another                 // another tenant
+	Nobody                  // a context without a tenant
+	System                  // core.AsSystem
+	Suspended               // a tenant that is not active, aiming at its own rows
 )
 
 // Callers are all callers, in the order of the matrix.
-func Callers() []Caller { return []Caller{Own, Another, Nobody, System} }
+func Callers() []Caller { return []Caller{Own, Another, Nobody, System, Suspended} }
 
 // String returns the caller's name in the matrix.
 func (c Caller) String() string {
-	return [...]string{"own tenant", "another tenant", "no tenant", "system"}[c]
+	return [...]string{"own tenant", "another tenant", "no tenant", "system", "suspended"}[c]
 }
 
 // Suite is the matrix for one adapter.
@@ -67,25 +68,36 @@ func Run(t *testing.T, s Suite) {
 	w := newWorld(t, s)
 	w.seed(ctx, t)
 	fresh := w.snapshot(ctx, t)
+	cells, failed := 0, 0
 	for _, path := range s.Paths {
 		for _, caller := range Callers() {
-			t.Run(fmt.Sprintf("%s/%s", path.Name, caller), func(t *testing.T) {
-				seen, err := path.Run(w.context(ctx, caller), w.target)
-				after := w.snapshot(ctx, t)
+			cells++
+			held := t.Run(fmt.Sprintf("%s/%s", path.Name, caller), func(t *testing.T) {
+				o := outcome{path: path, caller: caller, target: w.aim(caller), before: fresh}
+				var seen any
+				seen, o.err = path.Run(w.context(ctx, caller), o.target)
+				o.seen, o.after = fmt.Sprintf("%+v", seen), w.snapshot(ctx, t)
 				// Before the verdict, which may end the test: the next cell starts from the same rows.
-				if !maps.Equal(fresh, after) {
+				if !maps.Equal(fresh, o.after) {
 					w.seed(ctx, t)
 				}
-				outcome{
-					path: path, caller: caller, err: err,
-					seen:   fmt.Sprintf("%+v", seen),
-					before: fresh, after: after,
-					target: w.target,
-				}.check(t)
+				o.check(t)
 			})
+			if !held {
+				failed++
+			}
 		}
 	}
+	t.Logf("%d paths, %d cells, %d leaks or failures", len(s.Paths), cells, failed)
 	w.close(ctx, t)
+}
+
+// aim returns the rows that a caller aims at. A suspended tenant is refused its own.
+func (w *world) aim(c Caller) Target {
+	if c == Suspended {
+		return w.suspended
+	}
+	return w.target
 }
 
 // context is the context of a caller.
@@ -98,6 +110,8 @@ func (w *world) context(ctx context.Context, c Caller) context.Context {
 		return core.WithTenant(ctx, w.other.Tenant)
 	case System:
 		return core.AsSystem(ctx, "conformance suite")
+	case Suspended:
+		return core.WithTenant(ctx, w.suspended.Tenant)
 	case Nobody:
 	}
 	return ctx
@@ -112,6 +126,9 @@ func (o outcome) check(t *testing.T) {
 		o.checkAnother(t)
 	case Nobody:
 		require.ErrorIs(t, o.err, core.ErrNoTenant)
+		o.checkUntouched(t)
+	case Suspended:
+		require.ErrorIs(t, o.err, core.ErrTenantNotActive)
 		o.checkUntouched(t)
 	case System:
 		if o.path.System != nil {

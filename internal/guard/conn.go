@@ -26,6 +26,7 @@ type conn struct {
 	connector *Connector
 	tx        *tx   // the open transaction, or nil
 	open      *rows // rows that are not read to the end, or nil
+	turn      turn  // the tenant's, while a session is borrowed
 }
 
 var _ interface {
@@ -117,21 +118,38 @@ func (c *conn) borrow(ctx context.Context, sc scope.Scope) (*session, error) {
 	if c.tx != nil {
 		return c.tx.session, nil
 	}
-	return c.connector.pool(sc).acquire(ctx)
+	// Before the session: whoever waits for its tenant's turn holds no connection that another tenant could use.
+	t, err := c.connector.takeTurn(ctx, sc)
+	if err != nil {
+		return nil, err
+	}
+	s, err := c.connector.pool(sc).acquire(ctx)
+	if err != nil {
+		t.end()
+		return nil, err
+	}
+	c.turn = t
+	return s, nil
 }
 
 // giveBack ends a borrowing. The session of a transaction stays until the transaction's end.
 func (c *conn) giveBack(s *session) {
 	if c.tx == nil || c.tx.session != s {
-		s.release()
+		c.release(s)
 	}
+}
+
+// release gives the session back to its pool, and then the tenant's turn: who comes next finds a connection.
+func (c *conn) release(s *session) {
+	s.release()
+	c.turn.end()
 }
 
 // attempt runs a statement, and once more where the server refused it for a reason that a new description cures. A
 // statement in a transaction is not repeated: its transaction is lost.
 func (c *conn) attempt(ctx context.Context, s *session, sc scope.Scope, sql string, args []any) (*rows, error) {
 	r, err := c.send(ctx, s, sc, sql, args)
-	if err == nil || !retryable(err) {
+	if err == nil || !c.connector.outdated(err, sc) && !retryable(err) {
 		return r, err
 	}
 	// Also where this statement is lost: the next one on this session must not meet the same error.
@@ -151,7 +169,7 @@ func (c *conn) send(ctx context.Context, s *session, sc scope.Scope, sql string,
 	if c.tx != nil {
 		return s.run(ctx, train{}, st, args)
 	}
-	e, err := newEntry(ctx, c.connector.form(sc), sc)
+	e, err := c.connector.entry(ctx, sc)
 	if err != nil {
 		return nil, err
 	}

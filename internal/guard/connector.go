@@ -4,6 +4,9 @@ import (
 	"context"
 	"database/sql/driver"
 	"fmt"
+	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/stratum-hq/stratum-go/internal/scope"
 	"github.com/stratum-hq/stratum-go/internal/sqltext"
@@ -19,6 +22,16 @@ type Config struct {
 	Roles Roles
 	// SearchPath is set for every statement. pg_temp must be its last entry.
 	SearchPath string
+	// Forms are the ways to enter, the same as those of the pools.
+	Forms *Forms
+	// ProofKey reads the key with which signed Forms prove that a tenant is admitted.
+	ProofKey func(context.Context) ([]byte, error)
+	// Limit is what a tenant may have going on at once; nil is no limit. It is asked for every statement that is not in
+	// a transaction, and for every transaction.
+	Limit func(tenant uuid.UUID) (Limit, error)
+	// StatementTimeout is how long the server works on one statement of a tenant before it gives up, in whole
+	// milliseconds; nil or 0 leaves what the login has. It is asked for whenever a tenant's scope is entered.
+	StatementTimeout func(tenant uuid.UUID) time.Duration
 }
 
 // Connector makes guarded connections for sql.OpenDB. They are made of nothing: a statement or a transaction borrows a
@@ -26,8 +39,14 @@ type Config struct {
 // scope therefore holds nothing that the other kind needs, and a system statement inside a tenant's transaction cannot
 // wait for itself. The pools bound the number of connections; the sql.DB in front of them needs no bound.
 type Connector struct {
-	config Config
-	forms  map[scope.Kind]*form
+	config     Config
+	forms      *Forms
+	roles      map[scope.Kind][]byte
+	searchPath []byte
+	standing   standing
+	prover     prover
+
+	limiter limiter
 	// The rules are fields so that tests can show what happens without them.
 	check      func(c sqltext.Command, tx bool) error
 	needsBlock func(c sqltext.Command) bool
@@ -35,15 +54,16 @@ type Connector struct {
 
 // NewConnector returns a Connector for config. It does not connect.
 func NewConnector(config Config) *Connector {
-	c := &Connector{config: config, forms: make(map[scope.Kind]*form), check: check, needsBlock: needsBlock}
+	c := &Connector{
+		config: config, forms: config.Forms, roles: make(map[scope.Kind][]byte),
+		searchPath: []byte(config.SearchPath), prover: prover{load: config.ProofKey},
+		check: check, needsBlock: needsBlock,
+	}
 	for _, kind := range []scope.Kind{scope.Tenant, scope.Subtree, scope.System} {
-		f := newForm(kind, config.Roles, config.SearchPath)
-		c.forms[kind] = &f
+		c.roles[kind] = []byte(config.Roles.of(kind))
 	}
 	return c
 }
-
-func (c *Connector) form(sc scope.Scope) *form { return c.forms[sc.Kind] }
 
 // Connect returns a guarded connection. It needs no server yet.
 func (c *Connector) Connect(context.Context) (driver.Conn, error) { return &conn{connector: c}, nil }
@@ -54,6 +74,20 @@ func (c *Connector) pool(sc scope.Scope) *Pool {
 		return c.config.System
 	}
 	return c.config.Data
+}
+
+// outdated reports whether enter failed because of what this side believed, and forgets it: nothing was done, and the
+// second try asks the server.
+func (c *Connector) outdated(err error, sc scope.Scope) bool {
+	switch sqlState(err) {
+	case codeEpoch:
+		c.standing.drop(sc.Tenant)
+	case codeProof:
+		c.prover.drop()
+	default:
+		return false
+	}
+	return true
 }
 
 // Driver returns a driver that refuses to open anything: a guarded connection is made by its Connector alone.

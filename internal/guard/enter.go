@@ -2,10 +2,14 @@ package guard
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/stratum-hq/stratum-go/internal/scope"
@@ -31,60 +35,160 @@ func (r Roles) of(k scope.Kind) string {
 	return ""
 }
 
-// The settings are evaluated in this order: search_path first, so that it holds while the rest is looked up; the role
-// last, because only the login may call stratum.enter and set the others. A failing enter aborts the transaction, and
-// the statement behind it is skipped by the server.
+// The parts of enter, evaluated from left to right: search_path first, so that it holds while the rest is looked up; the
+// role last, because only the login may be admitted and set the others. A failing enter aborts the transaction, and the
+// server skips the statement behind it. A setting that is as it should be already is not set once more, which costs
+// more than to look. Names are qualified throughout: a statement before this one may have left another search_path.
+//
+// Parameters: $1 search_path, $2 tenant, $3 context, $4 role, $5 epoch or proof, $6 statement_timeout.
 const (
-	enterTenantSQL = `SELECT pg_catalog.set_config('search_path', $1, true), stratum.enter($2), ` +
-		`pg_catalog.set_config('stratum.context', $3, true), pg_catalog.set_config('role', $4, true)`
-	enterSystemSQL = `SELECT pg_catalog.set_config('search_path', $1, true), ` +
-		`pg_catalog.set_config('stratum.tenant', $2, true), ` +
-		`pg_catalog.set_config('stratum.context', $3, true), pg_catalog.set_config('role', $4, true)`
+	pathSQL = `SELECT CASE WHEN pg_catalog.current_setting('search_path') OPERATOR(pg_catalog.<>) $1 ` +
+		`THEN pg_catalog.set_config('search_path', $1, true) END, `
+	contextSQL = `, CASE WHEN pg_catalog.current_setting('stratum.context', true) OPERATOR(pg_catalog.=) $3 ` +
+		`THEN NULL ELSE pg_catalog.set_config('stratum.context', $3, true) END`
+	roleSQL    = `, pg_catalog.set_config('role', $4, true)`
+	timeoutSQL = `, pg_catalog.set_config('statement_timeout', $6, true)`
+
+	// admitSQL is the long way: the server looks at the tenant's row and returns the epoch.
+	admitSQL = `stratum.admit($2)`
+	// signedSQL is the long way where the admission is proven and signed. Session-level locks go first.
+	signedSQL = `stratum.admit($2, $4, $5)`
+	// epochSQL is the short way, for a tenant that was found active in the epoch before. The lock is taken before the
+	// epoch is read.
+	epochSQL = `pg_catalog.pg_advisory_xact_lock_shared(pg_catalog.uuid_hash_extended($2, 0)), ` +
+		`CASE WHEN pg_catalog.pg_sequence_last_value('stratum.epoch') OPERATOR(pg_catalog.=) $5 ` +
+		`THEN pg_catalog.set_config('stratum.tenant', $2::pg_catalog.text, true) ELSE stratum.stale_epoch() END`
+	systemSQL = `pg_catalog.set_config('stratum.tenant', '', true)`
+	unlockSQL = `, pg_catalog.pg_advisory_unlock_all()`
 )
 
-// form is enter for one kind of scope: what is the same for every statement.
+// form is the text of one way to enter: what is the same for every statement.
 type form struct {
 	sql     string
-	oids    []uint32
+	before  []string // commands in front of it
+	oids    []uint32 // of its parameters
 	formats []int16
-	path    []byte
-	role    []byte
 }
 
-func newForm(kind scope.Kind, roles Roles, searchPath string) form {
-	f := form{
-		sql:     enterTenantSQL,
-		oids:    []uint32{pgtype.TextOID, pgtype.UUIDOID, pgtype.TextOID, pgtype.TextOID},
-		formats: []int16{pgtype.TextFormatCode, pgtype.BinaryFormatCode, pgtype.TextFormatCode, pgtype.TextFormatCode},
-		path:    []byte(searchPath),
-		role:    []byte(roles.of(kind)),
+// Forms are the ways to enter that a pool's connections know.
+type Forms struct {
+	long, short, system form
+	signed, timed       bool
+}
+
+// NewForms returns the ways to enter. Signed ones prove that the application admits the tenant, for a server that takes
+// no others. Timed ones limit how long the server works on a statement.
+func NewForms(signed, timed bool) *Forms {
+	f := &Forms{signed: signed, timed: timed}
+	proofOID, admit, tail := uint32(pgtype.Int8OID), admitSQL, contextSQL+roleSQL
+	if signed {
+		proofOID, admit, tail = pgtype.ByteaOID, signedSQL, unlockSQL+contextSQL+roleSQL
 	}
-	if kind == scope.System {
-		f.sql = enterSystemSQL
-		f.oids[1], f.formats[1] = pgtype.TextOID, pgtype.TextFormatCode
+	if timed {
+		tail += timeoutSQL
+	}
+	f.long = newForm(pathSQL+admit+tail, proofOID)
+	f.short = newForm(pathSQL+epochSQL+tail, proofOID)
+	f.system = newForm(pathSQL+systemSQL+contextSQL+roleSQL, proofOID)
+	if signed {
+		// What a statement before may have left behind for this one to find, hidden from the rules in a block of code.
+		f.long.before = []string{"RESET ALL", "CLOSE ALL", "DISCARD SEQUENCES"}
 	}
 	return f
+}
+
+// newForm declares the types of all parameters up to the last that the text has.
+func newForm(sql string, proofOID uint32) form {
+	n := 4
+	for strings.Contains(sql, "$"+strconv.Itoa(n+1)) || strings.Contains(sql, "$6") && n < 6 {
+		n++
+	}
+	oids := []uint32{
+		pgtype.TextOID, pgtype.UUIDOID, pgtype.TextOID, pgtype.TextOID, proofOID, pgtype.TextOID,
+	}
+	formats := []int16{
+		pgtype.TextFormatCode, pgtype.BinaryFormatCode, pgtype.TextFormatCode, pgtype.TextFormatCode,
+		pgtype.BinaryFormatCode, pgtype.TextFormatCode,
+	}
+	return form{sql: sql, oids: oids[:n], formats: formats[:n]}
+}
+
+// of returns the forms that connections for scopes of a tenant, or of the system, use.
+func (f *Forms) of(system bool) []*form {
+	switch {
+	case system:
+		return []*form{&f.system}
+	case f.signed:
+		return []*form{&f.long}
+	}
+	return []*form{&f.long, &f.short}
 }
 
 // entry is enter with its arguments: for one scope and one actor.
 type entry struct {
 	*form
+
 	tenant uuid.UUID
-	args   [4][]byte
+	args   [6][]byte
+	number [8]byte   // where the epoch is written
+	learn  *standing // told what the server says of the tenant; nil where it says nothing
 }
 
-// newEntry says how a transaction enters the scope s.
-func newEntry(ctx context.Context, f *form, s scope.Scope) (*entry, error) {
+// values are the arguments that the form has parameters for.
+func (e *entry) values() [][]byte { return e.args[:len(e.oids)] }
+
+// entry says how a statement or transaction enters the scope s.
+func (c *Connector) entry(ctx context.Context, s scope.Scope) (*entry, error) {
 	note, err := describeContext(s, scope.ActorFrom(ctx))
 	if err != nil {
 		return nil, err
 	}
-	e := &entry{form: f, tenant: s.Tenant}
-	e.args = [4][]byte{f.path, e.tenant[:], note, f.role}
+	e := &entry{form: &c.forms.system, tenant: s.Tenant}
+	e.args = [6][]byte{c.searchPath, e.tenant[:], note, c.roles[s.Kind]}
 	if s.Kind == scope.System {
-		e.args[1] = []byte{}
+		return e, nil
 	}
-	return e, nil
+	if c.forms.timed {
+		e.args[5] = timeoutText(c.config.StatementTimeout(s.Tenant))
+	}
+	return e, c.admission(ctx, e, s)
+}
+
+// admission chooses the way in.
+func (c *Connector) admission(ctx context.Context, e *entry, s scope.Scope) (err error) {
+	e.form = &c.forms.long
+	if c.forms.signed {
+		e.args[4], err = c.prover.prove(ctx, s.Tenant, c.roles[s.Kind])
+		return err
+	}
+	if epoch, ok := c.standing.in(s.Tenant); ok {
+		e.form = &c.forms.short
+		binary.BigEndian.PutUint64(e.number[:], uint64(epoch)) //nolint:gosec // the bits as they are
+		e.args[4] = e.number[:]
+		return nil
+	}
+	e.learn = &c.standing
+	return nil
+}
+
+// timeoutText is a setting in milliseconds. Without a limit it is null, which stands for what the login has; 0 would
+// stand for no limit at all.
+func timeoutText(d time.Duration) []byte {
+	if d == 0 {
+		return nil
+	}
+	return strconv.AppendInt(nil, d.Milliseconds(), 10)
+}
+
+// read reads past a result that nobody asked for: of a command around the statement, which has no rows, or of enter.
+// Where the server has looked at the tenant, its answer is kept.
+func (e *entry) read(r *pgconn.ResultReader) (pgconn.CommandTag, error) {
+	for e != nil && e.learn != nil && r.NextRow() {
+		if n, err := strconv.ParseInt(string(r.Values()[1]), 10, 64); err == nil {
+			e.learn.put(e.tenant, n)
+		}
+	}
+	return r.Close()
 }
 
 // describeContext is what the database is told of who acts and why, for its triggers: JSON, or nothing at all.
@@ -107,16 +211,23 @@ func withoutNul(s string) string { return strings.ReplaceAll(s, "\x00", "\ufffd"
 
 // literal writes enter with its arguments in place, for the simple protocol. The session has made sure that strings
 // are standard-conforming, so doubling the quote is enough. One pass, so that an argument's own "$4" stays as it is.
+// A proof is never written: no text may hold one.
 func (e *entry) literal() string {
-	tenant := ""
-	if len(e.args[1]) > 0 {
-		tenant = e.tenant.String()
+	epoch := "0"
+	if len(e.args[4]) == len(e.number) {
+		epoch = strconv.FormatInt(int64(binary.BigEndian.Uint64(e.args[4])), 10) //nolint:gosec // the bits as they are
+	}
+	timeout := "null"
+	if e.args[5] != nil {
+		timeout = quoteLiteral(string(e.args[5]))
 	}
 	return strings.NewReplacer(
 		"$1", quoteLiteral(string(e.args[0])),
-		"$2", quoteLiteral(tenant),
+		"$2", quoteLiteral(e.tenant.String())+"::pg_catalog.uuid",
 		"$3", quoteLiteral(string(e.args[2])),
 		"$4", quoteLiteral(string(e.args[3])),
+		"$5", quoteLiteral(epoch)+"::pg_catalog.int8",
+		"$6", timeout,
 	).Replace(e.sql)
 }
 

@@ -21,13 +21,22 @@ var (
 	ErrCrossTenant = errors.New("stratum: the row would belong to another tenant than ctx, or leave it (write it " +
 		"with that tenant's ctx, or with core.AsSystem and a reason)")
 	ErrPermission = errors.New("stratum: the scope of ctx has no right to do this (a global table is written with " +
-		"core.AsSystem; a table unknown to Stratum must be declared as tenant-owned, global or external)")
+		"core.AsSystem; a table unknown to Stratum must be declared as tenant-owned, global or external; TRUNCATE and " +
+		"changes of the schema are the owner's, with the login of OwnerDSN)")
 	ErrOwner = errors.New("stratum: the owner of a tenant-owned table does not see its rows (use a tenant's ctx, or " +
 		"core.AsSystem with a reason)")
 	ErrDuplicateKey = errors.New("stratum: duplicate key")
-	ErrRowsOpen     = errors.New("stratum: rows of an earlier query are still open on this transaction (read them to " +
+	ErrForeignKey   = errors.New("stratum: foreign key (the row refers to one that is not there or is another " +
+		"tenant's, or others refer to it)")
+	ErrConflictTarget = errors.New("stratum: no unique index has just the columns of this ON CONFLICT (the unique " +
+		"indexes of a tenant-owned table begin with its tenant column: write ON CONFLICT (tenant_id, number), or name " +
+		"the constraint)")
+	ErrRowsOpen = errors.New("stratum: rows of an earlier query are still open on this transaction (read them to " +
 		"the end or close them before the next statement)")
 	ErrCommand  = errors.New("stratum: this command is not possible on a tenant's connection")
+	ErrUnsigned = errors.New("stratum: this database admits tenants by signature only (set core.Options.Hardened)")
+	ErrProof    = errors.New("stratum: the database does not accept the application's key (DSN and SystemDSN must " +
+		"lead to one database)")
 	ErrProtocol = errors.New("stratum: the server answered a command that was not sent, so the connection was closed " +
 		"(report this, with the statement)")
 	ErrConfig = errors.New("stratum: unusable connection setting")
@@ -42,8 +51,13 @@ const (
 	codeUnknown           = "ST002"
 	codeNotActive         = "ST003"
 	codeOwner             = "ST004"
+	codeUnsigned          = "ST007"
+	codeProof             = "ST008"
+	codeEpoch             = "ST009"
 	codePrivilege         = "42501"
 	codeUniqueness        = "23505"
+	codeForeignKey        = "23503"
+	codeNoConflictTarget  = "42P10"
 	codePlanChanged       = "0A000"
 	codeNoStatement       = "26000"
 	codeHasStatement      = "42P05"
@@ -96,7 +110,7 @@ func translate(err error) error {
 		return redactValue(err, pgErr)
 	}
 	e := &StatementError{Code: pgErr.Code, sentinel: sentinel, cause: pgErr}
-	if pgErr.Code == codeUniqueness {
+	if pgErr.Code == codeUniqueness || pgErr.Code == codeForeignKey {
 		e.Constraint = pgErr.ConstraintName
 	}
 	return e
@@ -112,8 +126,16 @@ func sentinelFor(pgErr *pgconn.PgError) error {
 		return ErrTenantNotActive
 	case codeOwner:
 		return ErrOwner
+	case codeUnsigned:
+		return ErrUnsigned
+	case codeProof:
+		return ErrProof
 	case codeUniqueness:
 		return ErrDuplicateKey
+	case codeForeignKey:
+		return ErrForeignKey
+	case codeNoConflictTarget:
+		return conflictTarget(pgErr)
 	case codePrivilege:
 		// PostgreSQL gives a policy's refusal the code of a missing privilege; the routine tells them apart in every
 		// language of the messages.
@@ -121,6 +143,14 @@ func sentinelFor(pgErr *pgconn.PgError) error {
 			return ErrCrossTenant
 		}
 		return ErrPermission
+	}
+	return nil
+}
+
+// conflictTarget tells ON CONFLICT from the other invalid references to columns, such as ORDER BY 9, that have its code.
+func conflictTarget(pgErr *pgconn.PgError) error {
+	if pgErr.Routine == "infer_arbiter_indexes" {
+		return ErrConflictTarget
 	}
 	return nil
 }

@@ -30,6 +30,8 @@ func TestTranslate(t *testing.T) {
 		{pgconn.PgError{Code: "ST003", Detail: "suspended"}, core.ErrTenantNotActive},
 		{pgconn.PgError{Code: "ST004"}, core.ErrOwner},
 		{pgconn.PgError{Code: "23505", ConstraintName: "k", Detail: "secret"}, core.ErrDuplicateKey},
+		{pgconn.PgError{Code: "23503", ConstraintName: "k", Detail: "secret"}, core.ErrForeignKey},
+		{pgconn.PgError{Code: "42P10", Routine: "infer_arbiter_indexes"}, core.ErrConflictTarget},
 		{pgconn.PgError{Code: "42501", Routine: "aclcheck_error"}, core.ErrPermission},
 		{pgconn.PgError{Code: "42501", Routine: "ExecWithCheckOptions"}, core.ErrCrossTenant},
 		{pgconn.PgError{Code: "42501", Message: "new row violates row-level security policy"}, core.ErrCrossTenant},
@@ -47,7 +49,9 @@ func TestTranslate(t *testing.T) {
 			require.NotContains(t, err.Error(), "secret")
 		}
 	}
-	for _, err := range []error{nil, io.EOF, context.Canceled, &pgconn.PgError{Code: "42P01"}, core.ErrProtocol} {
+	for _, err := range []error{nil, io.EOF, context.Canceled, &pgconn.PgError{Code: "42P01"},
+		&pgconn.PgError{Code: "42P10", Message: "ORDER BY position 9 is not in select list"}, core.ErrProtocol,
+	} {
 		require.Equal(t, err, guard.Translate(err))
 	}
 }

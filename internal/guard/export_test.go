@@ -74,7 +74,7 @@ func Smuggle(ctx context.Context, raw any, sc scope.Scope, sql, text string) err
 		return err
 	}
 	defer s.release()
-	e, err := newEntry(ctx, c.form(sc), sc)
+	e, err := c.entry(ctx, sc)
 	if err != nil {
 		return err
 	}

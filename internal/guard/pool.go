@@ -18,17 +18,25 @@ type Pool struct {
 // sessionKey is the place of a session in the custom data of its connection.
 const sessionKey = "stratum.session"
 
-// NewPool returns a pool for config. check looks at each new connection before its first use. No connection is made
-// yet.
-func NewPool(
-	ctx context.Context, config *pgxpool.Config, check func(context.Context, *pgx.Conn) error,
-) (*Pool, error) {
-	config = config.Copy()
+// PoolConfig says how a Pool makes its connections.
+type PoolConfig struct {
+	// Pool is for pgx. Some of its hooks are replaced.
+	Pool *pgxpool.Config
+	// Check looks at each new connection before its first use.
+	Check func(context.Context, *pgx.Conn) error
+	// Forms are the ways to enter, and System says whether those of the system are needed or those of tenants.
+	Forms  *Forms
+	System bool
+}
+
+// NewPool returns a pool for config. No connection is made yet.
+func NewPool(ctx context.Context, options PoolConfig) (*Pool, error) {
+	config := options.Pool.Copy()
 	config.AfterConnect = func(ctx context.Context, pc *pgx.Conn) error {
-		if err := check(ctx, pc); err != nil {
+		if err := options.Check(ctx, pc); err != nil {
 			return err
 		}
-		s, err := newSession(ctx, pc)
+		s, err := newSession(ctx, pc, options.Forms.of(options.System))
 		if err != nil {
 			return err
 		}

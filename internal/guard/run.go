@@ -83,7 +83,7 @@ func (s *session) receive(
 	ctx context.Context, results *pgconn.MultiResultReader, t train, st *statement,
 ) (*rows, error) {
 	for range t.leading() {
-		if err := skip(results); err != nil {
+		if err := skip(results, t.entry); err != nil {
 			return nil, s.notEntered(broken(ctx, err))
 		}
 	}
@@ -97,10 +97,10 @@ func (s *session) receive(
 	return r, nil
 }
 
-// skip reads past a result that nobody asked for: that of begin or of enter.
-func skip(results *pgconn.MultiResultReader) error {
+// skip reads past a result in front of the statement's.
+func skip(results *pgconn.MultiResultReader, e *entry) error {
 	if results.NextResult() {
-		if _, err := results.ResultReader().Close(); err == nil {
+		if _, err := e.read(results.ResultReader()); err == nil {
 			return nil
 		}
 	}

@@ -23,15 +23,16 @@ type session struct {
 	held    *pgxpool.Conn // the pool's side of it while it is lent
 	mode    pgx.QueryExecMode
 	cache   *cache
-	enters  map[string]*pgconn.StatementDescription // enter, prepared, by its text; nil where statements are unnamed
+	enters  map[*form]*pgconn.StatementDescription // enter, prepared; nil where statements are unnamed
 	builder pgx.ExtendedQueryBuilder
 	prefix  string // of the names of prepared statements
 	names   int
 	dead    bool // abandoned, see abandon
 }
 
-// newSession readies conn. In cache_statement mode it prepares enter, so that later statements need one round trip.
-func newSession(ctx context.Context, conn *pgx.Conn) (*session, error) {
+// newSession readies conn. In cache_statement mode it prepares the forms of enter, so that later statements need one
+// round trip.
+func newSession(ctx context.Context, conn *pgx.Conn, forms []*form) (*session, error) {
 	if err := CheckStrings(conn.PgConn()); err != nil {
 		return nil, err
 	}
@@ -47,7 +48,7 @@ func newSession(ctx context.Context, conn *pgx.Conn) (*session, error) {
 	}
 	switch s.mode {
 	case pgx.QueryExecModeCacheStatement:
-		err := s.prepareEnter(ctx)
+		err := s.prepareEnter(ctx, forms)
 		if err != nil && retryable(err) && s.usable() {
 			s.forgetNames(err)
 			err = nil
@@ -85,21 +86,20 @@ func cacheCapacity(config *pgx.ConnConfig) int {
 	return max(n, 1)
 }
 
-// prepareEnter prepares both forms of enter in one round trip. It cannot be left to the cache: a description is made
-// inside a scope, and this is what makes the scope.
-func (s *session) prepareEnter(ctx context.Context) error {
-	texts := []string{enterTenantSQL, enterSystemSQL}
+// prepareEnter prepares enter in one round trip. It cannot be left to the cache: a description is made inside a scope,
+// and this is what makes the scope.
+func (s *session) prepareEnter(ctx context.Context, forms []*form) error {
 	p := s.pg.StartPipeline(ctx)
-	names := make([]string, len(texts))
-	for i, sql := range texts {
+	names := make([]string, len(forms))
+	for i, f := range forms {
 		names[i] = s.nextName()
-		p.SendPrepare(names[i], sql, nil)
+		p.SendPrepare(names[i], f.sql, f.oids)
 	}
 	if err := p.Sync(); err != nil {
 		return errors.Join(err, p.Close())
 	}
-	enters := make(map[string]*pgconn.StatementDescription, len(texts))
-	for i, sql := range texts {
+	enters := make(map[*form]*pgconn.StatementDescription, len(forms))
+	for i, f := range forms {
 		result, err := p.GetResults()
 		if err != nil {
 			_ = p.Close() // it repeats the error
@@ -110,7 +110,7 @@ func (s *session) prepareEnter(ctx context.Context) error {
 			return errors.Join(ErrProtocol, p.Close())
 		}
 		desc.Name = names[i]
-		enters[sql] = desc
+		enters[f] = desc
 	}
 	s.enters = enters
 	return p.Close()
@@ -160,7 +160,7 @@ type train struct {
 func (t train) leading() int {
 	n := t.trailing()
 	if t.entry != nil {
-		n++
+		n += len(t.entry.before) + 1
 	}
 	return n
 }
@@ -175,11 +175,14 @@ func (t train) trailing() int {
 // addEnter puts enter on the batch: by name, which saves the server from reading it each time, or as text where names
 // do not last.
 func (s *session) addEnter(b *pgconn.Batch, e *entry) {
-	if desc := s.enters[e.sql]; desc != nil {
-		b.ExecStatement(desc, e.args[:], e.formats, nil)
+	for _, command := range e.before {
+		b.ExecParams(command, nil, nil, nil, nil)
+	}
+	if desc := s.enters[e.form]; desc != nil {
+		b.ExecStatement(desc, e.values(), e.formats, nil)
 		return
 	}
-	b.ExecParams(e.sql, e.args[:], e.oids, e.formats, nil)
+	b.ExecParams(e.sql, e.values(), e.oids, e.formats, nil)
 }
 
 // nextName is a name for a prepared statement, or "" where statements are sent unnamed.
@@ -214,7 +217,7 @@ func (s *session) describe(ctx context.Context, e *entry, st *statement) error {
 		s.cache.dropped = append(s.cache.dropped, dropped...) // nothing was sent
 		return errors.Join(err, p.Close())
 	}
-	desc, err := lastDescription(p)
+	desc, err := lastDescription(p, e)
 	if closeErr := p.Close(); err == nil {
 		err = closeErr
 	}
@@ -227,15 +230,18 @@ func (s *session) describe(ctx context.Context, e *entry, st *statement) error {
 }
 
 func (s *session) pipeEnter(p *pgconn.Pipeline, e *entry) {
-	if desc := s.enters[e.sql]; desc != nil {
-		p.SendQueryStatement(desc, e.args[:], e.formats, nil)
+	for _, command := range e.before {
+		p.SendQueryParams(command, nil, nil, nil, nil)
+	}
+	if desc := s.enters[e.form]; desc != nil {
+		p.SendQueryStatement(desc, e.values(), e.formats, nil)
 		return
 	}
-	p.SendQueryParams(e.sql, e.args[:], e.oids, e.formats, nil)
+	p.SendQueryParams(e.sql, e.values(), e.oids, e.formats, nil)
 }
 
 // lastDescription reads the results of a describe up to the description.
-func lastDescription(p *pgconn.Pipeline) (*pgconn.StatementDescription, error) {
+func lastDescription(p *pgconn.Pipeline, e *entry) (*pgconn.StatementDescription, error) {
 	for {
 		result, err := p.GetResults()
 		if err != nil {
@@ -245,7 +251,7 @@ func lastDescription(p *pgconn.Pipeline) (*pgconn.StatementDescription, error) {
 		case *pgconn.StatementDescription:
 			return r, nil
 		case *pgconn.ResultReader:
-			if _, err := r.Close(); err != nil {
+			if _, err := e.read(r); err != nil {
 				return nil, err
 			}
 		case *pgconn.CloseComplete:

@@ -42,21 +42,17 @@ func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 	if err != nil {
 		return nil, err
 	}
-	e, err := newEntry(ctx, c.connector.form(sc), sc)
-	if err != nil {
-		return nil, err
-	}
 	s, err := c.borrow(ctx, sc)
 	if err != nil {
 		return nil, err
 	}
-	err = s.begin(ctx, begin, e)
-	if err != nil && retryable(err) && s.usable() {
+	err = c.enter(ctx, s, begin, sc)
+	if err != nil && (c.connector.outdated(err, sc) || retryable(err)) && s.usable() {
 		s.forgetNames(err)
-		err = s.begin(ctx, begin, e)
+		err = c.enter(ctx, s, begin, sc)
 	}
 	if err != nil {
-		s.release()
+		c.release(s)
 		return nil, c.outcome(err)
 	}
 	c.tx = &tx{ctx: ctx, conn: c, session: s, scope: sc}
@@ -84,6 +80,15 @@ func beginSQL(opts driver.TxOptions) (string, error) {
 		begin += " read only"
 	}
 	return begin, nil
+}
+
+// enter begins a transaction of the scope sc.
+func (c *conn) enter(ctx context.Context, s *session, begin string, sc scope.Scope) error {
+	e, err := c.connector.entry(ctx, sc)
+	if err != nil {
+		return err
+	}
+	return s.begin(ctx, begin, e)
 }
 
 // begin sends BEGIN and enter. A refusal by enter leaves a failed transaction, which is rolled back.
@@ -119,7 +124,7 @@ func (s *session) exchange(ctx context.Context, command string, e *entry) (strin
 		if e != nil {
 			s.addEnter(b, e)
 		}
-		return drainResults(ctx, s.pg.ExecBatch(ctx, b))
+		return drainResults(ctx, s.pg.ExecBatch(ctx, b), e)
 	}
 	if e != nil {
 		if err := CheckStrings(s.pg); err != nil {
@@ -127,13 +132,13 @@ func (s *session) exchange(ctx context.Context, command string, e *entry) (strin
 		}
 		command += ";\n" + e.literal()
 	}
-	return drainResults(ctx, s.pg.Exec(ctx, command))
+	return drainResults(ctx, s.pg.Exec(ctx, command), e)
 }
 
-func drainResults(ctx context.Context, results *pgconn.MultiResultReader) (tag string, err error) {
+func drainResults(ctx context.Context, results *pgconn.MultiResultReader, e *entry) (tag string, err error) {
 	for results.NextResult() {
 		// An error is kept by results too.
-		last, _ := results.ResultReader().Close()
+		last, _ := e.read(results.ResultReader())
 		tag = last.String()
 	}
 	return tag, broken(ctx, results.Close())
@@ -178,5 +183,5 @@ func (t *tx) finish() {
 		c.open.conn = nil // the session is not the rows' any more
 	}
 	c.tx, c.open = nil, nil
-	t.session.release()
+	c.release(t.session)
 }

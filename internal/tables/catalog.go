@@ -21,6 +21,13 @@ type relation struct {
 	Grants      []grant      `json:"grants"`
 	Sequences   []sequence   `json:"sequences"`
 	Users       []string     `json:"users"` // those of our roles that have USAGE on the schema
+	Recorded    *record      `json:"recorded"`
+}
+
+// record is what stratum.tables has of a table; nil for one that is not in it.
+type record struct {
+	Class  string `json:"class"`
+	Column string `json:"column"` // "" where the class has none
 }
 
 // column is one that was not dropped.
@@ -33,7 +40,7 @@ type column struct {
 	Default string `json:"default"`
 }
 
-// constraint is a primary key, a unique or a foreign key. The fields from Ref on are those of a foreign key.
+// constraint is a primary key, a unique or a foreign key, or a check. The fields from Ref on are those of a foreign key.
 type constraint struct {
 	Name       string   `json:"name"`
 	Type       string   `json:"type"` // as in pg_constraint.contype
@@ -45,6 +52,7 @@ type constraint struct {
 	SetColumns []string `json:"set_columns"`
 	Match      string   `json:"match"`
 	Validated  bool     `json:"validated"`
+	Check      string   `json:"check"` // the condition of a check, as the server prints it
 }
 
 // dependent is a foreign key of another table, or of the same.
@@ -61,6 +69,9 @@ type index struct {
 	Unique  bool     `json:"unique"`
 	// Plain says that it is valid, checked at once, and has all rows in it: good enough for a foreign key to refer to.
 	Plain bool `json:"plain"`
+	// NullsEqual says that a unique index takes NULL for a value that can be there once.
+	NullsEqual bool   `json:"nulls_equal"`
+	Comment    string `json:"comment"`
 	// Dependents are foreign keys that stand on it.
 	Dependents []dependent `json:"dependents"`
 }
@@ -151,6 +162,7 @@ const (
 	primaryKey = "p"
 	uniqueKey  = "u"
 	foreignKey = "f"
+	checkRule  = "c"
 )
 
 // sameSet reports whether two lists have the same names in any order.

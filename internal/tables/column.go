@@ -15,7 +15,8 @@ const tenantDefault = "stratum.tenant_id()"
 // at once, and that raises: no tenant is set in a migration.
 func (m *Migration) tenantColumn(ctx context.Context, v *view, t *target) error {
 	r := t.rel
-	if r.column(t.Column) == nil {
+	added := r.column(t.Column) == nil
+	if added {
 		if err := m.alter(ctx, r, "ADD COLUMN "+quote(t.Column)+" pg_catalog.uuid"); err != nil {
 			return err
 		}
@@ -26,28 +27,41 @@ func (m *Migration) tenantColumn(ctx context.Context, v *view, t *target) error 
 		return r.refused(ErrColumn, t.Column, fmt.Sprintf("the tenant column %q is of type %s", t.Column, c.Type),
 			"make it uuid, or name another column")
 	}
-	if !c.NotNull {
+	if t.takesOrphans(added) {
 		if err := m.backfill(ctx, v, t); err != nil {
 			return err
 		}
 	}
-	return m.columnTraits(ctx, r, c)
+	return m.columnTraits(ctx, t, c)
+}
+
+// takesOrphans reports whether rows without a tenant must be given to one. In a mixed table they are everyone's, but
+// not those from the time before it had the column: a table that every tenant reads is not made by an oversight. What
+// was declared global they have read already.
+func (t *target) takesOrphans(added bool) bool {
+	if t.Kind == Mixed {
+		return added && (t.rel.Recorded == nil || t.rel.Recorded.Class != classGlobal)
+	}
+	return !t.rel.column(t.Column).NotNull
 }
 
 // columnTraits takes one lock for both: it sets what is missing of DEFAULT and NOT NULL.
-func (m *Migration) columnTraits(ctx context.Context, r *relation, c *column) error {
+func (m *Migration) columnTraits(ctx context.Context, t *target, c *column) error {
 	var changes []string
 	if c.Default != tenantDefault {
 		changes = append(changes, "ALTER COLUMN "+quote(c.Name)+" SET DEFAULT "+tenantDefault)
 	}
-	if !c.NotNull {
+	switch notNull := t.Kind == Owned; {
+	case notNull && !c.NotNull:
 		changes = append(changes, "ALTER COLUMN "+quote(c.Name)+" SET NOT NULL")
+	case !notNull && c.NotNull:
+		changes = append(changes, "ALTER COLUMN "+quote(c.Name)+" DROP NOT NULL")
 	}
 	if len(changes) == 0 {
 		return nil
 	}
-	c.Default, c.NotNull = tenantDefault, true
-	return m.alter(ctx, r, strings.Join(changes, ", "))
+	c.Default, c.NotNull = tenantDefault, t.Kind == Owned
+	return m.alter(ctx, t.rel, strings.Join(changes, ", "))
 }
 
 // backfill gives rows without a tenant to one. The id travels as a parameter, so that it is in no text.
@@ -68,17 +82,31 @@ func (m *Migration) backfill(ctx context.Context, v *view, t *target) error {
 			return err
 		}
 	}
-	if m.existingRows == uuid.Nil {
-		return &TableError{
-			Table: r.String(), Rows: rows, Finding: fmt.Sprintf("%d rows belong to no tenant", rows),
-			Cure: "name the tenant that they are given to in MigrateOptions.ExistingRows", kind: ErrExistingRows,
-		}
+	if m.existingRows == uuid.Nil || r.policy(policyEveryone) != nil {
+		return t.orphansRefused(rows)
 	}
 	if err := m.checkTenant(ctx, r); err != nil {
 		return err
 	}
 	return m.exec(ctx, r, "UPDATE "+r.String()+" SET "+quote(t.Column)+" = $1 WHERE "+quote(t.Column)+" IS NULL",
 		m.existingRows.String())
+}
+
+// orphansRefused says what can become of rows that belong to no tenant.
+func (t *target) orphansRefused(rows int64) error {
+	refusal := &TableError{
+		Table: t.rel.String(), Rows: rows, Finding: fmt.Sprintf("%d rows belong to no tenant", rows),
+		Cure: "name the tenant that they are given to in MigrateOptions.ExistingRows", kind: ErrExistingRows,
+	}
+	switch {
+	case t.rel.policy(policyEveryone) != nil:
+		refusal.Finding = fmt.Sprintf("%d rows are everyone's, and it is declared as owned", rows)
+		refusal.Cure = "delete them as system, or give each to a tenant, before the table is declared as owned"
+	case t.Kind == Mixed:
+		refusal.Cure += ", or, if they are everyone's, ALTER TABLE " + t.rel.String() + " ADD COLUMN " +
+			quote(t.Column) + " uuid first"
+	}
+	return refusal
 }
 
 // orphans counts the rows that belong to no tenant.

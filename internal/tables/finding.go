@@ -27,11 +27,13 @@ func findings(v *view, owned []*target) []Finding {
 	return all
 }
 
-// uniqueFindings leaves out the primary key: it stays as the ORM declares it, and its violation is an opaque error.
+// uniqueFindings leaves out the primary key: it stays as the ORM declares it, and its violation is an opaque error. So
+// is that of an index that is declared to be globally unique.
 func (t *target) uniqueFindings() []Finding {
 	var all []Finding
 	for _, x := range t.rel.Indexes {
-		if !x.Unique || slices.Contains(x.Columns, t.Column) || sameSet(x.Columns, t.rel.primaryKey()) {
+		if !x.Unique || slices.Contains(x.Columns, t.Column) || sameSet(x.Columns, t.rel.primaryKey()) ||
+			t.globallyUnique(x.Name) {
 			continue
 		}
 		cure := "DROP INDEX " + quote(t.rel.Schema, x.Name)
@@ -51,7 +53,7 @@ func (t *target) referenceFindings(v *view) []Finding {
 	var all []Finding
 	for _, c := range t.rel.Constraints {
 		ref := v.byOID[c.Ref]
-		if c.Type != foreignKey || ref == nil || ref.Kind != Owned || slices.Contains(c.Columns, t.Column) {
+		if c.Type != foreignKey || ref == nil || !ref.Kind.HasTenant() || slices.Contains(c.Columns, t.Column) {
 			continue
 		}
 		cure := "ALTER TABLE " + t.rel.String() + " DROP CONSTRAINT " + quote(c.Name)

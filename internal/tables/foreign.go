@@ -41,7 +41,7 @@ func (m *Migration) clearForeignKeys(ctx context.Context, v *view, t *target) er
 	return nil
 }
 
-// dropForeignKey drops a key that is made again before the transaction ends.
+// dropForeignKey drops a constraint that is made again before the transaction ends.
 func (m *Migration) dropForeignKey(ctx context.Context, r *relation, name string) error {
 	r.forget(name)
 	return m.alter(ctx, r, "DROP CONSTRAINT "+quote(name))
@@ -86,12 +86,51 @@ func (m *Migration) foreignKeys(ctx context.Context, v *view, t *target) error {
 			}
 		}
 		if key.RefOwned {
-			if err := m.indexReference(ctx, t, key); err != nil {
+			if err := m.completeReference(ctx, t, key); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// completeReference adds what a key between tables with a tenant column needs beside itself.
+func (m *Migration) completeReference(ctx context.Context, t *target, key ForeignKey) error {
+	if t.Kind == Mixed {
+		if err := m.checkEveryone(ctx, t, key); err != nil {
+			return err
+		}
+	}
+	return m.indexReference(ctx, t, key)
+}
+
+// checkEveryone keeps everyone's rows from referring to one tenant's. The key itself lets them: a foreign key with a
+// NULL in it is not looked at.
+func (m *Migration) checkEveryone(ctx context.Context, t *target, key ForeignKey) error {
+	r, name := t.rel, hashedName(t.rel.Name, key.Columns, checkSuffix)
+	written, printed := quote(t.Column)+" IS NOT NULL", "("+r.column(t.Column).Quoted+" IS NOT NULL)"
+	for _, column := range key.Columns {
+		written += " OR " + quote(column) + " IS NULL"
+		if c := r.column(column); c != nil {
+			printed += " OR (" + c.Quoted + " IS NULL)"
+		}
+	}
+	wanted := constraint{Name: name, Type: checkRule, Check: "(" + printed + ")", Validated: true}
+	if c := r.constraint(name); c != nil {
+		if c.Type == checkRule && c.Check == wanted.Check && c.Validated {
+			return nil
+		}
+		if err := m.dropForeignKey(ctx, r, name); err != nil {
+			return err
+		}
+	}
+	err := m.alter(ctx, r, "ADD CONSTRAINT "+quote(name)+" CHECK ("+written+")")
+	if hasCode(err, codeCheck) {
+		return r.refused(ErrReference, key.Name, "rows of everyone refer to one tenant's by the foreign key "+
+			quote(key.Name), "set its columns to NULL where "+quote(t.Column)+" is, and migrate again")
+	}
+	r.Constraints = append(r.Constraints, wanted)
+	return err
 }
 
 // addForeignKey has the key validated at once: NOT VALID would leave references across tenants in place.

@@ -17,9 +17,9 @@ func (m *Migration) rightsOf(t *target, role string) []string {
 	switch {
 	case t.Kind == External:
 		return t.Rights
-	case t.Kind == Owned && role == public:
+	case t.Kind.HasTenant() && role == public:
 		return nil
-	case t.Kind == Owned, role == m.roles.System:
+	case t.Kind.HasTenant(), role == m.roles.System:
 		return dataRights()
 	default:
 		return dataRights()[:1]

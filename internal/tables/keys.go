@@ -19,23 +19,41 @@ func (m *Migration) clearKeys(ctx context.Context, v *view, t *target) error {
 	return nil
 }
 
-// outdated are the names of declared indexes and unique keys that are not led by the tenant column. A declared unique
-// key is also found under another name, such as PostgreSQL's own: it would still tell one tenant of another's values.
+// outdated are the names of declared indexes and unique keys that are not as they must be: led by the tenant column, in
+// a mixed table with everyone's rows unique among themselves, or, declared as globally unique, without the column.
 func (t *target) outdated() []string {
 	var names []string
 	primary := t.rel.primaryKey()
 	for _, x := range t.rel.Indexes {
-		if len(x.Columns) > 0 && x.Columns[0] == t.Column {
-			continue
+		led := len(x.Columns) > 0 && x.Columns[0] == t.Column
+		wanted := t.declares(x)
+		if t.globallyUnique(x.Name) {
+			led, wanted = !led, true
 		}
-		declared := slices.Contains(t.Indexes, Index{x.Name}) || slices.ContainsFunc(t.Uniques, func(u Unique) bool {
-			return u.Name == x.Name || (x.Unique && x.Plain && sameSet(x.Columns, u.Columns))
-		})
-		if declared && !sameSet(x.Columns, primary) {
+		if wanted && (!led || t.forgetsEveryone(x)) && !sameSet(x.Columns, primary) {
 			names = append(names, x.Name)
 		}
 	}
 	return names
+}
+
+// declares reports whether an index is among those that the tenant column leads. A declared unique key is also found
+// under another name, such as PostgreSQL's own: it would still tell one tenant of another's values.
+func (t *target) declares(x index) bool {
+	return slices.Contains(t.Indexes, Index{x.Name}) || slices.ContainsFunc(t.Uniques, func(u Unique) bool {
+		return u.Name == x.Name || (x.Unique && x.Plain && sameSet(x.Columns, u.Columns))
+	})
+}
+
+// globallyUnique reports whether the index of a name is declared to be unique across tenants.
+func (t *target) globallyUnique(name string) bool {
+	return slices.ContainsFunc(t.GlobalUniques, func(u GlobalUnique) bool { return u.Name == name })
+}
+
+// forgetsEveryone reports whether a unique index takes the NULLs of everyone's rows for different tenants: there could
+// be several of one value.
+func (t *target) forgetsEveryone(x index) bool {
+	return t.Kind == Mixed && x.Unique && !x.NullsEqual && !t.globallyUnique(x.Name)
 }
 
 // dropKey drops a unique constraint or an index, and before it the foreign keys that stand on it.
@@ -118,31 +136,60 @@ func (m *Migration) referredKeys(ctx context.Context, v *view, t *target) error 
 // is right is left alone, whoever made it.
 func (m *Migration) ensureKey(ctx context.Context, v *view, t *target, u Unique) error {
 	r, columns := t.rel, with(t.Column, u.Columns)
+	nullsEqual, unique := t.Kind == Mixed, "UNIQUE"
+	if nullsEqual {
+		unique += " NULLS NOT DISTINCT"
+	}
 	if slices.ContainsFunc(r.Constraints, func(c constraint) bool { return c.Name == u.Name && c.Type == primaryKey }) {
 		return t.refused("unique constraint %q has the name of the primary key", u.Name)
 	}
 	if x := r.index(u.Name); x != nil {
-		if r.constraint(u.Name) != nil && x.Unique && x.Plain && slices.Equal(x.Columns, columns) {
+		if r.constraint(u.Name) != nil && x.Unique && x.Plain && x.NullsEqual == nullsEqual &&
+			slices.Equal(x.Columns, columns) {
 			return nil
 		}
 		if err := m.dropKey(ctx, v, r, u.Name); err != nil {
 			return err
 		}
 	}
-	err := m.alter(ctx, r, "ADD CONSTRAINT "+quote(u.Name)+" UNIQUE ("+quoteEach(columns)+")")
+	err := m.alter(ctx, r, "ADD CONSTRAINT "+quote(u.Name)+" "+unique+" ("+quoteEach(columns)+")")
 	if hasCode(err, codeUnique) {
 		return r.refused(ErrDuplicate, u.Name, "rows of one tenant have the same values in the columns of "+
 			quote(u.Name), "find them by GROUP BY "+quoteEach(columns)+" HAVING count(*) > 1, and make them differ")
 	}
 	r.Constraints = append(r.Constraints, constraint{Name: u.Name, Type: uniqueKey, Columns: columns})
-	r.Indexes = append(r.Indexes, index{Name: u.Name, Columns: columns, Unique: true, Plain: true})
+	r.Indexes = append(r.Indexes,
+		index{Name: u.Name, Columns: columns, Unique: true, Plain: true, NullsEqual: nullsEqual})
 	return err
+}
+
+// globallyUniqueComment begins the comment of an index that is unique across tenants on purpose. The reason follows.
+const globallyUniqueComment = "stratum: globally unique: "
+
+// globalUniques writes down, where Verify and the next administrator find it, that an index is unique across tenants
+// and why.
+func (m *Migration) globalUniques(ctx context.Context, _ *view, t *target) error {
+	for _, u := range t.GlobalUniques {
+		x := t.rel.index(u.Name)
+		if x == nil || !x.Unique {
+			return t.rel.refused(ErrMissing, u.Name, "it has no unique index "+quote(u.Name)+
+				", which is declared as globally unique", "let the ORM's migrator make it, or take it off the list")
+		}
+		if comment := globallyUniqueComment + u.Reason; x.Comment != comment {
+			err := m.exec(ctx, t.rel, "COMMENT ON INDEX "+quote(t.rel.Schema, u.Name)+" IS "+literal(comment))
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // SQLSTATEs that mean that existing rows are in the way.
 const (
 	codeForeignKey = "23503"
 	codeUnique     = "23505"
+	codeCheck      = "23514"
 )
 
 // hasCode looks for a SQLSTATE. The server's error is not passed on with those above: its details quote rows.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/stratum-hq/stratum-go/internal/install"
 )
@@ -21,12 +22,13 @@ type view struct {
 	byName  map[relationName]*relation
 }
 
-// owned are the owned tables that exist, join tables last: their rows follow those of the tables that they join.
+// owned are the tables with a tenant column that exist, join tables last: their rows follow those of the tables that
+// they join.
 func (v *view) owned() []*target {
 	var plain, joins []*target
 	for _, t := range v.targets {
 		switch {
-		case t.rel == nil || t.Kind != Owned:
+		case t.rel == nil || !t.Kind.HasTenant():
 		case t.Join:
 			joins = append(joins, t)
 		default:
@@ -195,7 +197,15 @@ func (m *Migration) checkTarget(t *target) error {
 func (v *view) checkReference(t *target, key ForeignKey) error {
 	ref := v.target(key.ref())
 	owned := ref != nil && ref.Kind == Owned
-	if owned == key.RefOwned {
+	switch {
+	case ref != nil && ref.Kind == Mixed:
+		return t.refused("foreign key %q refers to %s, whose rows are a tenant's or everyone's, and a foreign key cannot "+
+			"tell which (leave the key out, in GORM with the tag constraint:-: the policies hide other tenants' rows all "+
+			"the same; or declare the table as owned or as global)", key.Name, key.ref())
+	case owned && slices.Contains(key.RefColumns, ref.Column):
+		return t.refused("foreign key %q refers to the tenant column of %s by a column of its own (leave it out: the "+
+			"tenant column is added)", key.Name, key.ref())
+	case owned == key.RefOwned:
 		return nil
 	}
 	if key.RefOwned {

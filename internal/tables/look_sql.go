@@ -6,7 +6,8 @@ package tables
 const beginSQL = `
 SELECT pg_catalog.current_setting('search_path'),
 	pg_catalog.to_json(pg_catalog.current_schemas(false))::pg_catalog.text,
-	pg_catalog.to_regprocedure('stratum.admit_owner()') IS NOT NULL AND NOT EXISTS (
+	pg_catalog.to_regprocedure('stratum.admit_owner()') IS NOT NULL
+		AND pg_catalog.to_regclass('stratum.tables') IS NOT NULL AND NOT EXISTS (
 		SELECT FROM pg_catalog.json_array_elements_text($1::pg_catalog.json) AS asked(name)
 		WHERE pg_catalog.to_regrole(pg_catalog.quote_ident(asked.name)) IS NULL)
 FROM pg_catalog.set_config('stratum.owner', 'migrate', true), pg_catalog.pg_advisory_xact_lock(1937011297, 1952542572)`
@@ -43,7 +44,9 @@ SELECT f.ord, json_build_object(
 	'policies', ` + policiesSQL + `,
 	'grants', ` + grantsSQL + `,
 	'sequences', ` + sequencesSQL + `,
-	'users', (SELECT json_agg(roles.rolname) FROM roles WHERE has_schema_privilege(roles.oid, n.oid, 'USAGE'))
+	'users', (SELECT json_agg(roles.rolname) FROM roles WHERE has_schema_privilege(roles.oid, n.oid, 'USAGE')),
+	'recorded', (SELECT json_build_object('class', d.class, 'column', coalesce(d.tenant_column, ''))
+		FROM stratum.tables d WHERE d.table_schema = n.nspname AND d.table_name = c.relname)
 )::text
 FROM found f JOIN pg_class c ON c.oid = f.oid JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_roles o ON o.oid = c.relowner
@@ -59,7 +62,7 @@ const columnsSQL = `(
 		FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 		WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)`
 
-// constraintsSQL lists what is unique or refers. Those with a parent belong to a partition of the one that is declared.
+// constraintsSQL lists what is unique, refers or checks. Those with a parent belong to a partition of the one that is declared.
 func constraintsSQL() string {
 	return `(
 		SELECT json_agg(json_build_object(
@@ -67,8 +70,9 @@ func constraintsSQL() string {
 			'ref', k.confrelid::int8, 'ref_columns', ` + columnsOf("k.confrelid", "k.confkey") + `,
 			'on_delete', k.confdeltype, 'on_update', k.confupdtype,
 			'set_columns', ` + columnsOf("k.conrelid", "k.confdelsetcols") + `,
-			'match', k.confmatchtype, 'validated', k.convalidated) ORDER BY k.conname)
-		FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype IN ('p', 'u', 'f') AND k.conparentid = 0)`
+			'match', k.confmatchtype, 'validated', k.convalidated,
+			'check', coalesce(pg_get_expr(k.conbin, k.conrelid), '')) ORDER BY k.conname)
+		FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype IN ('p', 'u', 'f', 'c') AND k.conparentid = 0)`
 }
 
 // indexesSQL lists indexes without the columns that are only stored with them.
@@ -81,6 +85,7 @@ const indexesSQL = `(
 				LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.num AND k.num > 0
 				WHERE k.ord <= i.indnkeyatts),
 			'plain', i.indisvalid AND i.indimmediate AND i.indpred IS NULL,
+			'nulls_equal', i.indnullsnotdistinct, 'comment', coalesce(obj_description(x.oid, 'pg_class'), ''),
 			'dependents', d.list) ORDER BY x.relname)
 		FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid LEFT JOIN dependents d ON d.conindid = i.indexrelid
 		WHERE i.indrelid = c.oid)`

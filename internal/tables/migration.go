@@ -31,6 +31,7 @@ type Migration struct {
 	existingRows uuid.UUID
 	log          *slog.Logger
 	statements   []string
+	script       []string // statements with their values
 	findings     []Finding
 	tenantKnown  bool // existingRows has been looked up
 }
@@ -71,11 +72,11 @@ func (m *Migration) Finish(ctx context.Context, tables []Table) error {
 		}
 	}
 	owned := v.owned()
-	err = inOrder(ctx, v, owned, m.tenantColumn, m.keys, m.referredKeys, m.foreignKeys, m.protect)
+	err = inOrder(ctx, v, owned, m.tenantColumn, m.keys, m.globalUniques, m.referredKeys, m.foreignKeys, m.protect)
 	if err != nil {
 		return err
 	}
-	if err := inOrder(ctx, v, v.targets, m.grants); err != nil {
+	if err := inOrder(ctx, v, v.targets, m.grants, m.record); err != nil {
 		return err
 	}
 	m.findings = findings(v, owned)
@@ -100,12 +101,15 @@ func inOrder(ctx context.Context, v *view, targets []*target, steps ...step) err
 // Statements returns what was issued, in order. Values are left out.
 func (m *Migration) Statements() []string { return slices.Clone(m.statements) }
 
+// Script returns what was issued with the values in it, for a file that repeats it.
+func (m *Migration) Script() []string { return slices.Clone(m.script) }
+
 // Findings returns what the last Finish has found on owned tables that is not Stratum's and has a way past it.
 func (m *Migration) Findings() []Finding { return slices.Clone(m.findings) }
 
 // exec issues a statement about a table.
 func (m *Migration) exec(ctx context.Context, r *relation, statement string, args ...any) error {
-	m.statements = append(m.statements, statement)
+	m.statements, m.script = append(m.statements, statement), append(m.script, inline(statement, args))
 	m.log.DebugContext(ctx, "stratum: migrating a table", "statement", statement)
 	if _, err := m.tx.ExecContext(ctx, statement, args...); err != nil {
 		return fmt.Errorf("stratum: table %s: %s: %w", r, statement, err)

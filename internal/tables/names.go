@@ -3,6 +3,8 @@ package tables
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -16,6 +18,7 @@ const maxName = 63
 const (
 	keySuffix   = "_stratum_key"
 	indexSuffix = "_stratum_idx"
+	checkSuffix = "_stratum_check"
 )
 
 // quote always quotes: to do so only where needed would need the server's list of keywords.
@@ -76,3 +79,23 @@ func hashedName(table string, columns []string, suffix string) string {
 	suffix = "_" + hex.EncodeToString(sum[:4]) + suffix
 	return clipTo(strings.Join(append([]string{table}, columns...), "_"), maxName-len(suffix)) + suffix
 }
+
+// literal is a text as SQL. The form with E means the same whatever standard_conforming_strings is.
+func literal(text string) string {
+	quoted := "'" + strings.ReplaceAll(text, "'", "''") + "'"
+	if strings.Contains(quoted, `\`) {
+		return "E" + strings.ReplaceAll(quoted, `\`, `\\`)
+	}
+	return quoted
+}
+
+// inline puts values in the place of a statement's parameters. They are texts.
+func inline(statement string, args []any) string {
+	for i, arg := range args {
+		statement = strings.ReplaceAll(statement, "$"+strconv.Itoa(i+1), literal(fmt.Sprint(arg)))
+	}
+	return statement
+}
+
+// Literal is a text as SQL, for those who write files.
+func Literal(text string) string { return literal(text) }

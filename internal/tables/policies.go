@@ -14,6 +14,7 @@ const (
 	policySubtreeDelete = "stratum_subtree_delete"
 	policySystem        = "stratum_system"
 	policyOwner         = "stratum_owner"
+	policyEveryone      = "stratum_everyone"
 )
 
 // rule is a policy as it is written. The catalog's form of it, in policy, is what the server prints.
@@ -24,14 +25,16 @@ type rule struct {
 }
 
 // rules are the policies that a table must have, and no others for our roles. There is one policy to a role and
-// command: a second one would be ORed with the first, and the index on the tenant column be of no use.
+// command: a second one would be ORed with the first, and the index on the tenant column be of no use. The exception is
+// the one that shows everyone's rows of a mixed table: both sides of that OR are conditions on the tenant column, for
+// which the server reads the index twice. Being for SELECT alone it leaves writes to the first.
 func (m *Migration) rules(t *target) []rule {
 	// Writes of the subtree role are for the tenant itself: a descendant's rows can be read and not touched.
 	own, read := ownRows(t), visibleRows(t)
 	all := condition{"true", "true"}
 	admit := condition{"stratum.admit_owner()", "stratum.admit_owner()"}
 	tenant, subtree := m.roles.Tenant, m.roles.Subtree
-	return []rule{
+	rules := []rule{
 		newRule(policyTenant, "ALL", tenant, own, own),
 		newRule(policySubtreeRead, "SELECT", subtree, read, condition{}),
 		newRule(policySubtreeInsert, "INSERT", subtree, condition{}, own),
@@ -40,6 +43,12 @@ func (m *Migration) rules(t *target) []rule {
 		newRule(policySystem, "ALL", m.roles.System, all, all),
 		ownerRule(t.rel, admit),
 	}
+	if t.Kind == Mixed {
+		everyone := newRule(policyEveryone, "SELECT", tenant, everyonesRows(t), condition{})
+		everyone.Roles = slices.Sorted(slices.Values([]string{tenant, subtree}))
+		rules = append(rules, everyone)
+	}
+	return rules
 }
 
 // ownerRule admits the owner while tables are migrated. At other times its condition raises, so that the owner is told
@@ -56,6 +65,14 @@ func ownRows(t *target) condition {
 	return condition{
 		written: quote(t.Column) + " OPERATOR(pg_catalog.=) stratum.tenant_id()",
 		printed: "(" + t.rel.column(t.Column).Quoted + " = stratum.tenant_id())",
+	}
+}
+
+// everyonesRows are those of no tenant.
+func everyonesRows(t *target) condition {
+	return condition{
+		written: quote(t.Column) + " IS NULL",
+		printed: "(" + t.rel.column(t.Column).Quoted + " IS NULL)",
 	}
 }
 
@@ -118,8 +135,11 @@ func (w rule) define(r *relation) string {
 
 // protect makes the policies, and then row-level security binding for everybody, the owner included.
 func (m *Migration) protect(ctx context.Context, _ *view, t *target) error {
-	r := t.rel
-	for _, wanted := range m.rules(t) {
+	r, rules := t.rel, m.rules(t)
+	if err := m.dropPolicies(ctx, r, rules); err != nil {
+		return err
+	}
+	for _, wanted := range rules {
 		if p := r.policy(wanted.Name); p != nil {
 			if p.equal(wanted.policy) {
 				continue
@@ -138,6 +158,19 @@ func (m *Migration) protect(ctx context.Context, _ *view, t *target) error {
 	return m.alter(ctx, r, "ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY")
 }
 
+// dropPolicies drops those of Stratum's that the table had when it was declared as something else.
+func (m *Migration) dropPolicies(ctx context.Context, r *relation, wanted []rule) error {
+	for _, p := range r.Policies {
+		if !isOurs(p.Name) || slices.ContainsFunc(wanted, func(w rule) bool { return w.Name == p.Name }) {
+			continue
+		}
+		if err := m.exec(ctx, r, "DROP POLICY "+quote(p.Name)+" ON "+r.String()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // ownerSeesAll reports whether the owner sees all rows of a forced table while it is migrated.
 func (r *relation) ownerSeesAll() bool {
 	p := r.policy(policyOwner)
@@ -151,7 +184,7 @@ func (r *relation) ownerSeesAll() bool {
 func isOurs(name string) bool {
 	return slices.Contains([]string{
 		policyTenant, policySubtreeRead, policySubtreeInsert, policySubtreeUpdate, policySubtreeDelete, policySystem,
-		policyOwner,
+		policyOwner, policyEveryone,
 	}, name)
 }
 
@@ -172,7 +205,7 @@ func (m *Migration) checkGlobal(r *relation) error {
 	for _, p := range r.Policies {
 		if isOurs(p.Name) {
 			return r.refused(ErrKind, p.Name, "its rows belong to tenants, and it is declared global",
-				"declare it as owned, or ALTER TABLE "+r.String()+" DISABLE ROW LEVEL SECURITY and drop its policies")
+				"declare it as it was, or ALTER TABLE "+r.String()+" DISABLE ROW LEVEL SECURITY and drop its policies")
 		}
 	}
 	return nil

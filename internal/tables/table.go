@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // DefaultColumn is the tenant column where none is named.
@@ -20,7 +21,14 @@ const (
 	Global
 	// External tables are not Stratum's business, but for the rights declared for them.
 	External
+	// Mixed rows belong to one tenant each, or to everyone where the tenant column is NULL. A tenant reads its own and
+	// everyone's, and writes its own; the system writes everyone's. Its unique keys take NULL for a value, so that
+	// everyone's rows are unique among themselves: other columns of one had better be NOT NULL.
+	Mixed
 )
+
+// HasTenant reports whether rows of the kind have a tenant column, and the policies that go with it.
+func (k Kind) HasTenant() bool { return k == Owned || k == Mixed }
 
 // Table is a table as it is wanted. Names longer than PostgreSQL's 63 bytes are cut off as the server does.
 type Table struct {
@@ -33,12 +41,14 @@ type Table struct {
 	// Join marks an owned table that an ORM makes for a many-to-many relation. Rows that belong to no tenant yet are
 	// given to that of the row which the first foreign key to an owned table refers to.
 	Join bool
-	// Column is the tenant column of an owned table. Defaults to DefaultColumn.
+	// Column is the tenant column of an owned or mixed table, a uuid. Defaults to DefaultColumn.
 	Column string
 	// PrimaryKey are the columns of the primary key as the ORM declares it. Defaults to those in the database.
 	PrimaryKey []string
 	// Uniques are unique constraints the ORM would declare. They become unique per tenant.
 	Uniques []Unique
+	// GlobalUniques are unique indexes and constraints of the ORM that stay unique across tenants.
+	GlobalUniques []GlobalUnique
 	// Indexes are the indexes that the ORM makes, led by the tenant column.
 	Indexes []Index
 	// ForeignKeys are made here instead of by the ORM.
@@ -54,6 +64,15 @@ type Unique struct {
 	Name string
 	// Columns are the columns without the tenant column.
 	Columns []string
+}
+
+// GlobalUnique is a unique index, or the index of a unique constraint, that is not led by the tenant column on purpose:
+// it tells a tenant that some other one has a value. The ORM makes it; Finish writes the reason into its comment.
+type GlobalUnique struct {
+	// Name is the index's name.
+	Name string
+	// Reason says why values must be unique across tenants. It is one line, and not empty.
+	Reason string
 }
 
 // Index is an index of an owned table. Prepare drops one that is not led by the tenant column, for the ORM to make it
@@ -75,7 +94,9 @@ type ForeignKey struct {
 	RefColumns []string
 	// OnDelete and OnUpdate are actions as in SQL. Default to NO ACTION.
 	OnDelete, OnUpdate string
-	// RefOwned says that the table referred to is owned, and among the tables: the tenant column is part of the key.
+	// RefOwned says that the table referred to is owned, and among the tables: the tenant column is part of the key. A
+	// table cannot refer to a mixed one: the tenant of the row referred to is this row's own or NULL, and a foreign key
+	// compares with one of the two.
 	RefOwned bool
 }
 
@@ -107,6 +128,10 @@ func (t Table) normalise() Table {
 	t.Uniques = slices.Clone(t.Uniques)
 	for i, u := range t.Uniques {
 		t.Uniques[i] = Unique{Name: clip(u.Name), Columns: clipAll(u.Columns)}
+	}
+	t.GlobalUniques = slices.Clone(t.GlobalUniques)
+	for i, u := range t.GlobalUniques {
+		t.GlobalUniques[i] = GlobalUnique{Name: clip(u.Name), Reason: strings.TrimSpace(u.Reason)}
 	}
 	t.Indexes = slices.Clone(t.Indexes)
 	for i, index := range t.Indexes {
@@ -149,10 +174,12 @@ func (t Table) check() error {
 	switch {
 	case t.Name == "":
 		return t.refused("it has no name")
-	case t.Kind > External:
+	case t.Kind > Mixed:
 		return t.refused("kind %d does not exist", t.Kind)
-	case t.Kind != Owned && (len(t.ForeignKeys) > 0 || len(t.Uniques) > 0 || len(t.Indexes) > 0 || t.Join):
+	case !t.Kind.HasTenant() && t.hasKeys():
 		return t.refused("keys and indexes are declared for owned tables only (leave those of others to the ORM)")
+	case t.Kind == Mixed && t.Join:
+		return t.refused("a join table has a tenant for each row (declare it as owned)")
 	case t.Kind != External && len(t.Rights) > 0:
 		return t.refused("rights are declared for external tables only")
 	}
@@ -164,6 +191,11 @@ func (t Table) check() error {
 	return t.checkKeys()
 }
 
+// hasKeys reports whether anything is declared that only a table with a tenant column has.
+func (t Table) hasKeys() bool {
+	return len(t.ForeignKeys) > 0 || len(t.Uniques) > 0 || len(t.GlobalUniques) > 0 || len(t.Indexes) > 0 || t.Join
+}
+
 // checkKeys looks at what the database would accept, or refuse with an error that names no cure.
 func (t Table) checkKeys() error {
 	for _, u := range t.Uniques {
@@ -171,10 +203,29 @@ func (t Table) checkKeys() error {
 			return t.refused("unique constraint %q needs a name, and columns other than the tenant column", u.Name)
 		}
 	}
+	for _, u := range t.GlobalUniques {
+		if err := t.checkGlobalUnique(u); err != nil {
+			return err
+		}
+	}
 	for _, key := range t.ForeignKeys {
 		if err := t.checkForeignKey(key); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// checkGlobalUnique wants a reason that a reader of the catalog can use, and one meaning for a name.
+func (t Table) checkGlobalUnique(u GlobalUnique) error {
+	switch {
+	case u.Name == "" || u.Reason == "":
+		return t.refused("globally unique index %q needs a name and a reason", u.Name)
+	case strings.ContainsFunc(u.Reason, unicode.IsControl):
+		return t.refused("the reason of globally unique index %q is more than one line", u.Name)
+	case slices.Contains(t.Indexes, Index{u.Name}),
+		slices.ContainsFunc(t.Uniques, func(other Unique) bool { return other.Name == u.Name }):
+		return t.refused("index %q is declared as unique per tenant and as globally unique", u.Name)
 	}
 	return nil
 }

@@ -177,6 +177,10 @@ END $$;
 CREATE FUNCTION stratum.require_signature(wanted boolean) RETURNS void LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    PERFORM pg_advisory_xact_lock(1937011297, 1936287598);
+    IF EXISTS (SELECT FROM stratum.signing s WHERE s.required = wanted) THEN
+        RETURN;
+    END IF;
     IF wanted THEN
         CREATE OR REPLACE FUNCTION stratum.tenant_id() RETURNS uuid LANGUAGE sql STABLE PARALLEL RESTRICTED
             RETURN stratum.signed_tenant_id();

@@ -1,0 +1,7 @@
+package forest
+
+// What is tested by itself.
+var (
+	Load   = load
+	SizeOf = sizeOf
+)

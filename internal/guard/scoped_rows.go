@@ -1,0 +1,211 @@
+package guard
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
+)
+
+// scopedRows are the rows of a statement of a Tx. They end with their transaction at the latest.
+type scopedRows struct {
+	//nolint:containedctx // pgx.Rows.Next takes no ctx; the one of Query bounds it
+	ctx     context.Context
+	tx      *Tx
+	st      *statement
+	rows    pgx.Rows // nil where the query failed
+	results *pgconn.MultiResultReader
+	last    bool // nothing comes behind these rows
+	closed  bool
+	err     error
+}
+
+var _ pgx.Rows = (*scopedRows)(nil)
+
+// newScopedRows stands before the first row of the result that was reached last.
+func newScopedRows(
+	ctx context.Context, t *Tx, st *statement, results *pgconn.MultiResultReader,
+) *scopedRows {
+	types := t.tx.session.conn.TypeMap()
+	rows := pgx.RowsFromResultReader(types, results.ResultReader())
+	return &scopedRows{ctx: ctx, tx: t, st: st, rows: rows, results: results}
+}
+
+func newFailedRows(t *Tx, err error) *scopedRows { return &scopedRows{tx: t, err: err, closed: true} }
+
+// Next reads the next row.
+func (r *scopedRows) Next() bool {
+	r.tx.use.Lock()
+	defer r.tx.use.Unlock()
+	if r.closed {
+		return false
+	}
+	if r.rows.Next() {
+		return true
+	}
+	_ = r.settle() // Err has it
+	return false
+}
+
+// Close reads the rest of the rows away.
+func (r *scopedRows) Close() {
+	r.tx.use.Lock()
+	defer r.tx.use.Unlock()
+	_ = r.settle() // Err has it
+}
+
+// settle reads the rest and checks what the statement left. It returns the rows' error.
+func (r *scopedRows) settle() error {
+	if r.closed {
+		return r.err
+	}
+	r.closed = true
+	r.rows.Close()
+	err := r.rows.Err()
+	if r.last {
+		behind := 0
+		for r.results.NextResult() {
+			_, _ = r.results.ResultReader().Close() // an error is kept by results too
+			behind++
+		}
+		if closeErr := r.results.Close(); err == nil {
+			err = closeErr
+		}
+		if err == nil && behind > 0 {
+			err = ErrProtocol
+		}
+		r.tx.open = nil
+	}
+	r.err = translate(r.tx.verify(r.tx.tx.session.failed(broken(r.ctx, err), r.st), r))
+	return r.err
+}
+
+// verify looks at the tag and at the transaction, which a statement must not have ended. A connection in another state
+// is closed.
+func (t *Tx) verify(err error, r *scopedRows) error {
+	s := t.tx.session
+	if err == nil {
+		err = checkTag(r.rows.CommandTag().String(), r.st.command, true)
+		if err != nil {
+			s.abandon()
+			return err
+		}
+	}
+	if r.last {
+		return s.stillIn(err)
+	}
+	return err
+}
+
+// stillIn returns err, or ErrProtocol where the connection is not inside its transaction any more.
+func (s *session) stillIn(err error) error {
+	status := s.pg.TxStatus()
+	if s.pg.IsClosed() || status == 'T' || err != nil && status == 'E' {
+		return err
+	}
+	s.abandon()
+	return ErrProtocol
+}
+
+// drop ends the rows with their transaction.
+func (r *scopedRows) drop() {
+	r.closed = true
+	if r.err == nil {
+		r.err = ErrTxDone
+	}
+}
+
+// Err returns the error that ended the rows.
+func (r *scopedRows) Err() error {
+	r.tx.use.Lock()
+	defer r.tx.use.Unlock()
+	return r.err
+}
+
+// CommandTag returns the server's word on what was done, when all rows are read.
+func (r *scopedRows) CommandTag() pgconn.CommandTag {
+	r.tx.use.Lock()
+	defer r.tx.use.Unlock()
+	if r.rows == nil {
+		return pgconn.CommandTag{}
+	}
+	return r.rows.CommandTag()
+}
+
+// FieldDescriptions returns the columns.
+func (r *scopedRows) FieldDescriptions() []pgconn.FieldDescription {
+	r.tx.use.Lock()
+	defer r.tx.use.Unlock()
+	if r.rows == nil || r.closed {
+		return nil
+	}
+	return r.rows.FieldDescriptions()
+}
+
+// Scan reads the columns of the row at hand.
+func (r *scopedRows) Scan(dest ...any) error {
+	r.tx.use.Lock()
+	defer r.tx.use.Unlock()
+	if r.closed {
+		return r.over()
+	}
+	err := r.rows.Scan(dest...)
+	if err != nil {
+		_ = r.settle() // pgx has read the rest away, and the error is this one
+	}
+	return err
+}
+
+// Values returns the columns of the row at hand.
+func (r *scopedRows) Values() ([]any, error) {
+	r.tx.use.Lock()
+	defer r.tx.use.Unlock()
+	if r.closed {
+		return nil, r.over()
+	}
+	return r.rows.Values()
+}
+
+// RawValues returns the columns of the row at hand as the server sent them. They last until the next row.
+func (r *scopedRows) RawValues() [][]byte {
+	r.tx.use.Lock()
+	defer r.tx.use.Unlock()
+	if r.closed {
+		return nil
+	}
+	return r.rows.RawValues()
+}
+
+// over is the error of a row that is not there any more.
+func (r *scopedRows) over() error {
+	if r.err != nil {
+		return r.err
+	}
+	return errRowsClosed
+}
+
+// Conn returns nil: a connection is not handed out.
+func (r *scopedRows) Conn() *pgx.Conn { return nil }
+
+// TypeMap returns nil: what is registered in it would stay on the connection.
+func (r *scopedRows) TypeMap() *pgtype.Map { return nil }
+
+// firstRow is the one row that is wanted of a query.
+type firstRow struct{ rows pgx.Rows }
+
+// Scan reads the row, or returns pgx.ErrNoRows where there is none.
+func (r firstRow) Scan(dest ...any) error {
+	defer r.rows.Close()
+	if !r.rows.Next() {
+		if err := r.rows.Err(); err != nil {
+			return err
+		}
+		return pgx.ErrNoRows
+	}
+	if err := r.rows.Scan(dest...); err != nil {
+		return err
+	}
+	r.rows.Close()
+	return r.rows.Err()
+}

@@ -1,0 +1,45 @@
+package guard
+
+import (
+	"sync"
+
+	"github.com/google/uuid"
+)
+
+// maxStanding bounds the memory of a standing, some 5 MB.
+const maxStanding = 1 << 17
+
+// standing remembers which tenants the server has found active in the epoch at hand, so that it need not look again
+// while the epoch lasts. It is no authority: the server compares the epoch with each statement, and what is remembered
+// wrongly costs a second look.
+type standing struct {
+	mu     sync.RWMutex
+	epoch  int64
+	active map[uuid.UUID]struct{}
+}
+
+// in returns the epoch in which the tenant was found active.
+func (s *standing) in(tenant uuid.UUID) (epoch int64, ok bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	_, ok = s.active[tenant]
+	return s.epoch, ok
+}
+
+// put remembers the tenant. An epoch other than the one at hand takes its place with nothing in it yet. So does a map
+// that is full: to find out again is cheap.
+func (s *standing) put(tenant uuid.UUID, epoch int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.active == nil || s.epoch != epoch || len(s.active) >= maxStanding {
+		s.epoch, s.active = epoch, make(map[uuid.UUID]struct{})
+	}
+	s.active[tenant] = struct{}{}
+}
+
+// drop forgets the tenant.
+func (s *standing) drop(tenant uuid.UUID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.active, tenant)
+}
