@@ -3,7 +3,7 @@
 FUZZTIME ?= 30s
 
 .DEFAULT_GOAL := help
-.PHONY: help test test-short lint fmt fuzz example cover ci tools clean
+.PHONY: help test test-short lint fmt fuzz example bench bench-tree mutants cover ci tools clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
@@ -29,6 +29,15 @@ fuzz: ## Run each fuzz target for FUZZTIME (30s)
 
 example: ## Run the example of README.md
 	@.ci/run example
+
+bench: ## Compare with doing it by hand and with the usual techniques, about 6 minutes (see bench/README.md)
+	@cd bench && go run .
+
+bench-tree: ## Measure the tree with a million tenants, about 3 minutes
+	@cd bench && go run ./tree
+
+mutants: ## Remove each refusal of the guard and the plugin, and see the tests named for it fail
+	@go run ./internal/mutants/cmd
 
 cover: ## Run all tests and show how much of the code they reach, by function
 	go test -coverpkg ./... -coverprofile cover.out ./...

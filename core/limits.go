@@ -79,7 +79,7 @@ func (l Limit) validate() error {
 	case l.Wait < 0 && l.Wait != NoWait:
 		return fmt.Errorf("%w: Limit.Wait is negative (use core.NoWait to refuse at once)", ErrConfig)
 	case l.StatementTimeout < 0, l.StatementTimeout%time.Millisecond != 0, l.StatementTimeout > maxStatementTimeout:
-		return fmt.Errorf("%w: Limit.StatementTimeout is %s (it counts whole milliseconds, up to %s; use 0 for what "+
+		return fmt.Errorf("%w: Limit.StatementTimeout is %s (use whole milliseconds up to %s, or 0 for what "+
 			"the login has)", ErrConfig, l.StatementTimeout, maxStatementTimeout)
 	}
 	return nil

@@ -18,8 +18,8 @@ import (
 // and AtLeast judge it, String prints it, and it marshals to JSON.
 type Report = verify.Report
 
-// Finding is one thing that is not as it should be: object, severity, a code that stays from release to release, what is
-// wrong, and the cure.
+// Finding is one thing that is not as it should be: object, severity, a code that stays from release to release, what
+// is wrong, and the cure.
 type Finding = verify.Finding
 
 // Severity says what a finding does to the boundary.

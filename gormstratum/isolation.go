@@ -14,7 +14,6 @@ import (
 	"github.com/stratum-hq/stratum-go/core"
 	"github.com/stratum-hq/stratum-go/internal/access"
 	"github.com/stratum-hq/stratum-go/internal/isolation"
-	"github.com/stratum-hq/stratum-go/internal/tables"
 )
 
 // Stratum returns the handle that the plugin puts under its db, for this module's other packages.
@@ -81,7 +80,7 @@ func (s *isolated) choose(options isolation.Options) error {
 	if err != nil {
 		return err
 	}
-	if t.kind != tables.Owned {
+	if !t.kind.HasTenant() {
 		return fmt.Errorf("%w %s is global: its rows are every tenant's (only a tenant-owned model can be isolated)",
 			ErrModel, t.schema.Name)
 	}
@@ -145,7 +144,7 @@ func (s *isolated) factsOf(ctx context.Context, t *table) (*isolation.Facts, err
 		return f, nil
 	}
 	column := ""
-	if t.kind == tables.Owned {
+	if t.kind.HasTenant() {
 		column = t.column
 	}
 	f, err := isolation.ReadFacts(ctx, s.plugin.st.DB(), isolation.Quote(t.schema.Table), column)
@@ -159,7 +158,7 @@ func (s *isolated) factsOf(ctx context.Context, t *table) (*isolation.Facts, err
 func (s *isolated) readRelated(ctx context.Context) error {
 	for _, name := range s.relationNames() {
 		other := s.plugin.registry.find(s.table.schema.Relationships.Relations[name].FieldSchema.Table)
-		if other == nil || other.kind != tables.Owned {
+		if other == nil || !other.kind.HasTenant() {
 			continue
 		}
 		if _, err := s.factsOf(ctx, other); err != nil {
@@ -193,7 +192,7 @@ func (s *isolated) owned() []isolation.Table {
 func ownedTables(list []*table) []isolation.Table {
 	var owned []isolation.Table
 	for _, t := range list {
-		if t == nil || t.kind != tables.Owned {
+		if t == nil || !t.kind.HasTenant() {
 			continue
 		}
 		entry := isolation.Table{Name: isolation.Quote(t.schema.Table), Column: isolation.Quote(t.column)}

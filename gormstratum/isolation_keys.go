@@ -123,6 +123,9 @@ func (s *isolated) hasPrimaryKey(columns []string) bool {
 // unique gives a new row the target's values of a unique key. Where that cannot be tried the key is looked at.
 func (s *isolated) unique(u isolation.Unique) isolation.Path {
 	name := "unique value of the other tenant in " + u.Name
+	if s.table.globallyUnique(u.Name) {
+		return isolation.Path{Name: name, Skipped: "Options.GlobalUnique declares it unique across tenants"}
+	}
 	fields := s.fieldsOf(u)
 	if fields == nil {
 		wrong := ""

@@ -12,7 +12,6 @@ import (
 	"gorm.io/gorm/schema"
 
 	"github.com/stratum-hq/stratum-go/internal/isolation"
-	"github.com/stratum-hq/stratum-go/internal/tables"
 )
 
 // relationPaths take each relation of the model.
@@ -21,7 +20,7 @@ func (s *isolated) relationPaths() []isolation.Path {
 	for _, name := range s.relationNames() {
 		rel := s.table.schema.Relationships.Relations[name]
 		other := s.plugin.registry.find(rel.FieldSchema.Table)
-		if other == nil || other.kind != tables.Owned {
+		if other == nil || !other.kind.HasTenant() {
 			const elsewhere = "it leads to no tenant-owned model"
 			paths = append(paths, isolation.Path{Name: "relation " + name, Skipped: elsewhere})
 			continue

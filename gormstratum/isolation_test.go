@@ -73,6 +73,20 @@ type (
 		MarkedType string
 		Text       string
 	}
+	// advice has rows of everyone beside those of tenants.
+	advice struct {
+		gormstratum.OwnOrGlobal
+		ID   uint
+		Slug string `gorm:"uniqueIndex"`
+		Text string
+	}
+	// device has a tenant column of another name, and a serial number that no two tenants have.
+	device struct {
+		ID     uint
+		OrgID  uuid.UUID `stratum:"tenant" gorm:"type:uuid;not null;default:stratum.tenant_id()"`
+		Serial string    `gorm:"uniqueIndex"`
+		Name   string
+	}
 	// lonely has nothing but a key.
 	lonely struct {
 		gormstratum.Tenant
@@ -122,8 +136,11 @@ func TestIsolationOfEveryShape(t *testing.T) {
 	d := newStratum(t)
 	d.exec(t, d.OwnerDSN, "CREATE TYPE mood AS ENUM ('calm', 'cross')")
 	d.db = openDiscreet(t, d)
-	models := [...]any{&colourful{}, &pair{}, &named{}, &mark{}, &lonely{}, &hooked{}, &guest{}}
-	require.NoError(t, d.db.Use(gormstratum.New(d.st, gormstratum.Options{Models: append(models[:], &Country{})})))
+	models := [...]any{&colourful{}, &pair{}, &named{}, &mark{}, &lonely{}, &hooked{}, &guest{}, &advice{}, &device{}}
+	require.NoError(t, d.db.Use(gormstratum.New(d.st, gormstratum.Options{
+		Models:       append(models[:], &Country{}),
+		GlobalUnique: []gormstratum.GlobalUnique{{Model: &device{}, Index: "idx_devices_serial", Reason: "the maker's"}},
+	})))
 	require.NoError(t, gormstratum.Migrate(t.Context(), d.db, gormstratum.MigrateOptions{}))
 	for _, model := range models {
 		t.Run(fmt.Sprintf("%T", model), func(t *testing.T) {

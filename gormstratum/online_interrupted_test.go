@@ -15,14 +15,14 @@ import (
 var errStop = errors.New("stopped by the test")
 
 // stopper is a Progress that lets one statement, or one batch of rows, through and stops before the next.
-func stopper() (progress func(gormstratum.AdoptEvent) error, stopped *bool) {
+func stopper(let int) (progress func(gormstratum.AdoptEvent) error, stopped *bool) {
 	seen, stopped := 0, new(bool)
 	return func(e gormstratum.AdoptEvent) error {
 		// Reading the keys is no change.
 		if e.Done || e.Step == gormstratum.AdoptPlain {
 			return nil
 		}
-		if seen++; seen > 2 {
+		if seen++; seen > let {
 			*stopped = true
 			return errStop
 		}
@@ -31,14 +31,14 @@ func stopper() (progress func(gormstratum.AdoptEvent) error, stopped *bool) {
 }
 
 // onward calls move until it is through, and expects each interruption to leave what the next call can go on from.
-func onward(t *testing.T, move func(options gormstratum.AdoptOptions) error) (calls int) {
+func onward(t *testing.T, let int, move func(options gormstratum.AdoptOptions) error) (calls int) {
 	t.Helper()
 	for {
 		calls++
 		require.Less(t, calls, 1000)
 		options := crmKeys()
 		options.Batch = 20
-		progress, stopped := stopper()
+		progress, stopped := stopper(let)
 		options.Progress = progress
 		err := move(options)
 		if !*stopped {
@@ -57,15 +57,15 @@ func TestAdoptStoppedAnywhere(t *testing.T) {
 	whole.adopt(t, gormstratum.AdoptSealed)
 
 	b := newBusiness(t, 3, 50)
-	calls := onward(t, func(options gormstratum.AdoptOptions) error {
+	calls := onward(t, 1, func(options gormstratum.AdoptOptions) error {
 		options.To = gormstratum.AdoptSealed
 		return gormstratum.Adopt(t.Context(), b.db, options)
 	})
 	require.Greater(t, calls, 80)
 	require.Equal(t, whole.catalog(t), b.catalog(t))
 	require.Zero(t, b.misplaced(t))
-	calls = onward(t, func(options gormstratum.AdoptOptions) error { return gormstratum.Eject(t.Context(), b.db, options) })
-	require.Greater(t, calls, 60)
+	calls = onward(t, 2, func(options gormstratum.AdoptOptions) error { return gormstratum.Eject(t.Context(), b.db, options) })
+	require.Greater(t, calls, 40)
 	require.Equal(t, before, b.catalog(t))
 }
 

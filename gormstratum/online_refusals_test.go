@@ -149,7 +149,7 @@ func TestAdoptTwice(t *testing.T) {
 	options.To = gormstratum.AdoptExpanded
 	var second, report error
 	options.Progress = func(e gormstratum.AdoptEvent) error {
-		if e.Done {
+		if e.Done && second == nil {
 			second = errors.Join(second, gormstratum.Adopt(t.Context(), b.db, crmKeys()))
 			_, report = gormstratum.AdoptReport(t.Context(), b.db, crmKeys())
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
+	"gorm.io/gorm/logger"
 
 	"github.com/stratum-hq/stratum-go/core"
 	"github.com/stratum-hq/stratum-go/gormstratum"
@@ -18,12 +19,12 @@ import (
 
 // The models of the conformance suite beside those of the desk: relations of every kind.
 type (
-	Place  struct{ Street string }
+	Abode  struct{ Street string }
 	Person struct {
 		gormstratum.Tenant
 		ID      uuid.UUID `gorm:"type:uuid;primaryKey;default:gen_random_uuid()"`
 		Title   string
-		Home    Place    `gorm:"embedded;embeddedPrefix:home_"`
+		Home    Abode    `gorm:"embedded;embeddedPrefix:home_"`
 		Badge   *Badge   // has one
 		Remarks []Remark `gorm:"polymorphic:Owner"`
 		Watched []Ticket `gorm:"many2many:watchers"` // a join table with a model of its own
@@ -86,7 +87,7 @@ func conformanceModels() []any {
 // openConformance opens the suite's database with the plugin and makes its tables.
 func openConformance(t *testing.T, st *core.Stratum, configure ...func(*gorm.Config)) *gorm.DB {
 	t.Helper()
-	config := &gorm.Config{Logger: quietly()}
+	config := &gorm.Config{Logger: logger.Discard}
 	for _, c := range configure {
 		c(config)
 	}

@@ -215,6 +215,9 @@ func upsertPaths(db *gorm.DB) []conformance.Path {
 				Replace(&Comment{Tenant: tenant, TicketID: x.Ticket, Body: "instead"})
 		}),
 		writes("Delete with its association", func(ctx context.Context, x target) error {
+			if err := db.WithContext(ctx).Delete(&Watcher{}, "ticket_id = ?", x.Ticket).Error; err != nil {
+				return err
+			}
 			return db.WithContext(ctx).Select("Comments", "Tags").Delete(&Ticket{ID: x.Ticket}).Error
 		}),
 		writes("Update from a sub-query", func(ctx context.Context, x target) error {

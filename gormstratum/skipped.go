@@ -80,7 +80,7 @@ func (t *table) checkSkipped(db *gorm.DB, s scope.Scope, target []clause.Column,
 	if err := tx.Where(clause.Or(same...)).Find(own.Interface()).Error; err != nil {
 		return err
 	}
-	return explain(db, keys, rows, structsOf(own.Elem()))
+	return t.explain(db, keys, rows, structsOf(own.Elem()))
 }
 
 // uniqueKey are the fields of a unique key, the primary key or another one.
@@ -143,8 +143,9 @@ func (k uniqueKey) in(db *gorm.DB, row reflect.Value) ([]any, bool) {
 	return value, !primary || !empty
 }
 
-// explain returns an error for a row that has a primary key and clashes with none of the tenant's own rows.
-func explain(db *gorm.DB, keys []uniqueKey, rows, own []reflect.Value) error {
+// explain returns an error for a row that clashes with none of the tenant's own rows. One without a primary key can only
+// clash with them, unless a key of the table is unique across tenants.
+func (t *table) explain(db *gorm.DB, keys []uniqueKey, rows, own []reflect.Value) error {
 	taken := make(map[string]bool)
 	for _, row := range own {
 		for i, key := range keys {
@@ -156,7 +157,7 @@ func explain(db *gorm.DB, keys []uniqueKey, rows, own []reflect.Value) error {
 		explained := false
 		for i, key := range keys {
 			value, ok := key.in(db, row)
-			explained = explained || taken[fmt.Sprint(i)+utils.ToStringKey(value...)] || (i == 0 && !ok)
+			explained = explained || taken[fmt.Sprint(i)+utils.ToStringKey(value...)] || (i == 0 && !ok && len(t.crossing) == 0)
 		}
 		if !explained {
 			return fmt.Errorf("gormstratum: ON CONFLICT DO NOTHING skipped a row whose key is taken, though not by a "+

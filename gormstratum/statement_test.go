@@ -154,3 +154,19 @@ func TestReadings(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, found, 1)
 }
+
+// What a caller does to the names of the columns is the caller's: GORM's MapColumns writes to them.
+func TestColumnNamesAreTheCallersOwn(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, deskModels())
+	db := d.db.WithContext(d.tenant(t, "acme"))
+	require.NoError(t, db.Create(&Ticket{Number: "T-1", Title: "printer"}).Error)
+	for range 2 {
+		var mapped []struct{ Text string }
+		require.NoError(t, db.Model(&Ticket{}).Select("*").MapColumns(map[string]string{"title": "text"}).Scan(&mapped).Error)
+		require.Equal(t, "printer", mapped[0].Text)
+		var tickets []Ticket
+		require.NoError(t, db.Select("*").Find(&tickets).Error)
+		require.Equal(t, "printer", tickets[0].Title)
+	}
+}

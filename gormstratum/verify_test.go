@@ -118,6 +118,30 @@ func TestVerifySchema(t *testing.T) {
 	require.Equal(t, []string{`table_unclassed table "public"."tickets"`}, d.verified(t, core.SeveritySlows))
 }
 
+// TestVerifyAdopting holds that a table on its way is one finding at each step, and none when it is sealed.
+func TestVerifyAdopting(t *testing.T) {
+	t.Parallel()
+	b := newBusiness(t, 2, 10)
+	for _, step := range steps() {
+		b.adopt(t, step)
+		report, err := gormstratum.Verify(t.Context(), b.db)
+		require.NoError(t, err)
+		found := map[string]int{}
+		for _, f := range report.AtLeast(core.SeveritySlows) {
+			// The roles are those of all databases of the server.
+			if f.Code != "system_role_granted" {
+				found[string(f.Code)]++
+			}
+		}
+		if step == gormstratum.AdoptSealed {
+			require.Empty(t, found, "%s", report)
+			continue
+		}
+		require.Equal(t, map[string]int{"adoption_not_sealed": report.Tables}, found, "%v: %s", step, report)
+		require.NoError(t, report.Err())
+	}
+}
+
 func TestVerifyRefusals(t *testing.T) {
 	t.Parallel()
 	d := newStratum(t)

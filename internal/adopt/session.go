@@ -23,8 +23,10 @@ type session struct {
 }
 
 // lockSQL keeps a second adoption out until the session ends. The key is in the space of two-integer keys, apart from
-// those of stratum.enter, of the tree and of Migrate.
-const lockSQL = "SELECT pg_catalog.pg_try_advisory_lock(1937011297, 1633972324)"
+// those of stratum.enter, of the tree and of Migrate. It waits a moment: the server may not have noticed yet that the
+// last one was killed.
+const lockSQL = "SET lock_timeout = '1s'; SELECT pg_catalog.pg_advisory_lock(1937011297, 1633972324); " +
+	"SET lock_timeout = 0"
 
 // openAlone connects and keeps other adoptions out.
 func openAlone(ctx context.Context, config Config) (*session, error) {
@@ -32,16 +34,13 @@ func openAlone(ctx context.Context, config Config) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	var free bool
-	if err = s.conn.QueryRowContext(ctx, lockSQL).Scan(&free); err != nil {
-		err = fmt.Errorf("stratum: locking out other adoptions: %w", err)
-	} else if !free {
+	if _, err = s.exec(ctx, lockSQL); err == nil {
+		return s, nil
+	}
+	if passes(err) {
 		err = ErrRunning
 	}
-	if err != nil {
-		return nil, errors.Join(err, s.close())
-	}
-	return s, nil
+	return nil, errors.Join(err, s.close())
 }
 
 // open connects. Time limits that the login has by itself are for statements of an application.
@@ -51,8 +50,8 @@ func open(ctx context.Context, config Config) (*session, error) {
 		return nil, fmt.Errorf("stratum: connecting as the owner: %w", err)
 	}
 	s := &session{config: config, conn: conn}
-	_, err = s.exec(ctx, "SET lock_timeout = 0; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; "+
-		"SET default_transaction_isolation = 'read committed'; SET stratum.owner = 'migrate'; "+
+	_, err = s.exec(ctx, "SET lock_timeout = 0; SET statement_timeout = 0; "+
+		"SET idle_in_transaction_session_timeout = 0; SET default_transaction_isolation = 'read committed'; SET stratum.owner = 'migrate'; "+
 		"SELECT pg_catalog.set_config('search_path', "+quoteText(config.SearchPath)+", false)")
 	if err != nil {
 		err = fmt.Errorf("stratum: preparing the owner's connection: %w", err)
@@ -107,8 +106,11 @@ const (
 func (s *session) take(ctx context.Context, c tables.Change) error {
 	event := Event{Step: c.Step, Table: c.Table, Statement: strings.Join(c.Statements, ";\n")}
 	for wait := firstBackoff; ; wait = min(2*wait, lastBackoff) {
-		if err := s.config.Progress(event); err != nil {
-			return err
+		// Filling tells of each batch itself, and of nothing where each row has its tenant.
+		if c.Kind != tables.Filling {
+			if err := s.config.Progress(event); err != nil {
+				return err
+			}
 		}
 		done, err := s.attempt(ctx, c)
 		if err == nil {
@@ -167,10 +169,10 @@ func (s *session) attempt(ctx context.Context, c tables.Change) (locked, error) 
 			return locked{}, err
 		}
 		return costs(results)
-	default:
-		_, err := s.exec(ctx, lockless(c))
-		return locked{}, err
+	case tables.Lockless, tables.Concurrent, tables.Validating:
 	}
+	_, err := s.exec(ctx, lockless(c))
+	return locked{}, err
 }
 
 // lockless are statements that are run as they are: several are a transaction, being one message.

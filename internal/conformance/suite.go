@@ -92,6 +92,21 @@ func Run(t *testing.T, s Suite) {
 	w.close(ctx, t)
 }
 
+// Visit takes every path once, as the tenant whose rows are aimed at, for what else is to be seen on the way. each is
+// called with a path's name before it is taken.
+func Visit(t *testing.T, s Suite, each func(path string)) {
+	t.Helper()
+	ctx := t.Context()
+	w := newWorld(t, s)
+	for _, path := range s.Paths {
+		w.seed(ctx, t)
+		each(path.Name)
+		_, err := path.Run(w.context(ctx, Own), w.target)
+		require.NoError(t, err, path.Name)
+	}
+	w.close(ctx, t)
+}
+
 // aim returns the rows that a caller aims at. A suspended tenant is refused its own.
 func (w *world) aim(c Caller) Target {
 	if c == Suspended {

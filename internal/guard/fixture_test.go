@@ -95,6 +95,8 @@ func (d *database) admin(tb testing.TB) *pgx.Conn {
 // setup says how a test opens its handle.
 type setup struct {
 	superuser bool   // one DSN, of a superuser, instead of three
+	single    bool   // one DSN, of the login for data, and the owner's
+	hardened  bool   // three DSNs, and the database believes signed admissions alone
 	mode      string // default_query_exec_mode
 	params    string // further parameters of the DSN
 	conns     int    // of tenants; 1 where not given
@@ -105,6 +107,9 @@ func (s setup) name() string {
 	name := "three logins"
 	if s.superuser {
 		name = "superuser"
+	}
+	if s.hardened {
+		name = "hardened"
 	}
 	if s.mode != "" {
 		name += " " + s.mode
@@ -122,6 +127,10 @@ func (s setup) dsn(dsn string) string {
 func (d *database) options(s setup) core.Options {
 	options := d.Options()
 	options.DSN, options.SystemDSN = s.dsn(d.DSN), s.dsn(d.SystemDSN)
+	options.Hardened = s.hardened
+	if s.single {
+		options.SystemDSN = options.DSN
+	}
 	options.MaxConns, options.SystemMaxConns = max(s.conns, 1), max(s.system, 1)
 	if s.superuser {
 		options.DSN, options.SystemDSN, options.OwnerDSN = s.dsn(d.AdminDSN), "", ""
@@ -165,6 +174,9 @@ func openWith(tb testing.TB, options core.Options) *handle {
 	st, err := core.Open(tb.Context(), options)
 	require.NoError(tb, err)
 	tb.Cleanup(func() { require.NoError(tb, st.Close()) })
+	if options.Hardened {
+		require.NoError(tb, st.Migrate(tb.Context()))
+	}
 	h := &handle{Stratum: st, tb: tb, db: st.DB()}
 	h.acme, h.globex = h.tenant("acme"), h.tenant("globex")
 	return h
@@ -272,7 +284,7 @@ func (h *handle) settle() {
 
 // modes are all ways of sending, of both kinds of login.
 func modes() []setup {
-	all := make([]setup, 0, 8)
+	all := []setup{{hardened: true, mode: cacheDescribe}, {hardened: true, mode: describeExec}}
 	for _, superuser := range []bool{false, true} {
 		for _, mode := range []string{cacheStatement, cacheDescribe, describeExec, simpleProtocol} {
 			all = append(all, setup{superuser: superuser, mode: mode})

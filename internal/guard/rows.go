@@ -106,8 +106,9 @@ func (r *rows) verify(behind int) error {
 	return err
 }
 
-// Columns returns the names of the columns.
-func (r *rows) Columns() []string { return r.columns.names }
+// Columns returns the names of the columns, in a slice of the caller's own: database/sql hands it on, and GORM's
+// MapColumns writes to it, while the names are kept with the statement.
+func (r *rows) Columns() []string { return slices.Clone(r.columns.names) }
 
 // Next copies the next row into dest, or returns io.EOF.
 func (r *rows) Next(dest []driver.Value) error {

@@ -24,7 +24,8 @@ func check(c sqltext.Command, tx bool) error {
 	}
 	if c.Session != "" {
 		return commandError(c.Session+" would outlive the statement or change its scope",
-			"use the transaction-local form: pg_advisory_xact_lock, set_config(name, value, true), CURSOR WITHOUT HOLD")
+			"use the transaction-local form: pg_advisory_xact_lock, set_config(name, value, true), CURSOR WITHOUT HOLD; "+
+				"a column of type bytea for what would be a large object")
 	}
 	return checkWord(c, tx)
 }

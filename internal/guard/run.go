@@ -124,10 +124,12 @@ func broken(ctx context.Context, err error) error {
 var errStuck = errors.New("stratum: the connection was left in a role by a statement before")
 
 // notEntered looks at the error of enter. A statement can hide from the rules in a function and change the session's
-// role for good; enter then refuses whoever comes next. Such a connection is of no use to anybody.
+// role for good, or put another statement in the place of the prepared enter; the server then refuses whoever comes
+// next. Such a connection is of no use to anybody.
 func (s *session) notEntered(err error) error {
 	var pgErr *pgconn.PgError
-	if errors.As(err, &pgErr) && pgErr.Code == codePrivilege && pgErr.Message == messageEntered {
+	if errors.As(err, &pgErr) &&
+		(pgErr.Code == codePrivilege && pgErr.Message == messageEntered || pgErr.Code == codeProtocolError) {
 		s.abandon()
 		return errStuck
 	}

@@ -32,9 +32,9 @@ type Tx struct {
 
 // unread are results that the server still sends.
 type unread interface {
-	// settle reads them away and returns their error.
-	settle() error
-	// drop has whoever still reads them get ErrTxDone.
+	// settle reads them away and returns their error. Where there is none, whoever reads on gets after.
+	settle(after error) error
+	// drop gives them up: whoever reads on gets ErrTxDone.
 	drop()
 }
 
@@ -78,10 +78,8 @@ func (t *Tx) commit() error {
 	t.use.Lock()
 	defer t.use.Unlock()
 	t.done = true
-	if open := t.open; open != nil {
-		err := open.settle()
-		open.drop()
-		if err != nil {
+	if t.open != nil {
+		if err := t.open.settle(ErrTxDone); err != nil {
 			_ = t.tx.Rollback() // the error before it tells more
 			return err
 		}
@@ -137,13 +135,13 @@ func (t *Tx) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandT
 // Query runs a statement and returns its rows, which are never nil: where there is an error they have it too.
 func (t *Tx) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
 	if err := t.hold(ctx); err != nil {
-		return newFailedRows(t, err), err
+		return newFailedRows(err), err
 	}
 	defer t.use.Unlock()
 	rows, err := t.query(ctx, sql, args)
 	if err != nil {
 		err = translate(err)
-		return newFailedRows(t, err), err
+		return newFailedRows(err), err
 	}
 	t.open = rows
 	return rows, nil

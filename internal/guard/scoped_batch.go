@@ -1,8 +1,10 @@
 package guard
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"sync/atomic"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -24,8 +26,8 @@ type scopedBatch struct {
 	results *pgconn.MultiResultReader
 	at      *scopedRows // the result at hand, or nil
 	n       int         // how many results were reached
-	closed  bool
-	err     error
+	closed  atomic.Bool
+	err     error // not written any more when closed is set
 }
 
 var _ pgx.BatchResults = (*scopedBatch)(nil)
@@ -33,18 +35,26 @@ var _ pgx.BatchResults = (*scopedBatch)(nil)
 // SendBatch sends the queries of b in one round trip, and one more the first time that a connection sees some of them.
 // Every text is looked at before any is sent.
 func (t *Tx) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
-	br := &scopedBatch{ctx: ctx, tx: t, batch: b}
 	if err := t.hold(ctx); err != nil {
-		br.closed, br.err = true, err
-		return br
+		return newClosedBatch(err)
 	}
 	defer t.use.Unlock()
+	if len(b.QueuedQueries) == 0 {
+		return newClosedBatch(nil)
+	}
+	br := &scopedBatch{ctx: ctx, tx: t, batch: b}
 	if err := br.send(); err != nil {
-		br.closed, br.err = true, translate(err)
-		return br
+		return newClosedBatch(translate(err))
 	}
 	t.open = br
 	return br
+}
+
+// newClosedBatch is one with nothing to read. Its transaction is none of the real ones, for it may be in use.
+func newClosedBatch(err error) *scopedBatch {
+	b := &scopedBatch{tx: new(Tx), err: err}
+	b.closed.Store(true)
+	return b
 }
 
 func (b *scopedBatch) send() (err error) {
@@ -62,14 +72,13 @@ func (b *scopedBatch) send() (err error) {
 
 // next reaches the next result. The lock is held.
 func (b *scopedBatch) next() (*scopedRows, error) {
-	if b.at != nil {
-		b.fail(b.at.settle())
+	if b.closed.Load() {
+		return nil, cmp.Or(b.err, errBatchClosed)
 	}
+	b.pass(nil)
 	switch {
 	case b.err != nil:
 		return nil, b.err
-	case b.closed:
-		return nil, errBatchClosed
 	case b.n == len(b.items):
 		return nil, errNoResult
 	}
@@ -81,6 +90,14 @@ func (b *scopedBatch) next() (*scopedRows, error) {
 	}
 	b.at = newScopedRows(b.ctx, b.tx, st, b.results)
 	return b.at, nil
+}
+
+// pass reads the result at hand away.
+func (b *scopedBatch) pass(after error) {
+	if b.at != nil {
+		b.fail(b.at.settle(after))
+		b.at = nil
+	}
 }
 
 // fail keeps the first error.
@@ -98,7 +115,7 @@ func (b *scopedBatch) Exec() (pgconn.CommandTag, error) {
 	if err != nil {
 		return pgconn.CommandTag{}, err
 	}
-	b.fail(rows.settle())
+	b.fail(rows.settle(nil))
 	return rows.rows.CommandTag(), b.err
 }
 
@@ -108,7 +125,7 @@ func (b *scopedBatch) Query() (pgx.Rows, error) {
 	defer b.tx.use.Unlock()
 	rows, err := b.next()
 	if err != nil {
-		return newFailedRows(b.tx, err), err
+		return newFailedRows(err), err
 	}
 	return rows, nil
 }
@@ -128,44 +145,56 @@ func (b *scopedBatch) Close() error {
 			continue
 		}
 		if err := q.Fn(b); err != nil {
-			b.tx.use.Lock()
-			b.fail(err)
-			b.tx.use.Unlock()
+			b.refuse(err)
 		}
+	}
+	if b.closed.Load() {
+		return b.err
 	}
 	b.tx.use.Lock()
 	defer b.tx.use.Unlock()
-	return b.settle()
+	return b.settle(nil)
 }
 
 // pending reports whether there are results that nobody has asked for.
 func (b *scopedBatch) pending() bool {
+	if b.closed.Load() {
+		return false
+	}
 	b.tx.use.Lock()
 	defer b.tx.use.Unlock()
-	return b.err == nil && !b.closed && b.n < len(b.items)
+	return b.err == nil && !b.closed.Load() && b.n < len(b.items)
+}
+
+// refuse keeps the error of a function that took a result.
+func (b *scopedBatch) refuse(err error) {
+	b.tx.use.Lock()
+	defer b.tx.use.Unlock()
+	if !b.closed.Load() {
+		b.fail(err)
+	}
 }
 
 // settle reads the results away that are still to come.
-func (b *scopedBatch) settle() error {
-	if b.closed {
+func (b *scopedBatch) settle(after error) error {
+	if b.closed.Load() {
 		return b.err
 	}
+	b.pass(after)
 	for b.err == nil && b.n < len(b.items) {
-		if _, err := b.next(); err == nil {
-			b.fail(b.at.settle())
-		}
+		_, _ = b.next() // the error is kept
 	}
-	if b.at != nil {
-		b.fail(b.at.settle())
-	}
+	b.pass(after)
 	for b.results.NextResult() {
 		_, _ = b.results.ResultReader().Close() // an error is kept by results too
 		b.fail(ErrProtocol)
 	}
-	err := broken(b.ctx, b.results.Close())
-	b.fail(translate(b.tx.tx.session.stillIn(err)))
-	b.closed, b.tx.open = true, nil
-	return b.err
+	b.fail(translate(b.tx.tx.session.stillIn(broken(b.ctx, b.results.Close()))))
+	err := b.err
+	b.fail(after)
+	b.tx.open = nil
+	b.closed.Store(true)
+	return err
 }
 
 // drop ends the results with their transaction.
@@ -174,7 +203,7 @@ func (b *scopedBatch) drop() {
 		b.at.drop()
 	}
 	b.fail(ErrTxDone)
-	b.closed = true
+	b.closed.Store(true)
 }
 
 // Tx returns nil: a batch of a Tx is in that transaction.

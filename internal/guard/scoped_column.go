@@ -28,19 +28,27 @@ type copyColumn struct {
 // their number, the index of the first.
 const arrayHeader = 5 * 4
 
-// choose says how the elements travel: in the binary form of the column's type where that has an array type which pgx
-// knows, else as texts, which the server reads as that type. The elements of an array cannot be arrays.
+// choose says how the elements travel: in the binary form of the column's type where that is a plain one with an array
+// type that pgx knows, else as texts, which the server reads as that type. The elements of an array cannot be arrays.
 func (c *copyColumn) choose(s *session) {
 	c.elementOID, c.arrayOID, c.format = pgtype.TextOID, pgtype.TextArrayOID, pgtype.TextFormatCode
 	c.cast, c.simple = "::"+c.typeName, s.simpleProtocol()
 	types := s.conn.TypeMap()
 	if t, ok := types.TypeForOID(c.oid); ok && !c.simple {
 		array, known := types.TypeForName("_" + t.Name)
-		if _, isArray := t.Codec.(*pgtype.ArrayCodec); known && !isArray && t.Codec.FormatSupported(pgtype.BinaryFormatCode) {
+		if known && isPlain(t.Codec) && t.Codec.FormatSupported(pgtype.BinaryFormatCode) {
 			c.elementOID, c.arrayOID, c.format, c.cast = c.oid, array.OID, pgtype.BinaryFormatCode, ""
 		}
 	}
 	c.reset()
+}
+
+func isPlain(codec pgtype.Codec) bool {
+	switch codec.(type) {
+	case *pgtype.ArrayCodec, *pgtype.RangeCodec, *pgtype.MultirangeCodec, *pgtype.CompositeCodec:
+		return false
+	}
+	return true
 }
 
 // reset begins the next chunk in the same memory.

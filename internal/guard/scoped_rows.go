@@ -1,7 +1,9 @@
 package guard
 
 import (
+	"cmp"
 	"context"
+	"sync/atomic"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -17,8 +19,8 @@ type scopedRows struct {
 	rows    pgx.Rows // nil where the query failed
 	results *pgconn.MultiResultReader
 	last    bool // nothing comes behind these rows
-	closed  bool
-	err     error
+	closed  atomic.Bool
+	err     error // not written any more when closed is set, so that closed rows need no lock
 }
 
 var _ pgx.Rows = (*scopedRows)(nil)
@@ -32,35 +34,52 @@ func newScopedRows(
 	return &scopedRows{ctx: ctx, tx: t, st: st, rows: rows, results: results}
 }
 
-func newFailedRows(t *Tx, err error) *scopedRows { return &scopedRows{tx: t, err: err, closed: true} }
+// newFailedRows are rows that are closed already. Their transaction is none of the real ones, for it may be in use.
+func newFailedRows(err error) *scopedRows {
+	r := &scopedRows{tx: new(Tx), err: err}
+	r.closed.Store(true)
+	return r
+}
+
+// use locks the connection for rows that are still open, and reports false for others.
+func (r *scopedRows) use() bool {
+	if r.closed.Load() {
+		return false
+	}
+	r.tx.use.Lock()
+	if r.closed.Load() {
+		r.tx.use.Unlock()
+		return false
+	}
+	return true
+}
 
 // Next reads the next row.
 func (r *scopedRows) Next() bool {
-	r.tx.use.Lock()
-	defer r.tx.use.Unlock()
-	if r.closed {
+	if !r.use() {
 		return false
 	}
+	defer r.tx.use.Unlock()
 	if r.rows.Next() {
 		return true
 	}
-	_ = r.settle() // Err has it
+	_ = r.settle(nil) // Err has it
 	return false
 }
 
 // Close reads the rest of the rows away.
 func (r *scopedRows) Close() {
-	r.tx.use.Lock()
-	defer r.tx.use.Unlock()
-	_ = r.settle() // Err has it
+	if r.use() {
+		defer r.tx.use.Unlock()
+		_ = r.settle(nil) // Err has it
+	}
 }
 
 // settle reads the rest and checks what the statement left. It returns the rows' error.
-func (r *scopedRows) settle() error {
-	if r.closed {
+func (r *scopedRows) settle(after error) error {
+	if r.closed.Load() {
 		return r.err
 	}
-	r.closed = true
 	r.rows.Close()
 	err := r.rows.Err()
 	if r.last {
@@ -77,8 +96,10 @@ func (r *scopedRows) settle() error {
 		}
 		r.tx.open = nil
 	}
-	r.err = translate(r.tx.verify(r.tx.tx.session.failed(broken(r.ctx, err), r.st), r))
-	return r.err
+	err = translate(r.tx.verify(r.tx.tx.session.failed(broken(r.ctx, err), r.st), r))
+	r.err = cmp.Or(err, after)
+	r.closed.Store(true)
+	return err
 }
 
 // verify looks at the tag and at the transaction, which a statement must not have ended. A connection in another state
@@ -110,24 +131,23 @@ func (s *session) stillIn(err error) error {
 
 // drop ends the rows with their transaction.
 func (r *scopedRows) drop() {
-	r.closed = true
-	if r.err == nil {
+	if !r.closed.Load() {
 		r.err = ErrTxDone
+		r.closed.Store(true)
 	}
 }
 
 // Err returns the error that ended the rows.
 func (r *scopedRows) Err() error {
-	r.tx.use.Lock()
-	defer r.tx.use.Unlock()
+	if !r.closed.Load() {
+		return nil
+	}
 	return r.err
 }
 
 // CommandTag returns the server's word on what was done, when all rows are read.
 func (r *scopedRows) CommandTag() pgconn.CommandTag {
-	r.tx.use.Lock()
-	defer r.tx.use.Unlock()
-	if r.rows == nil {
+	if !r.closed.Load() || r.rows == nil {
 		return pgconn.CommandTag{}
 	}
 	return r.rows.CommandTag()
@@ -135,45 +155,41 @@ func (r *scopedRows) CommandTag() pgconn.CommandTag {
 
 // FieldDescriptions returns the columns.
 func (r *scopedRows) FieldDescriptions() []pgconn.FieldDescription {
-	r.tx.use.Lock()
-	defer r.tx.use.Unlock()
-	if r.rows == nil || r.closed {
+	if !r.use() {
 		return nil
 	}
+	defer r.tx.use.Unlock()
 	return r.rows.FieldDescriptions()
 }
 
 // Scan reads the columns of the row at hand.
 func (r *scopedRows) Scan(dest ...any) error {
-	r.tx.use.Lock()
-	defer r.tx.use.Unlock()
-	if r.closed {
+	if !r.use() {
 		return r.over()
 	}
+	defer r.tx.use.Unlock()
 	err := r.rows.Scan(dest...)
 	if err != nil {
-		_ = r.settle() // pgx has read the rest away, and the error is this one
+		_ = r.settle(nil) // pgx has read the rest away, and the error is this one
 	}
 	return err
 }
 
 // Values returns the columns of the row at hand.
 func (r *scopedRows) Values() ([]any, error) {
-	r.tx.use.Lock()
-	defer r.tx.use.Unlock()
-	if r.closed {
+	if !r.use() {
 		return nil, r.over()
 	}
+	defer r.tx.use.Unlock()
 	return r.rows.Values()
 }
 
 // RawValues returns the columns of the row at hand as the server sent them. They last until the next row.
 func (r *scopedRows) RawValues() [][]byte {
-	r.tx.use.Lock()
-	defer r.tx.use.Unlock()
-	if r.closed {
+	if !r.use() {
 		return nil
 	}
+	defer r.tx.use.Unlock()
 	return r.rows.RawValues()
 }
 

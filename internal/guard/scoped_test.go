@@ -40,12 +40,12 @@ var scopedTransactions = []struct {
 // was left on it.
 func TestScopedTransactions(t *testing.T) {
 	t.Parallel()
-	d := newDatabase(t)
-	d.exec(t, copyTables)
-	d.protect(t, "everything")
 	for _, s := range modes() {
 		t.Run(s.name(), func(t *testing.T) {
 			t.Parallel()
+			d := newDatabase(t)
+			d.exec(t, copyTables)
+			d.protect(t, "everything")
 			h := d.open(t, s)
 			clean := h.look(scope.Tenant)
 			for _, property := range scopedTransactions {
@@ -225,14 +225,14 @@ func (smuggler) RewriteQuery(context.Context, *pgx.Conn, string, []any) (string,
 func scopedRows(t *testing.T, h *handle, _ setup) {
 	t.Helper()
 	type note struct {
-		ID   int
+		Code int
 		Body *string
 	}
 	h.inTx(func(ctx context.Context, tx *core.Tx) {
-		_, err := tx.Exec(ctx, "INSERT INTO notes (id, body) SELECT -g, g FROM generate_series(1, @n::int) g",
+		_, err := tx.Exec(ctx, "INSERT INTO notes (code, body) SELECT -g, g FROM generate_series(1, @n::int) g",
 			pgx.NamedArgs{"n": 3})
 		require.NoError(t, err)
-		rows, err := tx.Query(ctx, "SELECT id, body FROM notes ORDER BY id DESC")
+		rows, err := tx.Query(ctx, "SELECT code, body FROM notes ORDER BY code DESC")
 		require.NoError(t, err)
 		require.Nil(t, rows.Conn(), "the connection is not handed out")
 		require.Nil(t, rows.TypeMap())
@@ -241,7 +241,7 @@ func scopedRows(t *testing.T, h *handle, _ setup) {
 		require.Len(t, rows.RawValues(), 2)
 		values, err := rows.Values()
 		require.NoError(t, err)
-		require.Equal(t, []any{int64(-1), "1"}, values)
+		require.Equal(t, []any{int32(-1), "1"}, values)
 		_, err = tx.Exec(ctx, "SELECT 1")
 		require.ErrorIs(t, err, core.ErrRowsOpen)
 		notes, err := pgx.CollectRows(rows, pgx.RowToStructByName[note])
@@ -251,10 +251,10 @@ func scopedRows(t *testing.T, h *handle, _ setup) {
 		_, err = rows.Values()
 		require.Error(t, err)
 		require.Error(t, rows.Scan())
-		var id int
-		require.NoError(t, tx.QueryRow(ctx, "SELECT id FROM notes WHERE body = $1", "3").Scan(&id))
-		require.Equal(t, -3, id)
-		require.ErrorIs(t, tx.QueryRow(ctx, "SELECT id FROM notes WHERE body = 'none'").Scan(&id), sql.ErrNoRows)
+		var code int
+		require.NoError(t, tx.QueryRow(ctx, "SELECT code FROM notes WHERE body = $1", "3").Scan(&code))
+		require.Equal(t, -3, code)
+		require.ErrorIs(t, tx.QueryRow(ctx, "SELECT code FROM notes WHERE body = 'none'").Scan(&code), sql.ErrNoRows)
 		require.Error(t, tx.QueryRow(ctx, "SELECT body FROM notes").Scan(new(chan int)))
 		var refused *pgconn.PgError
 		_, err = tx.Exec(ctx, "SAVEPOINT s")

@@ -124,7 +124,8 @@ func CheckTests(root string, entries []Entry) error {
 			}
 			function, _, _ := strings.Cut(test.Name, "/")
 			if !strings.Contains(source, "\nfunc "+function+"(") {
-				errs = append(errs, fmt.Errorf("package %s has no %s, which is named for %s", test.Package, function, e.Key))
+				errs = append(errs, fmt.Errorf("package %s has no %s, which is named for %s", test.Package, function,
+					e.Key))
 			}
 		}
 	}

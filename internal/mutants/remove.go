@@ -41,7 +41,7 @@ func (s *scanner) removeBranch(r *Refusal, branch ast.Node) {
 	}
 }
 
-// removeCase takes a case out of its switch.
+// removeCase makes a case of a switch do nothing.
 func (s *scanner) removeCase(r *Refusal, found *site, clause *ast.CaseClause, around ast.Node) {
 	choice, isSwitch := around.(*ast.SwitchStmt)
 	switch {
@@ -52,7 +52,8 @@ func (s *scanner) removeCase(r *Refusal, found *site, clause *ast.CaseClause, ar
 	default:
 		r.Condition = s.text(choice.Tag) + " is " + s.text(clause.List[0])
 		r.branch = clause.Pos()
-		r.edits = []edit{{s.file.Offset(clause.Pos()), s.file.Offset(clause.End()), ""}}
+		from, to := s.file.Offset(clause.Colon)+1, s.file.Offset(clause.End())
+		r.edits = []edit{{from, from, " if false {"}, {to, to, "}"}} // what it names stays in use
 	}
 }
 
@@ -66,13 +67,13 @@ func (s *scanner) never(r *Refusal, branch ast.Node, conditions ...ast.Expr) {
 	}
 }
 
-// nilError leaves the statement and takes the error out of it.
+// nilError leaves the statement and takes the error out of it. What the error is made of stays in use.
 func (s *scanner) nilError(r *Refusal, found *site) {
 	from, to := s.file.Offset(found.expr.Pos()), s.file.Offset(found.expr.End())
 	r.branch = found.expr.Pos()
-	text := "error(nil)"
+	lost := s.text(found.expr)
 	if call, ok := found.expr.(*ast.CallExpr); ok && found.recorded {
-		text = "func(error) error { return nil }(" + s.text(call.Args[0]) + ")"
+		lost = s.text(call.Args[0])
 	}
-	r.edits = []edit{{from, to, text}}
+	r.edits = []edit{{from, to, "func(error) error { return nil }(" + lost + ")"}}
 }

@@ -14,6 +14,8 @@ type site struct {
 	label string
 	// recorded says that the error goes to AddError, which the statement may be left out of.
 	recorded bool
+	// typed says that it is a value of a struct type of its own.
+	typed bool
 	// branch is the if or case that refuses, where the error itself comes from elsewhere.
 	branch ast.Node
 }
@@ -49,7 +51,10 @@ func siteOf(statement ast.Stmt) *site {
 		if s := recorded(statement.Rhs); s != nil {
 			return s
 		}
-		return firstRefusal(statement.Rhs)
+		// One of a type of its own is filled in and returned later.
+		if s := firstRefusal(statement.Rhs); s != nil && !s.typed {
+			return s
+		}
 	case *ast.ExprStmt:
 		return recorded([]ast.Expr{statement.X})
 	}
@@ -90,12 +95,12 @@ func refusalIn(expr ast.Expr) *site {
 		}
 	case *ast.UnaryExpr:
 		if s := refusalIn(expr.X); expr.Op == token.AND && s != nil {
-			return &site{expr: expr, label: s.label}
+			return &site{expr: expr, label: s.label, typed: s.typed}
 		}
 	case *ast.CompositeLit:
 		// One that holds another error only gives it a form.
 		if name := nameOf(expr.Type); errorTypes.MatchString(name) && !passesOn(expr.Elts) {
-			return &site{expr: expr, label: name}
+			return &site{expr: expr, label: name, typed: true}
 		}
 	case *ast.CallExpr:
 		return refusingCall(expr)

@@ -1,6 +1,7 @@
 package sqltext
 
 import (
+	"slices"
 	"strings"
 )
 
@@ -13,7 +14,7 @@ type Command struct {
 	// Statements counts the statements in the text; an empty one after a last semicolon does not count.
 	Statements int
 	// Session names what in the statement would outlive its transaction, or "" where nothing was found: a session
-	// advisory lock, a setting that is not transaction-local, a cursor WITH HOLD.
+	// advisory lock, a setting that is not transaction-local, a cursor WITH HOLD, a large object.
 	Session string
 	// Broken is set where a string, name or comment has no end, or the text has a NUL byte in it.
 	Broken bool
@@ -103,6 +104,8 @@ func (in *inspector) remember(t token) {
 	case isSessionLock(name):
 		// Also where it is no call: a column of that name is not worth the doubt.
 		in.command.Session = "a session advisory lock"
+	case isLargeObject(name) && in.called():
+		in.command.Session = "a large object"
 	case strings.EqualFold(name, "set_config") && !in.localSetting():
 		in.command.Session = "a setting that is not local to the transaction"
 	case t.kind == quoted && in.sql[t.start] != '"' && in.called():
@@ -135,6 +138,13 @@ func isSessionLock(name string) bool {
 	const prefix, try = "pg_advisory_lock", "pg_try_advisory_lock"
 	return len(name) >= len(prefix) && strings.EqualFold(name[:len(prefix)], prefix) ||
 		len(name) >= len(try) && strings.EqualFold(name[:len(try)], try)
+}
+
+// isLargeObject knows the functions that make or fill large objects. These belong to the role, which tenants share.
+func isLargeObject(name string) bool {
+	return slices.ContainsFunc([]string{
+		"lo_creat", "lo_create", "lo_from_bytea", "lo_import", "lo_put", "lowrite",
+	}, func(maker string) bool { return strings.EqualFold(maker, name) })
 }
 
 // localSetting looks ahead over the arguments of set_config: a plain name that is not the guard's own, any value, and

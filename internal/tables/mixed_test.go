@@ -267,6 +267,7 @@ func TestMixedUsesTheIndex(t *testing.T) {
 		}
 		plan := s.plan(t, fmt.Sprintf("UPDATE templates SET folder_id = NULL WHERE tenant_id = '%s'", w.acme))
 		require.NotContains(t, plan, "Seq Scan", plan)
+		s.end(t)
 	}
 }
 

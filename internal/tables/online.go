@@ -179,7 +179,7 @@ func (o Online) keyOf(t Table) Key {
 // resolveKeys finds the way from each table to a key.
 func (p *Plan) resolveKeys() error {
 	for _, t := range p.owned {
-		_, named := p.online.Keys[t.Table.Name]
+		_, named := p.online.Keys[t.Name]
 		if t.key.Column != "" && t.rel.column(t.key.Column) == nil {
 			if named {
 				return t.rel.refused(ErrColumn, t.key.Column, "it has no column "+quote(t.key.Column),
@@ -283,8 +283,8 @@ func (p *Plan) add(c Change) {
 func (p *Plan) Rootless() error {
 	for _, t := range p.owned {
 		if !t.rooted() && !t.sealed() {
-			return t.rel.refused(ErrKey, "", "nothing says whose its rows are: it has no key column, and no foreign key "+
-				"leads to a table that has one", "name its key column or its foreign key in AdoptOptions.Keys")
+			return t.rel.refused(ErrKey, "", "nothing says whose its rows are: it has no key column, and no foreign "+
+				"key leads to a table that has one", "name its key column or its foreign key in AdoptOptions.Keys")
 		}
 	}
 	return nil

@@ -36,7 +36,7 @@ func (p *Plan) Back(to Step) []Change {
 // priorKeys builds the plain form of what was sealed. A unique one fails where tenants have the same values by now.
 func (p *Plan) priorKeys(t *onlineTable) {
 	at := len(p.taken)
-	for _, x := range t.Table.Indexes {
+	for _, x := range t.Indexes {
 		if facts := t.facts(x.Name); facts != nil && t.leading(x.Name) {
 			p.buildIndex(t, build{
 				name: priorName(x.Name), object: x.Name, unique: t.rel.index(x.Name).Unique, method: facts.Method,
@@ -66,7 +66,8 @@ func (p *Plan) priorForeignKeys(t *onlineTable) {
 		wanted := wantedForeignKey(p.view, t.target, key)
 		if c := t.rel.constraint(key.Name); key.RefOwned && c != nil && c.equal(wanted) {
 			plain := wanted
-			plain.Name, plain.Columns, plain.RefColumns, plain.SetColumns = priorName(key.Name), key.Columns, key.RefColumns, nil
+			plain.Name, plain.Columns, plain.RefColumns = priorName(key.Name), key.Columns, key.RefColumns
+			plain.SetColumns = nil
 			p.addForeignKey(t, plain, key, "")
 		}
 	}
@@ -89,7 +90,7 @@ func (p *Plan) unseal(t *onlineTable) {
 		statements = append(statements, "ALTER TABLE "+table+" ALTER COLUMN "+column+" DROP DEFAULT")
 	}
 	if t.rooted() {
-		statements = append(statements, p.fillTriggers(t)...)
+		statements = append(statements, append(p.fillTriggers(t), p.pullTriggers(t)...)...)
 	} else if c.NotNull {
 		statements = append(statements, "ALTER TABLE "+table+" ALTER COLUMN "+column+" DROP NOT NULL")
 		c.NotNull = false
@@ -128,7 +129,7 @@ func (p *Plan) unswapIndexes(t *onlineTable) []string {
 		statements = append(statements, "ALTER INDEX "+quote(t.rel.Schema, from)+" RENAME TO "+quote(to))
 		t.renamed(from, to)
 	}
-	for _, x := range t.Table.Indexes {
+	for _, x := range t.Indexes {
 		if t.leading(x.Name) && t.facts(priorName(x.Name)) != nil {
 			rename(x.Name, nextName(x.Name))
 			rename(priorName(x.Name), x.Name)

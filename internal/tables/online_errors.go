@@ -11,7 +11,8 @@ var ErrKey = errors.New("stratum: it is not known whose the rows of a table are"
 // Refused turns what PostgreSQL said to a change into a refusal with the query that finds the rows at fault, where rows
 // are. Other errors come back as they are.
 func (c Change) Refused(err error) error {
-	kind, what := error(nil), ""
+	var kind error
+	var what string
 	switch {
 	case hasCode(err, codeForeignKey):
 		kind, what = ErrReference, "rows refer to rows that do not exist or belong to another tenant"

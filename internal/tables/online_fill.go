@@ -66,7 +66,7 @@ func (k Key) invert(p *Plan, t *onlineTable, tenant string) string {
 // key.
 func (p *Plan) lookupTable(t *onlineTable) string {
 	for _, other := range p.view.targets {
-		if other.Table.Name == t.key.LookupTable && other.rel != nil {
+		if other.Name == t.key.LookupTable && other.rel != nil {
 			return other.rel.String()
 		}
 	}
@@ -205,16 +205,20 @@ func (t *onlineTable) function(name, body string) []string {
 	}
 }
 
-// fillTriggers makes the triggers that are missing, and functions that are not as they must be.
+// fillTriggers makes the trigger that finds tenants where it is missing, or its function is not as it must be.
 func (p *Plan) fillTriggers(t *onlineTable) []string {
-	statements := p.ensureTrigger(t, fillTrigger, t.fillName(), p.fillBody(t),
+	return p.ensureTrigger(t, fillTrigger, t.fillName(), p.fillBody(t),
 		"BEFORE INSERT OR UPDATE ON "+t.rel.String()+" FOR EACH ROW")
+}
+
+// pullTriggers does that for the trigger that writes to other tables. They must have the tenant column by then.
+func (p *Plan) pullTriggers(t *onlineTable) []string {
 	if len(p.followers(t)) == 0 {
-		return statements
+		return nil
 	}
 	column := quote(t.Column)
-	return append(statements, p.ensureTrigger(t, pullTrigger, t.pullName(), p.pullBody(t),
-		"AFTER UPDATE ON "+t.rel.String()+" FOR EACH ROW WHEN (OLD."+column+" <> NEW."+column+")")...)
+	return p.ensureTrigger(t, pullTrigger, t.pullName(), p.pullBody(t),
+		"AFTER UPDATE ON "+t.rel.String()+" FOR EACH ROW WHEN (OLD."+column+" <> NEW."+column+")")
 }
 
 // ensureTrigger leaves alone what is as it must be.

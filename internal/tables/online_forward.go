@@ -12,7 +12,7 @@ func (p *Plan) Forward(to Step) []Change {
 		step Step
 		plan []func(*onlineTable)
 	}{
-		{Expanded, []func(*onlineTable){p.expand}},
+		{Expanded, []func(*onlineTable){p.expand, p.expandPull}},
 		{Filled, []func(*onlineTable){p.fill}},
 		{Validated, []func(*onlineTable){p.requireTenant, p.nextKeys, p.nextReferredKeys, p.nextForeignKeys}},
 		{Switched, []func(*onlineTable){p.admitRoles}},
@@ -39,7 +39,7 @@ func (p *Plan) Forward(to Step) []Change {
 	return p.taken
 }
 
-// expand adds column and triggers. The column has no default yet: Stratum's would refuse the plain version's rows.
+// expand adds column and trigger. The column has no default yet: Stratum's would refuse the plain version's rows.
 func (p *Plan) expand(t *onlineTable) {
 	if t.sealed() {
 		return
@@ -53,6 +53,16 @@ func (p *Plan) expand(t *onlineTable) {
 	}
 	if statements = append(statements, p.fillTriggers(t)...); len(statements) > 0 {
 		p.add(Change{Step: Expanded, Table: t.rel.String(), Statements: statements, Mode: mode})
+	}
+}
+
+// expandPull lets rows follow others to another tenant, once all tables are expanded.
+func (p *Plan) expandPull(t *onlineTable) {
+	if t.sealed() {
+		return
+	}
+	if statements := p.pullTriggers(t); len(statements) > 0 {
+		p.add(Change{Step: Expanded, Table: t.rel.String(), Statements: statements, Mode: lockWriters})
 	}
 }
 
@@ -122,7 +132,7 @@ func (p *Plan) nextKeys(t *onlineTable) {
 	if primary := t.primary(); len(primary) > 0 && !slices.Contains(t.rel.primaryKey(), t.Column) {
 		p.buildConstraint(t, keyName(t.rel.Name), primary)
 	}
-	for _, x := range t.Table.Indexes {
+	for _, x := range t.Indexes {
 		if facts := t.facts(x.Name); facts != nil && !t.leading(x.Name) {
 			p.buildIndex(t, build{
 				name: nextName(x.Name), object: x.Name, unique: t.rel.index(x.Name).Unique, method: facts.Method,
@@ -174,7 +184,8 @@ type build struct {
 // buildUnique builds a plain unique index on columns.
 func (p *Plan) buildUnique(t *onlineTable, name, object string, columns []string) {
 	p.buildIndex(t, build{
-		name: name, object: object, unique: true, method: "btree", definition: quoteEach(columns) + ")", columns: columns,
+		name: name, object: object, unique: true, method: "btree", definition: quoteEach(columns) + ")",
+		columns: columns,
 	})
 }
 
@@ -196,14 +207,16 @@ func (p *Plan) buildIndex(t *onlineTable, b build) {
 		}
 	}
 	p.add(Change{
-		Step: Validated, Kind: Concurrent, Table: t.rel.String(), Object: cmp.Or(b.object, b.name), Violation: violation,
+		Step: Validated, Kind: Concurrent, Table: t.rel.String(), Object: cmp.Or(b.object, b.name),
+		Violation: violation,
 		Statements: []string{"CREATE " + unique + "INDEX CONCURRENTLY " + quote(b.name) + " ON " + t.rel.String() +
 			" USING " + quote(b.method) + " (" + b.definition},
 		// What a failed build leaves is not used to find rows, but refuses writers all the same.
 		Undo: "DROP INDEX CONCURRENTLY IF EXISTS " + quote(t.rel.Schema, b.name),
 	})
 	t.rel.Indexes = append(t.rel.Indexes, index{Name: b.name, Columns: b.columns, Unique: b.unique, Plain: true})
-	t.Definitions = append(t.Definitions, indexFacts{Name: b.name, Valid: true, Method: b.method, Columns: b.definition})
+	t.Definitions = append(t.Definitions,
+		indexFacts{Name: b.name, Valid: true, Method: b.method, Columns: b.definition})
 }
 
 // dropIndex drops an index beside writers.

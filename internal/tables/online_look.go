@@ -14,7 +14,7 @@ type onlineFacts struct {
 	Rows        int64             `json:"rows"` // the planner's estimate
 	Definitions []indexFacts      `json:"indexes"`
 	Triggers    []string          `json:"triggers"`
-	Functions   map[string]string `json:"functions"`  // bodies by name, of those that are Stratum's in the table's schema
+	Functions   map[string]string `json:"functions"`  // bodies by name, of Stratum's triggers
 	Deferrable  []string          `json:"deferrable"` // foreign keys
 	PlainRole   string            `json:"plain_role"` // the plain login, if it exists
 	PlainSees   []string          `json:"plain_rights"`
@@ -41,7 +41,8 @@ SELECT c.oid::pg_catalog.int8, json_build_object(
 		'columns', substr(pg_get_indexdef(x.oid), length(format('CREATE %sINDEX %I ON %s%I.%I USING %s (',
 			CASE WHEN i.indisunique THEN 'UNIQUE ' END, x.relname, CASE WHEN c.relkind = 'p' THEN 'ONLY ' END,
 			n.nspname, c.relname, m.amname)) + 1)))
-		FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_am m ON m.oid = x.relam WHERE i.indrelid = c.oid),
+		FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_am m ON m.oid = x.relam
+		WHERE i.indrelid = c.oid),
 	'triggers', (SELECT json_agg(t.tgname) FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal),
 	'functions', (SELECT json_object_agg(p.proname, p.prosrc) FROM pg_proc p
 		WHERE p.pronamespace = n.oid AND p.prorettype = 'trigger'::regtype AND p.proname LIKE '%\_stratum\_%'),

@@ -59,7 +59,8 @@ func (p *Plan) grant(t *target) {
 	})
 	for _, s := range t.rel.Sequences {
 		if missing := without(inserting, s.Users); len(missing) > 0 {
-			statements = append(statements, "GRANT USAGE ON SEQUENCE "+quote(s.Schema, s.Name)+" TO "+quoteEach(missing))
+			statements = append(statements, "GRANT USAGE ON SEQUENCE "+quote(s.Schema, s.Name)+" TO "+
+				quoteEach(missing))
 		}
 	}
 	if missing := without(roles, t.rel.Users); len(missing) > 0 {
@@ -168,7 +169,7 @@ func (p *Plan) swapIndexes(t *onlineTable) []string {
 		}
 		t.forget(name)
 	}
-	for _, x := range t.Table.Indexes {
+	for _, x := range t.Indexes {
 		if next := nextName(x.Name); t.facts(next) != nil {
 			statements = append(statements, "ALTER INDEX "+quote(t.rel.Schema, next)+" RENAME TO "+quote(x.Name))
 		}
@@ -178,8 +179,8 @@ func (p *Plan) swapIndexes(t *onlineTable) []string {
 		if t.rel.constraint(next) != nil {
 			statements = append(statements, "ALTER TABLE "+table+" RENAME CONSTRAINT "+quote(next)+" TO "+quote(u.Name))
 		} else if t.facts(next) != nil {
-			statements = append(statements, "ALTER TABLE "+table+" ADD CONSTRAINT "+quote(u.Name)+" UNIQUE USING INDEX "+
-				quote(next))
+			statements = append(statements, "ALTER TABLE "+table+" ADD CONSTRAINT "+quote(u.Name)+
+				" UNIQUE USING INDEX "+quote(next))
 		}
 	}
 	return statements

@@ -29,6 +29,7 @@ type server struct {
 	Signed       bool           `json:"signed"`
 	Tenant       string         `json:"tenant"` // the body of stratum.tenant_id()
 	Roles        []role         `json:"roles"`
+	Memberships  []membership   `json:"memberships"`
 	Logins       []login        `json:"logins"`
 	Members      []member       `json:"members"` // of the system role
 	Grants       []grant        `json:"grants"`  // on the database
@@ -54,6 +55,13 @@ type login struct {
 	Inherits   []string `json:"inherits"` // our roles whose rights it has without switching
 	Through    []string `json:"through"`  // direct memberships that bring it those rights
 	Becomes    []become `json:"becomes"`
+}
+
+// membership is one grant of a role. Since PostgreSQL 16 there may be several of the same, by different grantors.
+type membership struct {
+	Role    string `json:"role"`
+	Member  string `json:"member"`
+	Grantor string `json:"grantor"`
 }
 
 // become is a role that a login can switch to, or make itself a member of.

@@ -36,6 +36,11 @@ SELECT json_build_object(
 	'tenant', ` + tenantSQL + `,
 	'roles', ` + serverRolesSQL + `,
 	'logins', ` + serverLoginsSQL + `,
+	'memberships', (SELECT json_agg(json_build_object(
+			'role', r.rolname, 'member', w.rolname, 'grantor', coalesce(g.rolname, '')) ORDER BY r.rolname, g.rolname)
+		FROM member m JOIN pg_roles r ON r.oid = m.roleid JOIN pg_roles w ON w.oid = m.member
+		LEFT JOIN pg_roles g ON g.oid = m.grantor
+		WHERE r.oid IN (SELECT oid FROM system) OR w.oid IN (SELECT oid FROM ours UNION SELECT oid FROM login)),
 	'members', (SELECT json_agg(DISTINCT jsonb_build_object('name', r.rolname, 'admin', NOT m.sets))
 		FROM member m JOIN pg_roles r ON r.oid = m.member, system
 		WHERE m.roleid = system.oid AND NOT r.rolsuper AND has_database_privilege(r.oid, d.oid, 'CONNECT')),
@@ -85,7 +90,8 @@ const serverLoginsSQL = `(SELECT json_agg(json_build_object(
 // serverSchemasSQL reads the schemas, who of the tenants may use them, and what they may do there.
 const serverSchemasSQL = `(SELECT json_agg(json_build_object(
 			'name', n.nspname, 'owner', pg_get_userbyid(n.nspowner),
-			'users', (SELECT json_agg(tenant.rolname) FROM tenant WHERE has_schema_privilege(tenant.oid, n.oid, 'USAGE')),
+			'users', (SELECT json_agg(tenant.rolname) FROM tenant
+				WHERE has_schema_privilege(tenant.oid, n.oid, 'USAGE')),
 			'grants', (SELECT json_agg(json_build_object('grantee', CASE WHEN g.grantee = 0 THEN '' ELSE r.rolname END,
 					'right', g.privilege_type, 'grantor', pg_get_userbyid(g.grantor)))
 				FROM aclexplode(n.nspacl) g LEFT JOIN pg_roles r ON r.oid = g.grantee

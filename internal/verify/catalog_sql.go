@@ -87,7 +87,8 @@ SELECT coalesce(json_agg(json_build_object(
 		JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.num),
 	'ref_columns', (SELECT json_agg(a.attname ORDER BY u.ord) FROM unnest(k.confkey) WITH ORDINALITY AS u(num, ord)
 		JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.num),
-	'set_columns', (SELECT json_agg(a.attname ORDER BY u.ord) FROM unnest(k.confdelsetcols) WITH ORDINALITY AS u(num, ord)
+	'set_columns', (SELECT json_agg(a.attname ORDER BY u.ord)
+		FROM unnest(k.confdelsetcols) WITH ORDINALITY AS u(num, ord)
 		JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.num),
 	'on_delete', k.confdeltype, 'on_update', k.confupdtype, 'match', k.confmatchtype,
 	'deferrable', k.condeferrable, 'deferred', k.condeferred, 'validated', k.convalidated
@@ -127,8 +128,8 @@ SELECT coalesce(json_agg(json_build_object(
 ) ORDER BY f.signature), '[]')::text
 FROM (
 	SELECT p.*, coalesce(p.proacl, acldefault('f', p.proowner)) AS acl, n.oid AS schema,
-		quote_ident(n.nspname) || '.' || quote_ident(p.proname) || '(' || pg_get_function_identity_arguments(p.oid) || ')'
-			AS signature,
+		quote_ident(n.nspname) || '.' || quote_ident(p.proname) || '(' ||
+			pg_get_function_identity_arguments(p.oid) || ')' AS signature,
 		(SELECT x.extname FROM pg_depend e JOIN pg_extension x ON x.oid = e.refobjid
 			WHERE e.classid = 'pg_proc'::regclass AND e.objid = p.oid AND e.deptype = 'e') AS extension
 	FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace

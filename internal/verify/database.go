@@ -22,7 +22,8 @@ func (l *look) checkDatabase() {
 		finding: "a temporary table stays on a pooled connection, and stands before the real one for the next tenant",
 	}, temp)
 	l.reportPlace(database, extra{
-		right: "CREATE", code: CodeDatabaseCreate, finding: "a tenant's schema and what is in it is open to all tenants",
+		right: "CREATE", code: CodeDatabaseCreate, finding: "a tenant's schema and what is in it is open to all " +
+			"tenants",
 	}, l.creates(l.server.Grants))
 	for _, s := range l.server.Schemas {
 		l.reportPlace(place{"schema " + quote(s.Name), "SCHEMA " + quote(s.Name), s.Owner}, extra{
@@ -53,7 +54,7 @@ func (l *look) reportPlace(p place, e extra, grants []grant) {
 		severity = Breaks
 	}
 	cure, runAs := revoke(p.object, p.owner, e.right, grants)
-	l.add(Finding{
+	l.addOf(p.owner, Finding{
 		Severity: severity, Code: e.code, Object: p.label, Cure: cure, RunAs: runAs,
 		Finding: e.right + " is granted to " + grantees(grants) + ": " + e.finding,
 	})

@@ -33,21 +33,22 @@ func (l *look) checkForeignKey(k foreignKey, from, to *table) {
 		} else if cure := l.compositeKey(k, from, to); cure != nil && r == from.relation {
 			f.Cure, f.RunAs = atomic(cure...), Owner
 		}
-		l.add(f)
+		l.addOf(r.Owner, f)
 		return
 	}
 	if !k.Validated {
-		l.add(Finding{
+		l.addOf(r.Owner, Finding{
 			Severity: Weakens, Code: CodeForeignKeyNot, Object: k.label(r), RunAs: Owner,
 			Finding: "it was never validated: rows from before may refer to another tenant's",
 			Cure:    atomic("ALTER TABLE " + r.String() + " VALIDATE CONSTRAINT " + quote(k.Name)),
 		})
 	}
 	if !l.hasIndex(k.Table, k.Columns) {
-		l.add(Finding{
+		l.addOf(r.Owner, Finding{
 			Severity: Slows, Code: CodeForeignKeyIndex, Object: k.label(r), RunAs: Owner,
-			Finding: "no index begins with its columns, so that each delete in " + to.String() + " reads the whole table",
-			Cure:    indexSQL(r, k.Columns, from.column) + ";",
+			Finding: "no index begins with its columns, so that each delete in " + to.String() + " reads the whole " +
+				"table",
+			Cure: indexSQL(r, k.Columns, from.column) + ";",
 		})
 	}
 }
@@ -152,5 +153,5 @@ func (l *look) checkForeignKeyInto(k foreignKey, to *table) {
 	default:
 		return
 	}
-	l.add(f)
+	l.addOf(r.Owner, f)
 }

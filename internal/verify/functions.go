@@ -19,8 +19,8 @@ func (l *look) checkFunctions() {
 		if f.Leakproof && f.Extension == "" {
 			l.add(Finding{
 				Severity: Weakens, Code: CodeLeakproof, Object: f.label(), RunAs: Superuser,
-				Finding: "it is declared leakproof, and so runs on rows before policies hide them: what it tells of its " +
-					"arguments, it tells of other tenants'",
+				Finding: "it is declared leakproof, and so runs on rows before policies hide them: what it tells " +
+					"of its arguments, it tells of other tenants'",
 				Cure: "ALTER " + f.keyword() + " " + f.Signature + " NOT LEAKPROOF;",
 			})
 		}
@@ -43,7 +43,7 @@ func (l *look) checkTenant() {
 	if l.server.Signed {
 		written, printed, parallel = signedTenant, signedPrinted, "RESTRICTED"
 	}
-	if l.server.Tenant == printed {
+	if bare(l.server.Tenant) == bare(printed) {
 		return
 	}
 	l.add(Finding{
@@ -52,6 +52,12 @@ func (l *look) checkTenant() {
 		Cure: "CREATE OR REPLACE FUNCTION stratum.tenant_id() RETURNS uuid LANGUAGE sql STABLE PARALLEL " + parallel +
 			" RETURN " + written + ";",
 	})
+}
+
+// bare is an expression without what versions of the server print differently: casts of literals, and parentheses that
+// the order of operators makes needless.
+func bare(expression string) string {
+	return strings.NewReplacer("::text", "", "(", "", ")", "", " ", "").Replace(expression)
 }
 
 func (f function) keyword() string {
@@ -67,7 +73,7 @@ func (f function) label() string { return strings.ToLower(f.keyword()) + " " + f
 // an extension is the extension's author's word.
 func (l *look) reportDefiner(f function, callers []string) {
 	if strings.HasPrefix(f.Comment, acceptedPrefix) {
-		l.add(Finding{
+		l.addOf(f.Owner, Finding{
 			Severity: Note, Code: CodeDefinerAccepted, Object: f.label(),
 			Finding: "tenants call it with the rights of " + quote(f.Owner) + " by choice: " +
 				reason(f.Comment, acceptedPrefix),
@@ -80,8 +86,8 @@ func (l *look) reportDefiner(f function, callers []string) {
 	}
 	found := Finding{
 		Severity: l.definerSeverity(f), Code: CodeDefiner, Object: f.label(),
-		Finding: "it runs with the rights of its owner " + quote(f.Owner) + l.ownerText(f) + ", and " + grantees(grants) +
-			" may call it (where that is meant, let its comment begin with '" + acceptedPrefix + "')",
+		Finding: "it runs with the rights of its owner " + quote(f.Owner) + l.ownerText(f) + ", and " +
+			grantees(grants) + " may call it (where that is meant, let its comment begin with '" + acceptedPrefix + "')",
 	}
 	found.Cure, found.RunAs = revoke("ROUTINE "+f.Signature, f.Owner, "EXECUTE", grants)
 	foreign := func(name string) bool { return name != f.Owner }
@@ -91,7 +97,7 @@ func (l *look) reportDefiner(f function, callers []string) {
 	if f.Extension != "" {
 		found.Finding += "; it belongs to the extension " + quote(f.Extension)
 	}
-	l.add(found)
+	l.addOf(f.Owner, found)
 }
 
 // definerSeverity is worst where the owner's rights reach rows of all tenants.

@@ -45,16 +45,17 @@ func (l *look) checkIndex(t *table, x *index) {
 		l.reportUnique(t, x)
 	case x.Method != "btree":
 	case !x.Valid:
-		l.add(Finding{
+		l.addOf(t.Owner, Finding{
 			Severity: Slows, Code: CodeIndexInvalid, Object: x.label(t), RunAs: Owner,
 			Finding: "it is not valid, as after a CREATE INDEX CONCURRENTLY that failed: it is kept up and never used",
 			Cure:    "DROP INDEX " + x.String() + ";",
 		})
 	case x.Columns[0] != t.column && !l.servesReference(x):
 		cure, runAs := lead(t, x)
-		l.add(Finding{
+		l.addOf(t.Owner, Finding{
 			Severity: Slows, Code: CodeIndexNotLed, Object: x.label(t), Cure: cure, RunAs: runAs,
-			Finding: "it is not led by " + quote(t.column) + ", so that a small tenant's query reads the others' entries",
+			Finding: "it is not led by " + quote(t.column) + ", so that a small tenant's query reads the others' " +
+				"entries",
 		})
 	case x.Unique && len(x.Columns) > 1 && !strings.HasSuffix(x.Name, tables.KeySuffix):
 		l.noteConflict(t, x)
@@ -66,7 +67,7 @@ func (x *index) label(t *table) string { return "index " + x.String() + " on " +
 // reportUnique reports a key over all tenants, unless its comment says that it is meant.
 func (l *look) reportUnique(t *table, x *index) {
 	if strings.HasPrefix(x.Comment, globallyUniquePrefix) {
-		l.add(Finding{
+		l.addOf(t.Owner, Finding{
 			Severity: Note, Code: CodeGloballyUnique, Object: x.label(t),
 			Finding: "it is unique across tenants by choice: " + reason(x.Comment, globallyUniquePrefix),
 		})
@@ -74,8 +75,8 @@ func (l *look) reportUnique(t *table, x *index) {
 	}
 	f := Finding{
 		Severity: Breaks, Code: CodeUniqueAcross, Object: x.label(t),
-		Finding: "it is unique across tenants: whoever inserts a value learns whether another tenant has it (where that " +
-			"is meant, let its comment begin with '" + globallyUniquePrefix + "')",
+		Finding: "it is unique across tenants: whoever inserts a value learns whether another tenant has it (where " +
+			"that is meant, let its comment begin with '" + globallyUniquePrefix + "')",
 	}
 	switch {
 	case x.Exclusion:
@@ -86,7 +87,7 @@ func (l *look) reportUnique(t *table, x *index) {
 	default:
 		f.Cure, f.RunAs = lead(t, x)
 	}
-	l.add(f)
+	l.addOf(t.Owner, f)
 }
 
 // reason is what a comment says after its prefix.
@@ -138,7 +139,7 @@ func (l *look) noteConflict(t *table, x *index) {
 	if slices.Contains(x.Columns, "") {
 		return
 	}
-	l.add(Finding{
+	l.addOf(t.Owner, Finding{
 		Severity: Note, Code: CodeConflictTarget, Object: x.label(t),
 		Finding: fmt.Sprintf("a raw ON CONFLICT (%s) must name (%s)", quoteEach(x.Columns[1:]), quoteEach(x.Columns)),
 	})

@@ -140,6 +140,12 @@ func TestForeignKeys(t *testing.T) {
 			undo: "ALTER TABLE invoices DROP COLUMN tag, DROP COLUMN other",
 		},
 		{
+			name: "with the tenant compared to something else", sql: `ALTER TABLE tags ADD COLUMN other uuid, ADD UNIQUE (other, id);
+				ALTER TABLE invoices ADD COLUMN tag bigint, ADD CONSTRAINT k FOREIGN KEY (tenant_id, tag) REFERENCES tags (other, id)`,
+			severity: verify.Breaks, code: verify.CodeForeignKey, object: object,
+			undo: "ALTER TABLE invoices DROP COLUMN tag; ALTER TABLE tags DROP COLUMN other",
+		},
+		{
 			name: "that sets NULL on update", sql: `ALTER TABLE invoices ADD COLUMN tag bigint, ADD CONSTRAINT k FOREIGN KEY (tag)
 				REFERENCES tags ON UPDATE SET NULL`,
 			severity: verify.Breaks, code: verify.CodeForeignKey, object: object, sentence: true,

@@ -42,9 +42,11 @@ type extra struct {
 // extras are the rights that Migrate gives to nobody.
 func extras() []extra {
 	return []extra{
-		{"TRUNCATE", CodeTruncate, Breaks, "policies do not hold for TRUNCATE, which empties the table for all tenants"},
+		{"TRUNCATE", CodeTruncate, Breaks, "policies do not hold for TRUNCATE, which empties the table for all " +
+			"tenants"},
 		{"REFERENCES", CodeReferences, Weakens, "a foreign key to the table tells which rows others have"},
-		{"TRIGGER", CodeTrigger, Weakens, "a trigger on the table runs code as whoever writes to it, the system included"},
+		{"TRIGGER", CodeTrigger, Weakens, "a trigger on the table runs code as whoever writes to it, the system " +
+			"included"},
 		{"MAINTAIN", CodeMaintain, Weakens, "maintenance of the table locks it for all tenants"},
 	}
 }
@@ -55,7 +57,8 @@ func (l *look) checkOwnedRights(t *table) {
 	for _, e := range extras() {
 		l.reportRights(t.relation, e, filter(all, func(g grant) bool { return g.Right == e.right }))
 	}
-	public := extra{code: CodePublicGrant, worst: Weakens, finding: "only policies keep other logins of this database out"}
+	public := extra{code: CodePublicGrant, worst: Weakens, finding: "only policies keep other logins of this " +
+		"database out"}
 	l.reportRights(t.relation, public, filter(all, func(g grant) bool {
 		return g.Grantee == "" && isData(g.Right)
 	}))
@@ -108,7 +111,7 @@ func (l *look) reportRights(r *relation, e extra, grants []grant) {
 		kind = "SEQUENCE "
 	}
 	cure, runAs := revoke(kind+r.String(), r.Owner, rights(grants), grants)
-	l.add(Finding{
+	l.addOf(r.Owner, Finding{
 		Severity: severity, Code: e.code, Object: r.label(), Cure: cure, RunAs: runAs,
 		Finding: rights(grants) + " is granted to " + grantees(grants) + ": " + e.finding,
 	})
@@ -121,7 +124,7 @@ func (l *look) checkOwner(r *relation) {
 		return
 	}
 	kind := strings.ToUpper(strings.TrimSuffix(r.label(), " "+r.String()))
-	l.add(Finding{
+	l.addOf(r.Owner, Finding{
 		Severity: Breaks, Code: CodeRoleOwns, Object: r.label(), RunAs: Superuser,
 		Finding: "it is owned by the role " + quote(r.Owner) + ", which all tenants share",
 		Cure:    "ALTER " + kind + " " + r.String() + " OWNER TO " + quote(l.server.StratumOwner) + ";",

@@ -146,3 +146,17 @@ func TestRightsLookalikes(t *testing.T) {
 		require.Empty(t, codes(w.verify(t), verify.Slows), name)
 	}
 }
+
+// TestMaintain holds for the right that servers have since version 17. Older ones refuse to grant it.
+func TestMaintain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const grant = "GRANT MAINTAIN ON invoices TO {tenant}"
+	if w.text(t, "SELECT (current_setting('server_version_num')::int >= 170000)::text") == "false" {
+		require.Error(t, tryRun(t, w.OwnerDSN, w.fill(grant)))
+		return
+	}
+	w.breaches(t, []breach{{
+		name: "MAINTAIN", sql: grant, severity: verify.Weakens, code: verify.CodeMaintain, object: tableInvoices,
+	}})
+}

@@ -23,7 +23,7 @@ func (l *look) checkRoles() {
 			l.add(Finding{
 				Severity: Breaks, Code: CodeRoleMember, Object: "role " + quote(r.Name), RunAs: Superuser,
 				Finding: "statements run as it, and it is a member of " + quote(of),
-				Cure:    revokeRole(of, r.Name),
+				Cure:    l.revokeRole(of, r.Name),
 			})
 		}
 	}
@@ -35,15 +35,30 @@ func (l *look) checkRoles() {
 		}
 		l.add(Finding{
 			Severity: Weakens, Code: CodeSystemGranted, Object: "role " + quote(m.Name), RunAs: Superuser,
-			Finding: "it may become " + quote(l.config.Roles.System) + ", which reads and writes rows of all tenants, and may " +
-				"connect to this database (an application of its own should have its own RolePrefix)",
-			Cure: revokeRole(l.config.Roles.System, m.Name),
+			Finding: "it may become " + quote(l.config.Roles.System) + ", which reads and writes rows of all " +
+				"tenants, and may connect to this database (an application of its own should have its own RolePrefix)",
+			Cure: l.revokeRole(l.config.Roles.System, m.Name),
 		})
 	}
 }
 
-func revokeRole(role, from string) string {
-	return "REVOKE " + quote(role) + " FROM " + quote(from) + ";"
+// revokeRole takes a membership away. Since PostgreSQL 16 it must be said whose grant is meant.
+func (l *look) revokeRole(role, from string) string {
+	return l.eachGrant("REVOKE "+quote(role)+" FROM "+quote(from), role, from)
+}
+
+// eachGrant completes a statement for each grant of a role to a member.
+func (l *look) eachGrant(statement, role, to string) string {
+	var statements []string
+	for _, m := range l.server.Memberships {
+		if l.server.Version >= perGrantInherit && m.Role == role && m.Member == to && m.Grantor != "" {
+			statements = append(statements, statement+" GRANTED BY "+quote(m.Grantor)+";")
+		}
+	}
+	if len(statements) == 0 {
+		return statement + ";"
+	}
+	return strings.Join(statements, "\n")
 }
 
 // checkLogins looks at the logins for tenants and for the system.
@@ -67,13 +82,14 @@ func (l *look) checkInherits(login login) {
 	if l.server.Version >= perGrantInherit && len(login.Through) > 0 {
 		cures = nil
 		for _, role := range login.Through {
-			cures = append(cures, "GRANT "+quote(role)+" TO "+quote(login.Name)+" WITH INHERIT FALSE;")
+			statement := "GRANT " + quote(role) + " TO " + quote(login.Name) + " WITH INHERIT FALSE"
+			cures = append(cures, l.eachGrant(statement, role, login.Name))
 		}
 	}
 	l.add(Finding{
 		Severity: Breaks, Code: CodeLoginInherits, Object: "login " + quote(login.Name), RunAs: Superuser,
-		Finding: "it inherits the rights of " + quoteEach(login.Inherits) + ", so that their policies are ORed before a " +
-			"statement has entered its tenant",
+		Finding: "it inherits the rights of " + quoteEach(login.Inherits) + ", so that their policies are ORed " +
+			"before a statement has entered its tenant",
 		Cure: strings.Join(cures, "\n"),
 	})
 }
@@ -115,8 +131,11 @@ func (l *look) checkDataLogin(login login) {
 func (l *look) checkBecomes(login login, b become) {
 	f := Finding{Severity: Weakens, Object: "login " + quote(login.Name)}
 	switch {
+	case b.Name == l.config.Roles.Tenant, b.Name == l.config.Roles.Subtree:
+		return // it must; what is wrong with the role is said of the role
 	case b.Name == l.config.Roles.System:
-		f.Code, f.Finding = CodeLoginSystem, "it may become "+quote(b.Name)+", which reads and writes rows of all tenants"
+		f.Code, f.Finding = CodeLoginSystem, "it may become "+quote(b.Name)+", which reads and writes rows of all "+
+			"tenants"
 	case b.Superuser || b.BypassRLS:
 		f.Code, f.Finding = CodeLoginBypasses, "it may become "+quote(b.Name)+", whom policies do not bind"
 	case b.Name == l.server.Owner || b.Name == l.server.StratumOwner || l.ownsRows(b.Name):
@@ -128,11 +147,11 @@ func (l *look) checkBecomes(login login, b become) {
 	}
 	switch {
 	case login.Name == l.config.SystemLogin && f.Code == CodeLoginSystem:
-		f.Cure = "give core.Options.SystemDSN a login of its own, and then " + revokeRole(b.Name, login.Name)
+		f.Cure = "give core.Options.SystemDSN a login of its own, and then " + l.revokeRole(b.Name, login.Name)
 	case !b.Direct:
 		f.Cure = "revoke the membership of " + quote(login.Name) + " that leads to " + quote(b.Name)
 	default:
-		f.Cure, f.RunAs = revokeRole(b.Name, login.Name), Superuser
+		f.Cure, f.RunAs = l.revokeRole(b.Name, login.Name), Superuser
 	}
 	l.add(f)
 }

@@ -154,6 +154,12 @@ func TestSuperuserDSN(t *testing.T) {
 		"weakens login_bypasses login " + quote(c.DataLogin),
 		"weakens system_role_granted " + w.fill("role {systemlogin}"),
 	}, codes(report, verify.Slows), "%s", report)
+
+	// Also where the others are ordinary logins.
+	run(t, w.OwnerDSN, w.fill("GRANT TEMP ON DATABASE {database} TO "+quote(c.DataLogin)))
+	c.SystemLogin, c.OwnerLogin = w.config.SystemLogin, w.config.OwnerLogin
+	report = w.verifyAs(t, w.AdminDSN, c)
+	require.Equal(t, []string{"weakens login_bypasses login " + quote(c.DataLogin)}, codes(report, verify.Slows))
 }
 
 // TestHardened holds that what hardened mode lacks is an error for who asked for it, and that three logins with signed

@@ -32,23 +32,26 @@ func (l *look) checkTables() {
 // checkOwned holds a table with rows of tenants against what Migrate makes of one.
 func (l *look) checkOwned(t *table) {
 	if t.recorded == "" {
-		l.add(Finding{
+		l.addOf(t.Owner, Finding{
 			Severity: Note, Code: CodeTableUnknown, Object: t.label(), RunAs: Owner, Cure: recordSQL(t),
 			Finding: "it is tenant-owned, and Migrate has not recorded it: migrate once more, or record it",
 		})
 	}
 	l.checkParents(t)
 	if l.isAdopting(t) {
-		l.add(Finding{
+		l.addOf(t.Owner, Finding{
 			Severity: Weakens, Code: CodeAdoption, Object: t.label(),
 			Finding: "it is being adopted and not sealed yet: the plain version of the application still sees all rows",
 			Cure:    "finish the adoption, which seals the table, or take it back",
 		})
+		if !t.Secured && len(l.reach(t.relation)) > 0 {
+			l.checkSecurity(t)
+		}
 		return
 	}
 	c := t.tenantColumn()
 	if c == nil {
-		l.add(Finding{
+		l.addOf(t.Owner, Finding{
 			Severity: Breaks, Code: CodeColumnMissing, Object: t.label(),
 			Finding: "it has no column " + quote(t.column) + ", so nothing says whose its rows are",
 			Cure:    "run gormstratum.Migrate with MigrateOptions.ExistingRows, which adds the column and fills it",
@@ -62,9 +65,9 @@ func (l *look) checkOwned(t *table) {
 }
 
 // isAdopting says whether a table is on its way from a plain application's to a tenant-owned one. All else about it is
-// for then.
+// for then. The triggers of an adoption may stay on a sealed table, so they are no excuse once it was recorded.
 func (l *look) isAdopting(t *table) bool {
-	return t.Adopting && (!t.Secured || !t.Forced)
+	return t.Adopting && (!t.Secured || !t.Forced) && t.recorded == ""
 }
 
 // tenantColumn is the tenant column, or nil.
@@ -86,14 +89,14 @@ func recordSQL(t *table) string {
 func (l *look) checkColumn(t *table, c *column, wanted string) {
 	alter := "ALTER TABLE " + t.String() + " ALTER COLUMN " + quote(c.Name)
 	if !c.NotNull && t.class == owned {
-		l.add(Finding{
+		l.addOf(t.Owner, Finding{
 			Severity: Weakens, Code: CodeColumnNullable, Object: t.columnLabel(), RunAs: Owner,
 			Finding: "it may be NULL: such rows belong to no tenant, and no foreign key is checked for them",
 			Cure:    alter + " SET NOT NULL;",
 		})
 	}
 	if c.Default != wanted {
-		l.add(Finding{
+		l.addOf(t.Owner, Finding{
 			Severity: Weakens, Code: CodeColumnDefault, Object: t.columnLabel(), RunAs: Owner,
 			Finding: "its default is not the tenant of the statement: " + defaultText(c.Default),
 			Cure:    alter + " SET DEFAULT " + wanted + ";",
@@ -117,7 +120,7 @@ func (t *table) columnLabel() string {
 func (l *look) checkSecurity(t *table) {
 	alter := "ALTER TABLE " + t.String()
 	if t.Kind == "f" {
-		l.add(Finding{
+		l.addOf(t.Owner, Finding{
 			Severity: Breaks, Code: CodeRLSDisabled, Object: t.label(),
 			Finding: "it is a foreign table, which cannot have row-level security",
 			Cure: "move the rows into a table of this database, or name it in Options.External and grant it to no " +
@@ -126,7 +129,7 @@ func (l *look) checkSecurity(t *table) {
 		return
 	}
 	if !t.Secured {
-		l.add(Finding{
+		l.addOf(t.Owner, Finding{
 			Severity: Breaks, Code: CodeRLSDisabled, Object: t.label(), RunAs: Owner,
 			Finding: "row-level security is off, so every tenant sees all rows",
 			Cure:    alter + " ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;",
@@ -134,10 +137,11 @@ func (l *look) checkSecurity(t *table) {
 		return
 	}
 	if !t.Forced {
-		l.add(Finding{
+		l.addOf(t.Owner, Finding{
 			Severity: Breaks, Code: CodeRLSNotForced, Object: t.label(), RunAs: Owner,
-			Finding: "row-level security is not forced: its owner sees all rows, and so do views and functions of theirs",
-			Cure:    alter + " FORCE ROW LEVEL SECURITY;",
+			Finding: "row-level security is not forced: its owner sees all rows, and so do views and functions of " +
+				"theirs",
+			Cure: alter + " FORCE ROW LEVEL SECURITY;",
 		})
 	}
 }
@@ -154,7 +158,7 @@ func (l *look) checkPolicies(t *table, expected tables.Expected) {
 		case p == nil:
 			missing, cures = append(missing, quote(wanted.Name)), append(cures, wanted.Define)
 		case !p.equal(wanted):
-			l.add(Finding{
+			l.addOf(t.Owner, Finding{
 				Severity: Breaks, Code: CodePolicyAltered, Object: p.label(t.relation), RunAs: Owner,
 				Finding: "it is not as Stratum makes it, so it may show rows of other tenants",
 				Cure:    atomic("DROP POLICY "+quote(p.Name)+" ON "+t.String(), wanted.Define),
@@ -162,17 +166,17 @@ func (l *look) checkPolicies(t *table, expected tables.Expected) {
 		}
 	}
 	if len(missing) > 0 {
-		l.add(Finding{
+		l.addOf(t.Owner, Finding{
 			Severity: Breaks, Code: CodePolicyMissing, Object: t.label(), RunAs: Owner,
 			Finding: "it lacks Stratum's policies " + strings.Join(missing, ", "), Cure: atomic(cures...),
 		})
 	}
 	for _, p := range l.guarded[t.OID] {
 		if p.Permissive && p.Concerns && !tables.IsPolicy(p.Name) {
-			l.add(Finding{
+			l.addOf(t.Owner, Finding{
 				Severity: Breaks, Code: CodePolicyForeign, Object: p.label(t.relation), RunAs: Owner,
-				Finding: "it is permissive and not Stratum's: policies are ORed, so it widens what a tenant or the owner " +
-					"sees",
+				Finding: "it is permissive and not Stratum's: policies are ORed, so it widens what a tenant or the " +
+					"owner sees",
 				Cure: "DROP POLICY " + quote(p.Name) + " ON " + t.String() + ";",
 			})
 		}
@@ -208,10 +212,10 @@ func (l *look) checkParents(t *table) {
 			continue
 		}
 		cure, runAs := revoke("TABLE "+parent.String(), parent.Owner, "ALL", grants)
-		l.add(Finding{
+		l.addOf(parent.Owner, Finding{
 			Severity: l.worst(grants), Code: CodeParent, Object: parent.label(), Cure: cure, RunAs: runAs,
-			Finding: fmt.Sprintf("tenant-owned table %s inherits from it: who reads the one reads the other, without its "+
-				"policies (granted to %s)", t.relation, grantees(grants)),
+			Finding: fmt.Sprintf("tenant-owned table %s inherits from it: who reads the one reads the other, "+
+				"without its policies (granted to %s)", t.relation, grantees(grants)),
 		})
 	}
 }
@@ -229,7 +233,7 @@ func (l *look) checkUnclassed(r *relation) {
 	}
 	if len(grants) > 0 {
 		cure, runAs := revoke("TABLE "+r.String(), r.Owner, "ALL", grants)
-		l.add(Finding{
+		l.addOf(r.Owner, Finding{
 			Severity: l.worst(grants), Code: CodeTableReachable, Object: r.label(), Cure: cure, RunAs: runAs,
 			Finding: "nobody has said whose its rows are, and tenants reach all of them: " + rights(grants) +
 				" is granted to " + grantees(grants),
@@ -237,17 +241,18 @@ func (l *look) checkUnclassed(r *relation) {
 		return
 	}
 	if len(r.Parents) == 0 && l.isApplications(r.Schema) {
-		l.add(Finding{
+		l.addOf(r.Owner, Finding{
 			Severity: Weakens, Code: CodeTableUnclassed, Object: r.label(), RunAs: Owner,
-			Finding: "nobody has said whose its rows are: declare its model, or name it in Options.External; it is out of " +
-				"the tenants' reach now, and is external if it is to stay so",
+			Finding: "nobody has said whose its rows are: declare its model, or name it in Options.External; it is " +
+				"out of the tenants' reach now, and is external if it is to stay so",
 			Cure: "INSERT INTO stratum.tables (table_schema, table_name, class) VALUES (" + literal(r.Schema) + ", " +
 				literal(r.Name) + ", 'external');",
 		})
 	}
 }
 
-// isApplications says whether a schema holds tables of the application: tenants may use it, or a table in it is declared.
+// isApplications says whether a schema holds tables of the application: tenants may use it, or a table in it is
+// declared.
 func (l *look) isApplications(schema string) bool {
 	return l.homes[schema] || len(l.schemas[schema].Users) > 0
 }
@@ -259,9 +264,10 @@ func (l *look) checkChild(r *relation, root *table, grants []grant) {
 		return
 	}
 	cure, runAs := revoke("TABLE "+r.String(), r.Owner, "ALL", grants)
-	l.add(Finding{
+	l.addOf(r.Owner, Finding{
 		Severity: l.worst(grants), Code: CodeChildReachable, Object: r.label(), Cure: cure, RunAs: runAs,
-		Finding: fmt.Sprintf("it is a part of tenant-owned table %s and has no policies of its own, and %s is granted to %s",
+		Finding: fmt.Sprintf("it is a part of tenant-owned table %s and has no policies of its own, and %s is "+
+			"granted to %s",
 			root.relation, rights(grants), grantees(grants)),
 	})
 }
@@ -280,14 +286,14 @@ func (l *look) joins(r *relation) []foreignKey {
 func (l *look) reportJoin(r *relation, refs []foreignKey) {
 	f := Finding{
 		Severity: Breaks, Code: CodeJoinTable, Object: r.label(),
-		Finding: "it joins tenant-owned tables and has no tenant column, so that it can join rows of different tenants and " +
-			"shows which are joined",
+		Finding: "it joins tenant-owned tables and has no tenant column, so that it can join rows of different " +
+			"tenants and shows which are joined",
 		Cure: "declare the many2many relation, or the table as a model, and run gormstratum.Migrate",
 	}
 	if cure := l.adoptJoin(r, refs); len(cure) > 0 {
 		f.Cure, f.RunAs = atomic(cure...), Owner
 	}
-	l.add(f)
+	l.addOf(r.Owner, f)
 }
 
 // adoptJoin makes a join table tenant-owned. Its rows follow those that they join.
@@ -308,8 +314,8 @@ func (l *look) adoptJoin(r *relation, refs []foreignKey) []string {
 		alter + "ADD COLUMN " + quote(c.Name) + " " + c.Type,
 		"UPDATE " + t.String() + " j SET " + quote(c.Name) + " = r." + quote(c.Name) + " FROM " + ref.String() +
 			" r WHERE " + strings.Join(conditions, " AND "),
-		alter + "ALTER COLUMN " + quote(c.Name) + " SET DEFAULT " + expected.Default + ", ALTER COLUMN " + quote(c.Name) +
-			" SET NOT NULL",
+		alter + "ALTER COLUMN " + quote(c.Name) + " SET DEFAULT " + expected.Default + ", ALTER COLUMN " +
+			quote(c.Name) + " SET NOT NULL",
 	}
 	for _, k := range refs {
 		more := l.compositeKey(k, t, l.classed[k.Ref])

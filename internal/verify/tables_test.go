@@ -195,7 +195,7 @@ func TestTablesLookalikes(t *testing.T) {
 		"a table in a schema of others":     "CREATE SCHEMA ops; CREATE TABLE ops.jobs (id int); GRANT SELECT ON ops.jobs TO PUBLIC",
 		"an external table with policies": `ALTER TABLE river_job ENABLE ROW LEVEL SECURITY;
 			CREATE POLICY mine ON river_job USING (true)`,
-		"a table of an extension": `CREATE EXTENSION IF NOT EXISTS pg_stat_statements`,
+		"a table of an extension": "CREATE TABLE part_of (id int); GRANT SELECT ON part_of TO PUBLIC; ALTER EXTENSION ltree ADD TABLE part_of",
 		"a temporary table":       "CREATE TEMP TABLE scratch (id int)",
 		"a partition of a global table": `CREATE TABLE rates (id int) PARTITION BY LIST (id);
 			CREATE TABLE rates_1 PARTITION OF rates DEFAULT; GRANT SELECT ON rates TO PUBLIC;
@@ -211,7 +211,8 @@ func TestTablesLookalikes(t *testing.T) {
 	}
 }
 
-// TestAdopting holds that a table on its way is one finding, and a sealed one none.
+// TestAdopting holds that a table on its way is one finding, that it is no excuse for what tenants reach, nor for a table
+// that was sealed, and that a sealed one is none.
 func TestAdopting(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -221,10 +222,25 @@ func TestAdopting(t *testing.T) {
 		CREATE TRIGGER zz_stratum_fill BEFORE INSERT ON invoices FOR EACH ROW EXECUTE FUNCTION invoices_stratum_fill();
 		ALTER TABLE invoices NO FORCE ROW LEVEL SECURITY, ALTER COLUMN tenant_id DROP DEFAULT;
 		CREATE POLICY stratum_plain ON invoices TO {app} USING (true);
-		CREATE UNIQUE INDEX invoices_number ON invoices (number)`))
+		CREATE UNIQUE INDEX invoices_number ON invoices (number);
+		DELETE FROM stratum.tables WHERE table_name = 'invoices'`))
+	const adopting = "weakens adoption_not_sealed " + tableInvoices
 	report := w.verify(t)
-	require.Equal(t, []string{"weakens adoption_not_sealed " + tableInvoices}, codes(report, verify.Slows), "%s", report)
+	require.Equal(t, []string{adopting}, codes(report, verify.Slows), "%s", report)
+
+	run(t, w.AdminDSN, "ALTER TABLE invoices DISABLE ROW LEVEL SECURITY")
+	require.Equal(t, []string{"breaks rls_disabled " + tableInvoices, adopting}, codes(w.verify(t), verify.Slows))
+	run(t, w.AdminDSN, w.fill("REVOKE ALL ON invoices FROM {tenant}, {subtree}, {system}; "+
+		"DROP POLICY stratum_tenant ON invoices; DROP POLICY stratum_subtree_read ON invoices; "+
+		"DROP POLICY stratum_subtree_insert ON invoices; DROP POLICY stratum_subtree_update ON invoices; "+
+		"DROP POLICY stratum_subtree_delete ON invoices; DROP POLICY stratum_system ON invoices; "+
+		"DROP POLICY stratum_owner ON invoices"))
+	require.Equal(t, []string{adopting}, codes(w.verify(t), verify.Slows), "before there are policies and rights")
+
 	run(t, w.AdminDSN, `DROP POLICY stratum_plain ON invoices; DROP INDEX invoices_number;
-		ALTER TABLE invoices FORCE ROW LEVEL SECURITY, ALTER COLUMN tenant_id SET DEFAULT stratum.tenant_id()`)
+		ALTER TABLE invoices ALTER COLUMN tenant_id SET DEFAULT stratum.tenant_id()`)
+	w.migrate(t, "", shop())
 	require.Equal(t, clean, codes(w.verify(t), verify.Note), "the trigger stays on a sealed table")
+	run(t, w.OwnerDSN, "ALTER TABLE invoices NO FORCE ROW LEVEL SECURITY")
+	require.Equal(t, []string{"breaks rls_not_forced " + tableInvoices}, codes(w.verify(t), verify.Slows))
 }

@@ -40,8 +40,8 @@ func (c Config) columns() []string {
 }
 
 // Run looks at the database through tx, which must be able to switch to the system role: that role reads what Migrate
-// recorded, and the catalog is open to all. It sets the role and search_path of tx and changes nothing else; a READ ONLY
-// transaction will do. The number of statements does not depend on what there is in the database.
+// recorded, and the catalog is open to all. It sets the role and search_path of tx and changes nothing else; a READ
+// ONLY transaction will do. The number of statements does not depend on what there is in the database.
 func Run(ctx context.Context, tx pgx.Tx, c Config) (*Report, error) {
 	// Names in what the server prints are qualified only where the search_path does not lead to them.
 	var set string

@@ -77,7 +77,8 @@ func newLook(c Config, cat *catalog) *look {
 	return l
 }
 
-// classify finds each table's class: what a model says, else what Migrate recorded, else what its policies show.
+// classify finds each table's class: what a model says, else what Migrate recorded, else what its policies show, or the
+// triggers of an adoption.
 func (l *look) classify() {
 	byName := make(map[[2]string]*relation)
 	for _, r := range l.relations {
@@ -103,6 +104,11 @@ func (l *look) classify() {
 	for _, p := range l.policies {
 		if r := l.byOID[p.Table]; r != nil && l.classed[p.Table] == nil && tables.IsPolicy(p.Name) {
 			l.classed[p.Table] = &table{relation: r, class: owned, column: l.guessColumn(r)}
+		}
+	}
+	for _, r := range l.relations {
+		if r.Adopting && l.classed[r.OID] == nil {
+			l.classed[r.OID] = &table{relation: r, class: owned, column: l.guessColumn(r)}
 		}
 	}
 }
@@ -240,6 +246,17 @@ func (l *look) worst(grants []grant) Severity {
 
 // add reports a finding.
 func (l *look) add(f Finding) { l.report.Findings = append(l.report.Findings, f) }
+
+// addOf reports a finding on something of an owner's. Where that is not the login of migrations, the cure is not for it.
+func (l *look) addOf(owner string, f Finding) {
+	if owner == "pg_database_owner" {
+		owner = l.server.Owner
+	}
+	if f.RunAs == Owner && owner != l.config.OwnerLogin && owner != l.server.StratumOwner {
+		f.RunAs = Superuser
+	}
+	l.add(f)
+}
 
 func filter[T any](list []T, keep func(T) bool) []T {
 	var kept []T

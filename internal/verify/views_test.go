@@ -21,10 +21,12 @@ func TestViews(t *testing.T) {
 			severity: verify.Weakens, code: verify.CodeViewDefiner, object: view, undo: "DROP VIEW v",
 		},
 		{
-			name: "of a view that is right",
-			sql: `CREATE VIEW inner_v WITH (security_invoker) AS SELECT * FROM invoices;
-				CREATE VIEW v AS SELECT * FROM (SELECT number FROM inner_v) s; GRANT SELECT ON v TO PUBLIC`,
-			severity: verify.Breaks, code: verify.CodeViewDefiner, object: view, undo: "DROP VIEW v, inner_v",
+			name: "of a table that is out of reach but by views",
+			sql: `CREATE VIEW inner_v AS SELECT * FROM invoices; ALTER VIEW inner_v SET (security_invoker);
+				CREATE MATERIALIZED VIEW m AS SELECT number FROM inner_v WITH NO DATA;
+				CREATE VIEW v AS SELECT * FROM (SELECT number FROM m) s; GRANT SELECT ON v TO PUBLIC`,
+			severity: verify.Breaks, code: verify.CodeViewDefiner, object: view,
+			undo: "DROP VIEW v; DROP MATERIALIZED VIEW m; DROP VIEW inner_v",
 		},
 		{
 			name: "told to be the owner's", sql: "CREATE VIEW v WITH (security_invoker = off) AS SELECT * FROM invoices",
@@ -50,8 +52,10 @@ func TestViews(t *testing.T) {
 func TestViewsLookalikes(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
+	run(t, w.OwnerDSN, "CREATE VIEW a WITH (security_invoker) AS SELECT * FROM invoices")
 	for name, sql := range map[string]string{
-		"a view with security_invoker":        "CREATE VIEW a WITH (security_invoker = on) AS SELECT * FROM invoices; GRANT SELECT ON a TO {tenant}",
+		"a view with security_invoker":        "ALTER VIEW a SET (security_invoker = on); GRANT SELECT ON a TO {tenant}",
+		"a view of one with security_invoker": "CREATE VIEW e AS SELECT * FROM a; GRANT SELECT ON e TO PUBLIC",
 		"a view of other tables":              "CREATE VIEW b AS SELECT * FROM countries, river_job; GRANT SELECT ON b TO PUBLIC",
 		"a materialized view for the system":  "CREATE MATERIALIZED VIEW c AS SELECT * FROM invoices; GRANT SELECT ON c TO {system}",
 		"a materialized view of other tables": "CREATE MATERIALIZED VIEW d AS SELECT * FROM countries; GRANT SELECT ON d TO {tenant}",

@@ -7,9 +7,9 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/stratum-hq/stratum-go/core"
 
 	"github.com/stratum-hq/stratum-go/bench/internal/sample"
-	"github.com/stratum-hq/stratum-go/core"
 )
 
 const (

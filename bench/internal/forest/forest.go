@@ -10,11 +10,11 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/stratum-hq/stratum-go/core"
+	"github.com/stratum-hq/stratum-go/stratumtest"
 
 	"github.com/stratum-hq/stratum-go/bench/internal/sample"
 	"github.com/stratum-hq/stratum-go/bench/internal/world"
-	"github.com/stratum-hq/stratum-go/core"
-	"github.com/stratum-hq/stratum-go/stratumtest"
 )
 
 // Options say how large the tree is, and for how long it is measured.
@@ -121,7 +121,7 @@ func (g *grove) report(what string, sides []side) {
 	}
 	for _, s := range sides[1:] {
 		ratio := sample.PairedRatio(s.times, sides[0].times)
-		fmt.Fprintln(g.Out, sample.Line{Name: what + "/" + s.name, Value: ratio, Goal: s.goal})
+		_, _ = fmt.Fprintln(g.Out, sample.Line{Name: what + "/" + s.name, Value: ratio, Goal: s.goal})
 	}
 }
 
@@ -133,5 +133,5 @@ func timed(do func() error) (float64, error) {
 }
 
 func (g *grove) logf(format string, args ...any) {
-	fmt.Fprintf(g.Log, format+"\n", args...)
+	_, _ = fmt.Fprintf(g.Log, format+"\n", args...) // whoever has closed it wants no more
 }

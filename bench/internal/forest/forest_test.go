@@ -7,12 +7,12 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/stratum-hq/stratum-go/core"
+	"github.com/stratum-hq/stratum-go/stratumtest"
 	"github.com/stretchr/testify/require"
 
 	"github.com/stratum-hq/stratum-go/bench/internal/forest"
 	"github.com/stratum-hq/stratum-go/bench/internal/world"
-	"github.com/stratum-hq/stratum-go/core"
-	"github.com/stratum-hq/stratum-go/stratumtest"
 )
 
 func TestMain(m *testing.M) {

@@ -17,9 +17,9 @@ const (
 	beginLoad = `SET session_replication_role = replica;
 		SET maintenance_work_mem = '512MB';
 		ALTER TABLE stratum.tenants SET (autovacuum_enabled = false);
-		CREATE TEMPORARY TABLE definitions AS SELECT indexrelid::regclass::text AS name,
-			pg_get_indexdef(indexrelid) AS text FROM pg_index WHERE indrelid = 'stratum.tenants'::regclass AND indexrelid
-			IN ('stratum.tenants_path_idx'::regclass, 'stratum.tenants_children_idx'::regclass);
+		CREATE TEMPORARY TABLE definitions AS
+			SELECT pg_get_indexdef(indexrelid) AS text FROM pg_index WHERE indexrelid IN (
+				'stratum.tenants_path_idx'::regclass, 'stratum.tenants_children_idx'::regclass);
 		DROP INDEX stratum.tenants_path_idx, stratum.tenants_children_idx`
 
 	loadLevel = `INSERT INTO stratum.tenants (id, label, path, parent_id, slug, name)

@@ -27,9 +27,9 @@ const (
 		WHERE path <@ (SELECT path FROM stratum.tenants WHERE id = $1)`
 )
 
-// moves moves every other subtree and touches the rest, two by two in an order that changes by chance. A subtree is used
-// once: no row has room beside its old self, so that each needs a new entry in every index, whatever is changed. The
-// dead rows and split pages that an earlier turn leaves would be another measurement.
+// moves moves every other subtree and touches the rest, two by two in an order that changes by chance. A subtree is
+// used once: no row has room beside its old self, so that each needs a new entry in every index, whatever is changed.
+// The dead rows and split pages that an earlier turn leaves would be another measurement.
 func (g *grove) moves(ctx context.Context) error {
 	tops, err := g.pickTops(ctx, 2*g.Moves)
 	if err != nil {

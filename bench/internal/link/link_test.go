@@ -4,10 +4,10 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/stratum-hq/stratum-go/stratumtest"
 	"github.com/stretchr/testify/require"
 
 	"github.com/stratum-hq/stratum-go/bench/internal/link"
-	"github.com/stratum-hq/stratum-go/stratumtest"
 )
 
 func TestMain(m *testing.M) {

@@ -60,7 +60,8 @@ func (r *runner) reportLatency(s *stand, op variant.Op, measured map[variant.Kin
 		ratios := sample.Ratios(own.p50, base.p50)
 		r.logf("%s/%s/%s: a quarter of the slices below %.3f, a quarter above %.3f", op, s.kind, kind,
 			sample.Percentile(ratios, 25), sample.Percentile(ratios, 75))
-		r.line(sample.PairedRatio(own.p50, base.p50), goalP50(kind, s.kind), string(op), string(s.kind), string(kind), "p50")
+		p50 := sample.PairedRatio(own.p50, base.p50)
+		r.line(p50, goalP50(kind, s.kind), string(op), string(s.kind), string(kind), "p50")
 		// A slice is too short for a p99 of its own, so this is a ratio of two over all slices.
 		p99 := sample.Percentile(own.all, 99) / sample.Percentile(base.all, 99)
 		r.line(p99, sample.Goal{}, string(op), string(s.kind), string(kind), "p99")
@@ -82,5 +83,5 @@ func (r *runner) reportThroughput(s *stand, op variant.Op, measured map[variant.
 
 // line prints a figure whose name has these parts.
 func (r *runner) line(value float64, goal sample.Goal, name ...string) {
-	fmt.Fprintln(r.Out, sample.Line{Name: strings.Join(name, "/"), Value: value, Goal: goal})
+	_, _ = fmt.Fprintln(r.Out, sample.Line{Name: strings.Join(name, "/"), Value: value, Goal: goal})
 }

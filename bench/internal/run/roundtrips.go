@@ -4,10 +4,11 @@ import (
 	"context"
 	"errors"
 
+	"github.com/stratum-hq/stratum-go/internal/pgproxy"
+
 	"github.com/stratum-hq/stratum-go/bench/internal/sample"
 	"github.com/stratum-hq/stratum-go/bench/internal/variant"
 	"github.com/stratum-hq/stratum-go/bench/internal/world"
-	"github.com/stratum-hq/stratum-go/internal/pgproxy"
 )
 
 // tripOps is how often an operation is done while its round trips are counted.

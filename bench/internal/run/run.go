@@ -140,5 +140,5 @@ func (r *runner) measure(ctx context.Context, kind link.Kind) (err error) {
 }
 
 func (r *runner) logf(format string, args ...any) {
-	fmt.Fprintf(r.Log, format+"\n", args...)
+	_, _ = fmt.Fprintf(r.Log, format+"\n", args...) // whoever has closed it wants no more
 }

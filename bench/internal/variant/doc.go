@@ -1,4 +1,5 @@
-// Package variant has the ways to keep tenants apart that are compared, each doing the same operations on the same rows.
+// Package variant has the ways to keep tenants apart that are compared, each doing the same operations on the same
+// rows.
 //
 //	variant.go    Variant, Kinds: what there is; Open
 //	ops.go        the operations, by name

@@ -5,12 +5,12 @@ import (
 	"errors"
 
 	"github.com/google/uuid"
+	"github.com/stratum-hq/stratum-go/core"
+	"github.com/stratum-hq/stratum-go/gormstratum"
 	"gorm.io/gorm"
 	"gorm.io/gorm/logger"
 
 	"github.com/stratum-hq/stratum-go/bench/internal/world"
-	"github.com/stratum-hq/stratum-go/core"
-	"github.com/stratum-hq/stratum-go/gormstratum"
 )
 
 // openStratum is a handle as an application has it.
@@ -23,9 +23,10 @@ func openStratum(ctx context.Context, target Target) (*core.Stratum, error) {
 // scopes has a context for each tenant. A request's middleware makes one for all the request's statements, so that none
 // of them pays for it here.
 func scopes(ctx context.Context, w *world.World) func(context.Context, world.Pick) context.Context {
+	base := context.WithoutCancel(ctx) // the variant outlives the call that opens it
 	made := make([]context.Context, len(w.Tenants))
 	for i, tenant := range w.Tenants {
-		made[i] = core.WithTenant(context.WithoutCancel(ctx), tenant.ID)
+		made[i] = core.WithTenant(base, tenant.ID) //nolint:fatcontext // side by side, not one in the other
 	}
 	return func(_ context.Context, pick world.Pick) context.Context { return made[pick.Index] }
 }

@@ -35,7 +35,7 @@ func each(t *testing.T, test func(t *testing.T, v *variant.Variant)) {
 	}
 }
 
-// newTenant is an index of a tenant whom no other test gives rows to. The big tenant is none of them.
+// tenantFor is the index of a tenant that is not the big one.
 func tenantFor(n int) int { return (small.Big + 1 + n) % len(small.Tenants) }
 
 func look(t *testing.T, v *variant.Variant, op variant.Op, pick world.Pick) variant.Seen {
@@ -47,9 +47,10 @@ func look(t *testing.T, v *variant.Variant, op variant.Op, pick world.Pick) vari
 
 // TestRows: every variant reads the tenant's rows and nobody else's, also where nothing is written by hand.
 //
-//nolint:tparallel,paralleltest // see each
+//nolint:paralleltest // see each
 func TestRows(t *testing.T) {
 	each(t, func(t *testing.T, v *variant.Variant) {
+		t.Helper()
 		random := rand.New(rand.NewPCG(1, 2))
 		for range 20 {
 			pick := small.Pick(random)
@@ -63,9 +64,10 @@ func TestRows(t *testing.T) {
 
 // TestNobodyElsesRow: a variant does not find another tenant's row by its key, and does not change it.
 //
-//nolint:tparallel,paralleltest // see each
+//nolint:paralleltest // see each
 func TestNobodyElsesRow(t *testing.T) {
 	each(t, func(t *testing.T, v *variant.Variant) {
+		t.Helper()
 		random := rand.New(rand.NewPCG(1, 2))
 		pick, other := small.PickOf(tenantFor(0), random), small.PickOf(tenantFor(1), random)
 		pick.Row = other.Row
@@ -81,7 +83,7 @@ func TestNobodyElsesRow(t *testing.T) {
 
 // table is where a variant's rows of a tenant are.
 func table(kind variant.Kind) string {
-	switch kind {
+	switch kind { //nolint:exhaustive // the rest is the baselines
 	case variant.Guard, variant.Plugin:
 		return "tickets"
 	case variant.SetLocal, variant.SetSession:
@@ -105,9 +107,10 @@ func count(t *testing.T, where string, args ...any) (n int) {
 
 // TestWrites: what a variant writes is in its table, and the tenant's.
 //
-//nolint:tparallel,paralleltest // see each
+//nolint:paralleltest // see each
 func TestWrites(t *testing.T) {
 	each(t, func(t *testing.T, v *variant.Variant) {
+		t.Helper()
 		last := len(small.Tenants) - 1
 		require.NotEqual(t, last, small.Big)
 		pick := small.PickOf(last, rand.New(rand.NewPCG(uint64(len(v.Kind)), 3)))
@@ -126,9 +129,10 @@ func TestWrites(t *testing.T) {
 
 // TestTogether: with more workers than connections no tenant meets what another has left on one.
 //
-//nolint:tparallel,paralleltest // see each
+//nolint:paralleltest // see each
 func TestTogether(t *testing.T) {
 	each(t, func(t *testing.T, v *variant.Variant) {
+		t.Helper()
 		group, ctx := errgroup.WithContext(t.Context())
 		for worker := range workers {
 			random := rand.New(rand.NewPCG(uint64(worker), 7))

@@ -38,7 +38,8 @@ const schemas = `DO $$
 		FOR tenant IN SELECT id FROM stratum.tenants ORDER BY id LIMIT %[2]d LOOP
 			EXECUTE format('CREATE SCHEMA t%%s', n);
 			EXECUTE format('CREATE TABLE t%%s.schema_tickets (LIKE plain_tickets INCLUDING ALL)', n);
-			EXECUTE format('INSERT INTO t%%s.schema_tickets SELECT * FROM plain_tickets WHERE tenant_id = %%L', n, tenant);
+			EXECUTE format('INSERT INTO t%%s.schema_tickets SELECT * FROM plain_tickets WHERE tenant_id = %%L',
+				n, tenant);
 			EXECUTE format('GRANT USAGE ON SCHEMA t%%s TO %[1]s', n);
 			EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON t%%s.schema_tickets TO %[1]s', n);
 			n := n + 1;

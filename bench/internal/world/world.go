@@ -10,13 +10,12 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
-	"gorm.io/gorm"
-	"gorm.io/gorm/logger"
-
 	"github.com/stratum-hq/stratum-go/core"
 	"github.com/stratum-hq/stratum-go/gormstratum"
 	"github.com/stratum-hq/stratum-go/internal/install"
 	"github.com/stratum-hq/stratum-go/stratumtest"
+	"gorm.io/gorm"
+	"gorm.io/gorm/logger"
 )
 
 // bigSlug is the tenant with many rows.

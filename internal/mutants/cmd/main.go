@@ -53,7 +53,10 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	if *list {
 		for _, r := range chosen {
-			fmt.Fprintf(out, "%s\t%d\t%s\n", r.Key(), r.Line, strings.Join(strings.Fields(r.Condition), " "))
+			condition := strings.Join(strings.Fields(r.Condition), " ")
+			if _, err := fmt.Fprintf(out, "%s\t%d\t%s\n", r.Key(), r.Line, condition); err != nil {
+				return err
+			}
 		}
 		return nil
 	}
