@@ -1,12 +1,13 @@
 # The checks themselves live in .ci/run and the test command in README.md; this file gives them short names.
 
 FUZZTIME ?= 30s
+SOAK ?= 5m
 
 .DEFAULT_GOAL := help
-.PHONY: help test test-short lint fmt fuzz example bench bench-tree mutants cover ci tools clean
+.PHONY: help test test-short lint fmt fuzz example bench bench-tree adopt-1m mutants cover ci tools clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
 
 test: ## Run all tests with the race detector: the test command of README.md
 	@.ci/run test
@@ -27,6 +28,9 @@ fuzz: ## Run each fuzz target for FUZZTIME (30s)
 		go test -C "$$dir" -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) . </dev/null || exit 1; \
 	done
 
+soak: ## Run the storms of 48 goroutines with the race detector, each for SOAK (5m)
+	STRATUM_SOAK=$(SOAK) go test -race -timeout 0 -count 1 -run '^TestStorm$$' ./gormstratum
+
 example: ## Run the example of README.md
 	@.ci/run example
 
@@ -35,6 +39,9 @@ bench: ## Compare with doing it by hand and with the usual techniques, about 6 m
 
 bench-tree: ## Measure the tree with a million tenants, about 3 minutes
 	@cd bench && go run ./tree
+
+adopt-1m: ## Adopt an application of ten tables with a million rows while it is written to, about 10 minutes
+	go test ./gormstratum -run '^TestAdoptWhileWriting$$' -v -count 1 -timeout 60m -adopt.rows 100000
 
 mutants: ## Remove each refusal of the guard and the plugin, and see the tests named for it fail
 	@go run ./internal/mutants/cmd

@@ -16,8 +16,8 @@ import (
 // loads and exports, and for code that sqlc generated for pgx. It commits where fn returns nil; where fn returns an
 // error it rolls back and returns that error; where fn panics it rolls back and panics on.
 //
-// A *pgx.Conn itself is not handed out, because nothing could be promised of it: a COMMIT, a SET or a PREPARE on it would
-// reach the next tenant on that connection. A Tx has its verbs instead and looks at every text, as DB does.
+// A *pgx.Conn itself is not handed out, because nothing could be promised of it: a COMMIT, a SET or a PREPARE on it
+// would reach the next tenant on that connection. A Tx has its verbs instead and looks at every text, as DB does.
 //
 // The transaction counts as one against the tenant's Limit. Begin and end are one round trip each.
 func (s *Stratum) BeginFunc(ctx context.Context, fn func(tx *Tx) error) error {
@@ -55,19 +55,19 @@ var (
 )
 
 // Exec runs a statement and returns its command tag.
-func (t *Tx) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
-	return t.tx.Exec(ctx, sql, args...)
+func (t *Tx) Exec(ctx context.Context, query string, args ...any) (pgconn.CommandTag, error) {
+	return t.tx.Exec(ctx, query, args...)
 }
 
 // Query runs a statement and returns its rows, fit for pgx.CollectRows. They are never nil; where Query returns an
 // error, they have it too. Their methods Conn and TypeMap return nil.
-func (t *Tx) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
-	return t.tx.Query(ctx, sql, args...)
+func (t *Tx) Query(ctx context.Context, query string, args ...any) (pgx.Rows, error) {
+	return t.tx.Query(ctx, query, args...)
 }
 
 // QueryRow runs a statement of which one row is wanted. Its Scan returns pgx.ErrNoRows where there is none.
-func (t *Tx) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
-	return t.tx.QueryRow(ctx, sql, args...)
+func (t *Tx) QueryRow(ctx context.Context, query string, args ...any) pgx.Row {
+	return t.tx.QueryRow(ctx, query, args...)
 }
 
 // SendBatch sends the queries of b in one round trip, and in two the first time that the connection sees one of them.
@@ -108,6 +108,6 @@ const (
 // scope sees. Its arguments are written into it as literals, since COPY has no parameters.
 //
 // w must not use the transaction. Where w returns an error, CopyTo returns it and the transaction is lost.
-func (t *Tx) CopyTo(ctx context.Context, w io.Writer, format CopyFormat, sql string, args ...any) (int64, error) {
-	return t.tx.CopyTo(ctx, w, format, sql, args...)
+func (t *Tx) CopyTo(ctx context.Context, w io.Writer, format CopyFormat, query string, args ...any) (int64, error) {
+	return t.tx.CopyTo(ctx, w, format, query, args...)
 }

@@ -37,13 +37,14 @@ type Limits struct {
 
 // Limit bounds what one tenant may have going on at once. The zero value bounds nothing.
 type Limit struct {
-	// Concurrent is the most statements and transactions that a tenant has going on at once. A transaction counts as one
-	// from its begin to its end, whatever runs in it; a query counts until its rows are read to the end or closed. One
-	// more waits for its turn, without a connection, in the order of arrival; see Wait. It helps other tenants only
+	// Concurrent is the most statements and transactions that a tenant has going on at once. A transaction counts as
+	// one from its begin to its end, whatever runs in it; a query counts until its rows are read to the end or closed.
+	// One more waits for its turn, without a connection, in the order of arrival; see Wait. It helps other tenants only
 	// where it is below Options.MaxConns. Defaults to 0, which is no limit.
 	//
-	// Code that holds a transaction open and begins something beside it needs two turns of its tenant at once. Where all
-	// turns are held by such code it waits for itself, until Wait has passed: use the transaction, or its ctx, for both.
+	// Code that holds a transaction open and begins something beside it needs two turns of its tenant at once. Where
+	// all turns are held by such code it waits for itself, until Wait has passed and it gets ErrTenantBusy: run both in
+	// the transaction.
 	Concurrent int
 
 	// Wait is how long a statement or a transaction waits for its turn before it is refused with ErrTenantBusy. It waits

@@ -56,8 +56,8 @@ var (
 	// ErrLookup is returned by NewLookup for a name or a query that cannot be declared.
 	ErrLookup = errors.New("stratum: this lookup cannot be declared")
 	// ErrLookupScope is returned by a Lookup for a ctx of a tenant.
-	ErrLookupScope = errors.New("stratum: a lookup is for a ctx without a tenant (do it before core.WithTenant, or use " +
-		"core.AsSystem with a reason)")
+	ErrLookupScope = errors.New("stratum: a lookup is for a ctx without a tenant (do it before core.WithTenant, or " +
+		"use core.AsSystem with a reason)")
 	// ErrLookupNotFound is returned by One where there is no row. It is a pgx.ErrNoRows and a sql.ErrNoRows, too.
 	ErrLookupNotFound = fmt.Errorf("stratum: the lookup found nothing: %w", pgx.ErrNoRows)
 	// ErrLookupAmbiguous is returned by One where there is more than one row. It is a pgx.ErrTooManyRows, too.
@@ -68,8 +68,9 @@ var (
 // NewLookup declares a Lookup, once, where the application starts. Rows become values of T: a struct takes columns by
 // name as pgx.RowToStructByName does, with db tags; any other type takes the only column.
 //
-// The name says what is looked up, such as "login by email": up to MaxLookupName printable characters, unique for st. The
-// query is one SELECT, or WITH that ends in one. Else NewLookup returns an error that is ErrLookup. It sends nothing.
+// The name says what is looked up, such as "login by email": up to MaxLookupName printable characters, unique for st.
+// The query is one SELECT, or WITH that ends in one. Else NewLookup returns an error that is ErrLookup. It sends
+// nothing.
 func NewLookup[T any](st *Stratum, name, query string) (*Lookup[T], error) {
 	if err := checkLookup(name, query); err != nil {
 		return nil, err
@@ -96,7 +97,8 @@ func checkLookup(name, query string) error {
 		return fmt.Errorf("%w: %q: %w", ErrLookup, name, err)
 	}
 	if word := sqltext.Inspect(query).Word; word != "SELECT" && word != "WITH" {
-		return fmt.Errorf("%w: %q begins with %q (a lookup is a SELECT, or a WITH that ends in one)", ErrLookup, name, word)
+		return fmt.Errorf("%w: %q begins with %q (a lookup is a SELECT, or a WITH that ends in one)", ErrLookup, name,
+			word)
 	}
 	return nil
 }

@@ -184,7 +184,8 @@ func TestSelfReferences(t *testing.T) {
 	for db, id := range map[*gorm.DB]uint{w.acme: 100, w.bolt: 200} {
 		child := id + 1
 		for _, row := range []map[string]any{
-			{"id": id, "default_id": nil}, {"id": child, "default_id": nil, "parent_id": id},
+			{"id": id, "default_id": nil},
+			{"id": child, "default_id": nil, "parent_id": id},
 			{"id": id + 2, "default_id": nil, "parent_id": child},
 		} {
 			require.NoError(t, db.Model(&Spoke{}).Create(row).Error)

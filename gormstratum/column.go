@@ -31,8 +31,8 @@ func tenantField(s *schema.Schema, column string) (*schema.Field, tables.Kind, e
 	named := s.FieldsByDBName[column]
 	switch {
 	case field != nil && named != nil && named != field && column != tables.DefaultColumn:
-		return nil, kind, fmt.Errorf("%w %s declares %q as its tenant column and has the one of Options.TenantColumn, %q, "+
-			"too (remove one of the two)", ErrModel, s.Name, field.DBName, column)
+		return nil, kind, fmt.Errorf("%w %s declares %q as its tenant column and has the one of Options.TenantColumn, "+
+			"%q, too (remove one of the two)", ErrModel, s.Name, field.DBName, column)
 	case field == nil && named == nil:
 		return nil, tables.Global, nil
 	case field == nil:
@@ -87,8 +87,8 @@ func checkTenantField(s *schema.Schema, f *schema.Field, kind tables.Kind) error
 	}
 	cure := "use uuid.UUID of github.com/google/uuid"
 	if f.DataType == schema.Int || f.DataType == schema.Uint {
-		cure = "a tenant's id is a uuid: leave this key as it is, give the model a tenant column beside it, and map the " +
-			"key's values to the external ids of tenants with gormstratum.Adopt"
+		cure = "a tenant's id is a uuid: leave this key as it is, give the model a tenant column beside it, and map " +
+			"the key's values to the external ids of tenants with gormstratum.Adopt"
 	}
 	return fmt.Errorf("%w %s: field %s of column %q is a %s (%s)", ErrModel, s.Name, f.Name, f.DBName, f.FieldType, cure)
 }

@@ -108,11 +108,11 @@ func TestAdoptKilled(t *testing.T) {
 	options := b.labelled(t)
 	options.To = gormstratum.AdoptSealed
 	kills := 0
-	for after := 1; ; after += 9 {
-		left := after
+	for after := 1; ; after += 5 {
+		left, killed := after, false
 		options.Progress = func(e gormstratum.AdoptEvent) error {
-			if left--; left == 0 && !e.Done {
-				kills++
+			if left--; left <= 0 && !e.Done && !killed {
+				kills, killed = kills+1, true
 				b.kill(t)
 			}
 			return nil

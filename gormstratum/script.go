@@ -112,11 +112,12 @@ func (m *migration) plan(ctx context.Context, lockTimeout time.Duration) (statem
 func (m *migration) framed(statements []string) []string {
 	path := tables.Literal(m.plugin.st.SearchPath(access.Token{}))
 	framed := make([]string, 0, len(statements)+2)
-	framed = append(framed, "SELECT pg_catalog.set_config('stratum.path', pg_catalog.current_setting('search_path'), true), "+
-		"pg_catalog.set_config('search_path', "+path+", true), pg_catalog.set_config('stratum.owner', 'migrate', true)")
+	framed = append(framed, "SELECT pg_catalog.set_config('stratum.path', pg_catalog.current_setting('search_path'), "+
+		"true), pg_catalog.set_config('search_path', "+path+", true), "+
+		"pg_catalog.set_config('stratum.owner', 'migrate', true)")
 	framed = append(framed, statements...)
-	return append(framed, "SELECT pg_catalog.set_config('search_path', pg_catalog.current_setting('stratum.path'), true), "+
-		"pg_catalog.set_config('stratum.owner', '', true)")
+	return append(framed, "SELECT pg_catalog.set_config('search_path', pg_catalog.current_setting('stratum.path'), "+
+		"true), pg_catalog.set_config('stratum.owner', '', true)")
 }
 
 // What names of files are made of.
@@ -142,7 +143,8 @@ func (o ScriptOptions) withDefaults() (ScriptOptions, error) {
 	case !scriptVersion.MatchString(o.Version):
 		return o, fmt.Errorf("%w: version %q is not a number (use digits, or leave it out)", ErrScript, o.Version)
 	case !scriptName.MatchString(o.Name):
-		return o, fmt.Errorf("%w: name %q cannot be part of a file's name (use letters, digits, _ and -)", ErrScript, o.Name)
+		return o, fmt.Errorf("%w: name %q cannot be part of a file's name (use letters, digits, _ and -)",
+			ErrScript, o.Name)
 	case o.LockTimeout < 0:
 		return o, fmt.Errorf("%w: the lock timeout is negative", ErrScript)
 	}

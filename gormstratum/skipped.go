@@ -154,10 +154,11 @@ func (t *table) explain(db *gorm.DB, keys []uniqueKey, rows, own []reflect.Value
 		}
 	}
 	for _, row := range rows {
-		explained := false
+		_, hasPrimary := keys[0].in(db, row)
+		explained := !hasPrimary && len(t.crossing) == 0
 		for i, key := range keys {
-			value, ok := key.in(db, row)
-			explained = explained || taken[fmt.Sprint(i)+utils.ToStringKey(value...)] || (i == 0 && !ok && len(t.crossing) == 0)
+			value, _ := key.in(db, row)
+			explained = explained || taken[fmt.Sprint(i)+utils.ToStringKey(value...)]
 		}
 		if !explained {
 			return fmt.Errorf("gormstratum: ON CONFLICT DO NOTHING skipped a row whose key is taken, though not by a "+

@@ -158,7 +158,8 @@ func TestGlobalUniqueRefusals(t *testing.T) {
 	d := newStratum(t)
 	for want, u := range map[string]gormstratum.GlobalUnique{
 		`names index "idx_devices_seriall", and those that are unique are ["idx_devices_name" "idx_devices_serial" "uni_devices_imei"]`: {
-			Model: &Device{}, Index: "idx_devices_seriall", Reason: "r"},
+			Model: &Device{}, Index: "idx_devices_seriall", Reason: "r",
+		},
 		`names index ""`: {Model: &Device{}, Reason: "r"},
 		`index "idx_devices_name" needs a reason`:   {Model: &Device{}, Index: "idx_devices_name", Reason: " "},
 		`"uni_devices_imei" needs a reason, of one`: {Model: &Device{}, Index: "uni_devices_imei", Reason: "a\nb"},

@@ -4,9 +4,9 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"strconv"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -225,7 +225,7 @@ func TestBusyTenant(t *testing.T) {
 	require.NoError(t, err)
 	defer stmt.Close() //nolint:errcheck // nothing is prepared
 	require.Zero(t, h.trips(func() {
-		for _, ctx := range []context.Context{acme, core.WithSubtree(t.Context(), h.acme)} {
+		for _, ctx := range []context.Context{acme, core.WithSubtree(acme, h.acme)} {
 			_, err = h.db.ExecContext(ctx, "SELECT 1")
 			require.ErrorIs(t, err, core.ErrTenantBusy)
 			require.ErrorContains(t, err, "core.Options.Limits", "the cure")
@@ -280,13 +280,14 @@ func turnsEndWithRows(t *testing.T, h *handle) {
 		"a panic": func(rows *sql.Rows, _ func()) { require.Panics(t, func() { defer ended(t, rows); panic("here") }) },
 	} {
 		ctx, cancel := context.WithCancel(h.as(h.acme))
-		rows, err := h.db.QueryContext(ctx, many) //nolint:sqlclosecheck // the test is about rows that are not closed
+		//nolint:sqlclosecheck,rowserrcheck // the test is about rows that are not closed
+		rows, err := h.db.QueryContext(ctx, many)
 		require.NoError(t, err)
 		require.True(t, rows.Next())
 		require.Equal(t, 1, h.lines(), name)
 		end(rows, cancel)
 		require.Eventually(t, func() bool { return h.lines() == 0 }, waitFor, tick, name)
-		require.NoError(t, rows.Close())
+		require.NoError(t, rows.Close()) //nolint:sqlclosecheck // once more
 		cancel()
 	}
 }
@@ -389,7 +390,7 @@ func TestLimitPerTenant(t *testing.T) {
 		limits.Store(&map[uuid.UUID]core.Limit{free: limit})
 		require.Zero(t, h.trips(func() {
 			_, err := h.db.ExecContext(h.as(free), "SELECT 1")
-			require.ErrorIs(t, err, core.ErrConfig, fmt.Sprint(i))
+			require.ErrorIs(t, err, core.ErrConfig, strconv.Itoa(i))
 			require.ErrorContains(t, err, "PerTenant")
 		}))
 	}

@@ -1,6 +1,11 @@
 package guard_test
 
 import (
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"syscall"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -20,6 +25,23 @@ func TestTranslateHardened(t *testing.T) {
 		err := guard.Translate(&pgconn.PgError{Code: code, Detail: "secret"})
 		require.ErrorIs(t, err, want)
 		require.NotContains(t, err.Error(), "secret")
+	}
+}
+
+// TestTranslateLost has connections that broke in use: no address gets into the text.
+func TestTranslateLost(t *testing.T) {
+	t.Parallel()
+	address := &net.TCPAddr{IP: net.IPv4(10, 1, 2, 3), Port: 5432}
+	reset := &net.OpError{Op: "read", Net: "tcp", Addr: address, Err: os.NewSyscallError("read", syscall.ECONNRESET)}
+	for err, cause := range map[error]error{
+		reset: syscall.ECONNRESET,
+		fmt.Errorf("10.1.2.3: %w", io.ErrUnexpectedEOF): io.ErrUnexpectedEOF,
+		fmt.Errorf("10.1.2.3: %w", net.ErrClosed):       io.ErrUnexpectedEOF,
+	} {
+		lost := guard.Translate(err)
+		require.ErrorIs(t, lost, cause)
+		require.ErrorContains(t, lost, "what became of it is unknown")
+		require.NotContains(t, lost.Error(), "10.1.2.3")
 	}
 }
 
@@ -47,5 +69,52 @@ func TestRowOfAnotherWidth(t *testing.T) {
 	for _, values := range [][]string{nil, {"a"}, {"a", "b", "c"}} {
 		_, err := guard.DecodeRow(2, values...)
 		require.ErrorIs(t, err, core.ErrProtocol, len(values))
+	}
+}
+
+// TestScopedSecondLine lets refused commands of a scoped transaction through to the server: the tag, or a result too
+// many, gives them away, and the connection is given up.
+func TestScopedSecondLine(t *testing.T) {
+	t.Parallel()
+	d := newDatabase(t)
+	for mode, texts := range map[string][]string{
+		cacheStatement: {"SET a.b = 'x'", "COMMIT"},
+		simpleProtocol: {"SET a.b = 'x'", "COMMIT", "SELECT 1; SELECT 2", "SELECT 1; COMMIT"},
+	} {
+		h := d.open(t, setup{mode: mode})
+		h.raw(func(raw any) error { guard.WithoutRules(raw); return nil })
+		for _, text := range texts {
+			pid := h.pid()
+			err := h.BeginFunc(h.as(h.acme), func(tx *core.Tx) error {
+				_, err := tx.Exec(h.as(h.acme), text)
+				return err
+			})
+			require.ErrorIs(t, err, core.ErrProtocol, text)
+			require.NotEqual(t, pid, h.pid(), text)
+			require.Empty(t, h.text(h.as(h.globex), "SELECT current_setting('a.b', true)"), text)
+		}
+	}
+}
+
+// TestScopedStringsMustConform as they must elsewhere: in a scoped transaction, too, texts become literals.
+func TestScopedStringsMustConform(t *testing.T) {
+	t.Parallel()
+	h := newDatabase(t).open(t, setup{mode: simpleProtocol})
+	ctx := h.as(h.acme)
+	const change = "DO $$ BEGIN EXECUTE 'SET standard_conforming_strings = off'; END $$"
+	for name, use := range map[string]func(tx *core.Tx) error{
+		"Exec": func(tx *core.Tx) error { _, err := tx.Exec(ctx, "SELECT $1", `\`); return err },
+		"CopyTo": func(tx *core.Tx) error {
+			_, err := tx.CopyTo(ctx, io.Discard, core.CopyText, "SELECT $1::text", `\`)
+			return err
+		},
+	} {
+		err := h.BeginFunc(ctx, func(tx *core.Tx) error {
+			_, err := tx.Exec(ctx, change)
+			require.NoError(t, err)
+			return use(tx)
+		})
+		require.ErrorIs(t, err, core.ErrConfig, name)
+		h.proxy.Cut() // the next connection is in order
 	}
 }

@@ -49,6 +49,7 @@ func (c *Connector) BeginFunc(ctx context.Context, opts driver.TxOptions, fn fun
 		return err
 	}
 	returned := false
+	//nolint:contextcheck // a transaction is undone whatever became of its ctx
 	defer func() {
 		if !returned {
 			t.rollback()
@@ -58,7 +59,7 @@ func (c *Connector) BeginFunc(ctx context.Context, opts driver.TxOptions, fn fun
 		return err
 	}
 	returned = true
-	return t.commit()
+	return t.commit() //nolint:contextcheck // as the transaction of database/sql does, with the ctx of its begin
 }
 
 func (c *Connector) beginScoped(ctx context.Context, opts driver.TxOptions) (*Tx, error) {

@@ -82,19 +82,16 @@ func (t *Tx) newCopyIn(ctx context.Context, table pgx.Identifier, names []string
 
 // statement is the INSERT of a chunk.
 func (c *copyIn) statement() string {
-	into, values, arrays, names := c.list(func(_ int, column *copyColumn) string { return pgx.Identifier{column.name}.Sanitize() }),
-		c.list(func(i int, column *copyColumn) string { return fmt.Sprintf("c%d%s", i, column.cast) }),
-		c.list(func(i int, _ *copyColumn) string { return fmt.Sprintf("pg_catalog.unnest($%d)", i+1) }),
-		c.list(func(i int, _ *copyColumn) string { return fmt.Sprintf("c%d", i) })
-	return "INSERT INTO " + c.table + " (" + into + ") SELECT " + values + " FROM ROWS FROM (" + arrays + ") AS r (" + names + ")"
-}
-
-func (c *copyIn) list(text func(i int, column *copyColumn) string) string {
-	texts := make([]string, len(c.columns))
+	var into, values, arrays, names []string
 	for i, column := range c.columns {
-		texts[i] = text(i, column)
+		name := fmt.Sprintf("c%d", i)
+		into = append(into, pgx.Identifier{column.name}.Sanitize())
+		values = append(values, name+column.cast)
+		arrays = append(arrays, fmt.Sprintf("pg_catalog.unnest($%d)", i+1))
+		names = append(names, name)
 	}
-	return strings.Join(texts, ", ")
+	return "INSERT INTO " + c.table + " (" + strings.Join(into, ", ") + ") SELECT " + strings.Join(values, ", ") +
+		" FROM ROWS FROM (" + strings.Join(arrays, ", ") + ") AS r (" + strings.Join(names, ", ") + ")"
 }
 
 func (c *copyIn) run(ctx context.Context, source pgx.CopyFromSource) error {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -31,8 +32,12 @@ var allColumns = strings.Split("id|a text|n|at|day|raw|doc|plain|yes|tags|grid|f
 // row is a row for everything.
 func row(id int) []any {
 	return []any{
-		id, "a 'text', \"with\" {braces}, \\ and \n", "12.50", time.Unix(0, 0).UTC(), "2026-01-02", []byte{0, 1, 255},
-		map[string]any{"a": []int{1}}, `{"b":  "NULL"}`, true, []string{"x", "", "NULL", `"y"`}, [][]int{{1, 2}, {3, 4}},
+		id, "a 'text', \"with\" {braces}, \\ and \n", "12.50", time.Unix(0, 0).UTC(), "2026-01-02",
+		[]byte{0, 1, 255},
+		map[string]any{"a": []int{1}},
+		`{"b":  "NULL"}`, true,
+		[]string{"x", "", "NULL", `"y"`},
+		[][]int{{1, 2}, {3, 4}},
 		`a "happy", \one`, "brief", `(1,"x y")`, "[1,5)", "6f3a4c1e-0000-4000-8000-000000000001", 0.1, "abc", "10.0.0.1",
 	}
 }
@@ -70,9 +75,9 @@ func copyIn(t *testing.T, h *handle, s setup) {
 		require.EqualValues(t, many, n)
 	}
 	h.inTx(load)
-	require.Equal(t, fmt.Sprint(many), h.count(h.as(h.acme)))
+	require.Equal(t, strconv.Itoa(many), h.count(h.as(h.acme)))
 	require.Equal(t, "0", h.count(h.as(h.globex)))
-	require.Equal(t, fmt.Sprint(many-1), h.text(h.as(h.acme), "SELECT max(code) FROM notes WHERE body = 'note ' || code"))
+	require.Equal(t, strconv.Itoa(many-1), h.text(h.as(h.acme), "SELECT max(code) FROM notes WHERE body = 'note ' || code"))
 	h.exec(h.as(h.acme), "DELETE FROM notes")
 	require.Equal(t, 2+trips[s.mode].steady+3, h.trips(func() { h.inTx(load) }), "the types, and one for each chunk")
 	h.exec(h.as(h.acme), "DELETE FROM notes")
@@ -119,8 +124,12 @@ func copyInFails(t *testing.T, h *handle, _ setup) {
 			require.Error(t, err)
 			require.NotContains(t, err.Error(), secret)
 		}},
-		"a source that fails": {"notes", []string{"body"}, pgx.CopyFromFunc(func() ([]any, error) { return nil, errOwn }),
-			func(err error) { require.ErrorIs(t, err, errOwn) }},
+		"a source that fails": {
+			"notes",
+			[]string{"body"},
+			pgx.CopyFromFunc(func() ([]any, error) { return nil, errOwn }),
+			func(err error) { require.ErrorIs(t, err, errOwn) },
+		},
 		"a table without rights": {"pg_authid", []string{"rolname"}, rows("x"), func(err error) {
 			require.ErrorIs(t, err, core.ErrPermission)
 		}},

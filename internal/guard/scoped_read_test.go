@@ -222,7 +222,7 @@ func (s *storm) scoped(ctx context.Context, random *rand.Rand, id uuid.UUID, lat
 			_, _ = tx.CopyFrom(ctx, pgx.Identifier{"notes"}, []string{"body"}, pgx.CopyFromRows([][]any{{"copied"}}))
 		}
 		if random.IntN(4) == 0 {
-			_, _ = tx.Query(ctx, "SELECT generate_series(1, 100000)") // and leaves it open
+			_, _ = tx.Query(ctx, "SELECT generate_series(1, 100000)") //nolint:sqlclosecheck // it is left open
 		}
 		if errors.Is(err, errForeign) {
 			return err

@@ -79,7 +79,7 @@ func code(err error) string {
 
 // enter makes the transaction the tenant's, under a role if one is given.
 func enter(ctx context.Context, tx pgx.Tx, id uuid.UUID, role string) error {
-	if _, err := tx.Exec(ctx, "SELECT stratum.enter($1)", id); err != nil {
+	if _, err := tx.Exec(ctx, "SELECT stratum.admit($1)", id); err != nil {
 		return err
 	}
 	if role == "" {
@@ -165,15 +165,15 @@ func TestEnterRefuses(t *testing.T) {
 	conn := connect(t, db.DSN)
 	for _, status := range []string{"suspended", "archived", "provisioning", "moving"} {
 		row := createTenant(t, db, tenant{slug: status, status: status})
-		_, err := conn.Exec(t.Context(), "SELECT stratum.enter($1)", row.id)
+		_, err := conn.Exec(t.Context(), "SELECT stratum.admit($1)", row.id)
 		require.Equal(t, "ST003", code(err), status)
 		var pgErr *pgconn.PgError
 		require.ErrorAs(t, err, &pgErr)
 		require.Equal(t, status, pgErr.Detail)
 	}
-	_, err := conn.Exec(t.Context(), "SELECT stratum.enter($1)", uuid.New())
+	_, err := conn.Exec(t.Context(), "SELECT stratum.admit($1)", uuid.New())
 	require.Equal(t, "ST002", code(err))
-	_, err = conn.Exec(t.Context(), "SELECT stratum.enter(NULL)")
+	_, err = conn.Exec(t.Context(), "SELECT stratum.admit(NULL)")
 	require.Equal(t, "ST002", code(err))
 }
 
@@ -186,9 +186,9 @@ func TestEnterOnceInATransaction(t *testing.T) {
 	conn := connect(t, db.DSN)
 	for _, role := range []string{roles.Tenant, roles.Subtree} {
 		tx := begin(t, conn, pgx.TxOptions{})
-		_, err := tx.Exec(t.Context(), "SELECT stratum.enter($1), set_config('role', $2, true)", a.id, role)
+		_, err := tx.Exec(t.Context(), "SELECT stratum.admit($1), set_config('role', $2, true)", a.id, role)
 		require.NoError(t, err)
-		_, err = tx.Exec(t.Context(), "SELECT stratum.enter($1)", b.id)
+		_, err = tx.Exec(t.Context(), "SELECT stratum.admit($1)", b.id)
 		require.Equal(t, "42501", code(err), role)
 		require.NoError(t, tx.Rollback(t.Context()))
 	}
@@ -204,7 +204,7 @@ func TestEnterReadsTheStatusUnderTheLock(t *testing.T) {
 	entered := make(chan error, 1)
 	conn := connect(t, db.DSN)
 	go func() {
-		_, err := conn.Exec(t.Context(), "SELECT stratum.enter($1)", acme.id)
+		_, err := conn.Exec(t.Context(), "SELECT stratum.admit($1)", acme.id)
 		entered <- err
 	}()
 	require.Eventually(t, func() bool {
@@ -258,6 +258,18 @@ const hijack = `CREATE SCHEMA evil;
 	CREATE FUNCTION evil.uuid_hash_extended(uuid, bigint) RETURNS bigint LANGUAGE sql AS 'SELECT evil.raise()::int::bigint';
 	CREATE FUNCTION evil.uuid_hash_extended(uuid, int) RETURNS bigint LANGUAGE sql AS 'SELECT evil.raise()::int::bigint';
 	CREATE FUNCTION evil.array_agg(uuid) RETURNS uuid[] LANGUAGE sql AS 'SELECT ARRAY[evil.raise()::text::uuid]';
+	CREATE FUNCTION evil.shift(bigint, int) RETURNS bigint LANGUAGE sql AS 'SELECT evil.raise()::int::bigint';
+	CREATE FUNCTION evil.cat(bytea, bytea) RETURNS bytea LANGUAGE sql AS 'SELECT evil.raise()::text::bytea';
+	CREATE FUNCTION evil.eq(bytea, bytea) RETURNS boolean LANGUAGE sql AS 'SELECT evil.raise()';
+	CREATE OPERATOR evil.>> (LEFTARG = bigint, RIGHTARG = int, FUNCTION = evil.shift);
+	CREATE OPERATOR evil.|| (LEFTARG = bytea, RIGHTARG = bytea, FUNCTION = evil.cat);
+	CREATE OPERATOR evil.= (LEFTARG = bytea, RIGHTARG = bytea, FUNCTION = evil.eq);
+	CREATE FUNCTION evil.sha256(bytea) RETURNS bytea LANGUAGE sql AS 'SELECT evil.raise()::text::bytea';
+	CREATE FUNCTION evil.encode(bytea, text) RETURNS text LANGUAGE sql AS 'SELECT evil.raise()::pg_catalog.text';
+	CREATE FUNCTION evil.convert_to(text, name) RETURNS bytea LANGUAGE sql AS 'SELECT evil.raise()::text::bytea';
+	CREATE FUNCTION evil.uuid_send(uuid) RETURNS bytea LANGUAGE sql AS 'SELECT evil.raise()::text::bytea';
+	CREATE FUNCTION evil.pg_backend_pid() RETURNS int LANGUAGE sql AS 'SELECT evil.raise()::int';
+	CREATE FUNCTION evil.pg_current_snapshot() RETURNS pg_snapshot LANGUAGE sql AS 'SELECT evil.raise()::text::pg_snapshot';
 	CREATE DOMAIN evil.text AS pg_catalog.text CHECK (evil.raise());
 	CREATE DOMAIN evil.uuid AS pg_catalog.uuid CHECK (evil.raise());
 	CREATE TABLE evil.tenants (id pg_catalog.uuid, status pg_catalog.text)`
@@ -277,17 +289,26 @@ func TestFunctionsIgnoreTheCallersSearchPath(t *testing.T) {
 	_, err = conn.Exec(t.Context(), "SELECT set_config('a.b'::pg_catalog.text, 'c'::pg_catalog.text, true)")
 	require.ErrorContains(t, err, "hijacked")
 
-	tx := begin(t, conn, pgx.TxOptions{IsoLevel: pgx.RepeatableRead})
 	simple := pgx.QueryExecModeSimpleProtocol
-	_, err = tx.Exec(t.Context(), fmt.Sprintf("SELECT stratum.enter('%s')", acme.id), simple)
-	require.NoError(t, err)
-	_, err = tx.Exec(t.Context(), "SET LOCAL ROLE "+roles.Subtree, simple)
-	require.NoError(t, err)
-	var id, visible string
-	query := "SELECT stratum.tenant_id()::pg_catalog.text, stratum.visible_tenants()::pg_catalog.text"
-	require.NoError(t, tx.QueryRow(t.Context(), query, simple).Scan(&id, &visible))
-	require.Equal(t, acme.id.String(), id)
-	require.Equal(t, "{"+acme.id.String()+"}", visible)
+	for _, admission := range []string{
+		fmt.Sprintf("stratum.enter('%s')", acme.id),
+		fmt.Sprintf("stratum.admit('%s')", acme.id),
+		fmt.Sprintf(`stratum.admit('%s', '%s', '\x%x')`, acme.id, roles.Subtree, prove(t, db, acme.id, roles.Subtree)),
+	} {
+		tx := begin(t, conn, pgx.TxOptions{IsoLevel: pgx.RepeatableRead})
+		_, err = tx.Exec(t.Context(), "SELECT "+admission, simple)
+		require.NoError(t, err)
+		_, err = tx.Exec(t.Context(), "SET LOCAL ROLE "+roles.Subtree, simple)
+		require.NoError(t, err)
+		var id, visible string
+		query := "SELECT stratum.tenant_id()::pg_catalog.text, stratum.visible_tenants()::pg_catalog.text"
+		require.NoError(t, tx.QueryRow(t.Context(), query, simple).Scan(&id, &visible))
+		require.Equal(t, acme.id.String(), id)
+		require.Equal(t, "{"+acme.id.String()+"}", visible)
+		require.NoError(t, tx.Rollback(t.Context()))
+		// The last one is signed.
+		exec(t, db.OwnerDSN, fmt.Sprintf("SELECT stratum.require_signature(%t)", strings.Contains(admission, ".admit")))
+	}
 }
 
 func TestVisibleTenants(t *testing.T) {

@@ -40,7 +40,8 @@ type column struct {
 	Default string `json:"default"`
 }
 
-// constraint is a primary key, a unique or a foreign key, or a check. The fields from Ref on are those of a foreign key.
+// constraint is a primary key, a unique key, a foreign key or a check. The fields from Ref to Validated are those of a
+// foreign key.
 type constraint struct {
 	Name       string   `json:"name"`
 	Type       string   `json:"type"` // as in pg_constraint.contype

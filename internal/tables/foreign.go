@@ -108,14 +108,16 @@ func (m *Migration) completeReference(ctx context.Context, t *target, key Foreig
 // NULL in it is not looked at.
 func (m *Migration) checkEveryone(ctx context.Context, t *target, key ForeignKey) error {
 	r, name := t.rel, hashedName(t.rel.Name, key.Columns, checkSuffix)
-	written, printed := quote(t.Column)+" IS NOT NULL", "("+r.column(t.Column).Quoted+" IS NOT NULL)"
+	written, printed := []string{quote(t.Column) + " IS NOT NULL"}, []string{r.column(t.Column).Quoted + " IS NOT NULL"}
 	for _, column := range key.Columns {
-		written += " OR " + quote(column) + " IS NULL"
+		written = append(written, quote(column)+" IS NULL")
 		if c := r.column(column); c != nil {
-			printed += " OR (" + c.Quoted + " IS NULL)"
+			printed = append(printed, c.Quoted+" IS NULL")
 		}
 	}
-	wanted := constraint{Name: name, Type: checkRule, Check: "(" + printed + ")", Validated: true}
+	wanted := constraint{
+		Name: name, Type: checkRule, Check: "((" + strings.Join(printed, ") OR (") + "))", Validated: true,
+	}
 	if c := r.constraint(name); c != nil {
 		if c.Type == checkRule && c.Check == wanted.Check && c.Validated {
 			return nil
@@ -124,7 +126,7 @@ func (m *Migration) checkEveryone(ctx context.Context, t *target, key ForeignKey
 			return err
 		}
 	}
-	err := m.alter(ctx, r, "ADD CONSTRAINT "+quote(name)+" CHECK ("+written+")")
+	err := m.alter(ctx, r, "ADD CONSTRAINT "+quote(name)+" CHECK ("+strings.Join(written, " OR ")+")")
 	if hasCode(err, codeCheck) {
 		return r.refused(ErrReference, key.Name, "rows of everyone refer to one tenant's by the foreign key "+
 			quote(key.Name), "set its columns to NULL where "+quote(t.Column)+" is, and migrate again")

@@ -62,7 +62,8 @@ const columnsSQL = `(
 		FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 		WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)`
 
-// constraintsSQL lists what is unique, refers or checks. Those with a parent belong to a partition of the one that is declared.
+// constraintsSQL lists what is unique, refers or checks. Those with a parent belong to a partition of the one that is
+// declared.
 func constraintsSQL() string {
 	return `(
 		SELECT json_agg(json_build_object(

@@ -218,7 +218,7 @@ func TestBecomesMixed(t *testing.T) {
 		w.migrated(t, notes(tables.Global, uuid.Nil))
 		w.migrated(t, notes(tables.Mixed, w.acme))
 		require.Equal(t, int64(1), count(t, w.tenant(t, w.globex)))
-		w.refused(t, tables.ErrKind, notes(tables.Global, uuid.Nil))
+		require.Error(t, w.refused(t, tables.ErrKind, notes(tables.Global, uuid.Nil)))
 	})
 	t.Run("from owned and back", func(t *testing.T) {
 		t.Parallel()

@@ -21,13 +21,13 @@ func (k Kind) class() string {
 		return classMixed
 	case Global:
 		return classGlobal
-	default:
-		return classExternal
+	case External:
 	}
+	return classExternal
 }
 
-// record writes down what the table is declared as, for those who look at the database without the declarations. Rows of
-// tables that are not declared here are another program's and stay.
+// record writes down what the table is declared as, for those who look at the database without the declarations. Rows
+// of tables that are not declared here are another program's and stay.
 func (m *Migration) record(ctx context.Context, _ *view, t *target) error {
 	wanted, column := record{Class: t.Kind.class()}, "NULL"
 	if t.Kind.HasTenant() {

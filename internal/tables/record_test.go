@@ -80,7 +80,9 @@ func TestRecordsFollowDeclarations(t *testing.T) {
 func TestRecordsAreRolledBack(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.refused(t, tables.ErrMissing, job{tables: append(shop(), tables.Table{Name: "nowhere"}), orm: shopDDL})
+	j := shopJob()
+	j.tables = append(j.tables, tables.Table{Name: "nowhere"})
+	require.Error(t, w.refused(t, tables.ErrMissing, j))
 	require.Empty(t, w.records(t))
 }
 

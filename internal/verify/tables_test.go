@@ -53,7 +53,7 @@ func TestTables(t *testing.T) {
 		{
 			name: "a policy is restrictive",
 			sql: `DROP POLICY stratum_tenant ON invoices; CREATE POLICY stratum_tenant ON invoices AS RESTRICTIVE TO {tenant}
-				USING (tenant_id = stratum.tenant_id())`,
+				USING (tenant_id = stratum.tenant_id()) WITH CHECK (tenant_id = stratum.tenant_id())`,
 			severity: verify.Breaks, code: verify.CodePolicyAltered, object: `policy "stratum_tenant" on "public"."invoices"`,
 		},
 		{
