@@ -4,7 +4,7 @@ FUZZTIME ?= 30s
 SOAK ?= 5m
 
 .DEFAULT_GOAL := help
-.PHONY: help test test-short lint fmt fuzz example bench bench-tree adopt-1m mutants cover ci tools clean
+.PHONY: help test test-short lint fmt fuzz soak example bench bench-tree adopt-1m mutants cover ci tools clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile

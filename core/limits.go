@@ -47,9 +47,9 @@ type Limit struct {
 	// the transaction.
 	Concurrent int
 
-	// Wait is how long a statement or a transaction waits for its turn before it is refused with ErrTenantBusy. It waits
-	// no longer than its ctx in any case; the refusal is then the error of ctx, too. NoWait refuses at once. Defaults to
-	// 5 seconds.
+	// Wait is how long a statement or a transaction waits for its turn before it is refused with ErrTenantBusy. It
+	// waits no longer than its ctx in any case; the refusal is then the error of ctx, too. NoWait refuses at once.
+	// Defaults to 5 seconds.
 	Wait time.Duration
 
 	// StatementTimeout is how long the server works on one statement before it cancels it, in whole milliseconds. It is

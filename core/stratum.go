@@ -60,7 +60,7 @@ func Open(ctx context.Context, options Options) (*Stratum, error) {
 	if err := s.connect(ctx); err != nil {
 		return nil, err
 	}
-	s.Tenants = newTenants(s.registryTx)
+	s.Tenants = newTenants(s.registryTx, s.registryRead)
 	return s, nil
 }
 
@@ -256,23 +256,43 @@ func (s *Stratum) Roles(access.Token) install.Roles { return s.roles }
 // SearchPath returns the search_path of statements, for this module's other packages.
 func (s *Stratum) SearchPath(access.Token) string { return s.searchPath }
 
-// registryTx runs fn in a transaction on the registry of tenants. The settings are read from one row that is there
-// only where ltree is: no row means that nothing was set, and is an error.
+// registrySettings makes a transaction the registry's. The settings are read from one row that is there only where ltree
+// is: no row means that nothing was set, and is an error.
+const registrySettings = `SELECT
+		pg_catalog.set_config('search_path',
+			'pg_catalog, stratum, ' || pg_catalog.quote_ident(n.nspname) || ', pg_temp', true),
+		pg_catalog.set_config('role', $1, true)
+	FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
+	WHERE e.extname = 'ltree'`
+
+// scanSettings reads what registrySettings returns.
+func scanSettings(row pgx.Row) error {
+	var path, role string
+	err := row.Scan(&path, &role)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return ErrNotInstalled
+	}
+	return err
+}
+
+// registryTx runs fn in a transaction on the registry of tenants.
 func (s *Stratum) registryTx(ctx context.Context, fn func(tx pgx.Tx) error) error {
 	return pgx.BeginTxFunc(ctx, s.system, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
-		var path, role string
-		err := tx.QueryRow(ctx, `SELECT
-				pg_catalog.set_config('search_path',
-					'pg_catalog, stratum, ' || pg_catalog.quote_ident(n.nspname) || ', pg_temp', true),
-				pg_catalog.set_config('role', $1, true)
-			FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
-			WHERE e.extname = 'ltree'`, s.roles.System).Scan(&path, &role)
-		if errors.Is(err, pgx.ErrNoRows) {
-			return ErrNotInstalled
-		}
-		if err != nil {
+		if err := scanSettings(tx.QueryRow(ctx, registrySettings, s.roles.System)); err != nil {
 			return err
 		}
 		return fn(tx)
 	})
+}
+
+// registryRead runs one SELECT on the registry in a single round trip: the settings travel in front of it, in the
+// implicit transaction of one message train. The statement is prepared before they are set, so it names its functions
+// and operators by schema or needs none but pg_catalog's.
+func (s *Stratum) registryRead(
+	ctx context.Context, fn func(rows pgx.Rows) error, query string, args ...any,
+) error {
+	batch := &pgx.Batch{}
+	batch.Queue(registrySettings, s.roles.System).QueryRow(scanSettings)
+	batch.Queue(query, args...).Query(fn)
+	return s.system.Batch(ctx, batch)
 }

@@ -84,10 +84,14 @@ type txRunner func(ctx context.Context, fn func(tx pgx.Tx) error) error
 // Every method returns one of this package's errors for what a caller can cause, the context's error when ctx ended
 // first, and otherwise a *DatabaseError or the connection's error.
 type Tenants struct {
-	run txRunner
+	run  txRunner
+	read reader
 }
 
-func newTenants(run txRunner) *Tenants { return &Tenants{run: run} }
+// reader runs one SELECT as txRunner does its statements, in a single round trip.
+type reader func(ctx context.Context, fn func(rows pgx.Rows) error, query string, args ...any) error
+
+func newTenants(run txRunner, read reader) *Tenants { return &Tenants{run: run, read: read} }
 
 // maxAttempts bounds how often an operation is tried that PostgreSQL ended as a deadlock's victim. The order of locks
 // leaves no room for a deadlock among these operations, but another program may write to the table in its own order.

@@ -7,6 +7,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/stratum-hq/stratum-go/internal/scope"
 )
 
 // tenantColumns is what scanTenant expects.
@@ -102,16 +104,36 @@ func (t *Tenants) getOne(ctx context.Context, op, where string, arg any) (Tenant
 // line returns what the caller reaches of the line from the root to id, which is the last and always there.
 func (t *Tenants) line(ctx context.Context, op string, id uuid.UUID) ([]Tenant, error) {
 	// The labels of a path are keys of the ancestors: index look-ups, which take half the time of <@ on the GiST index
-	// and of a recursive query. One statement, so that a move in between cannot mix two lines.
+	// and of a recursive query. One statement, so that a move in between cannot mix two lines. It is prepared before
+	// the search_path is set, hence the cast instead of ltree's own functions.
 	const where = `WHERE label = ANY(
-		(SELECT string_to_array(ltree2text(self.path), '.') FROM stratum.tenants self WHERE self.id = $1)::text[])
-		ORDER BY nlevel(path)`
-	var line []Tenant
-	err := t.do(ctx, op, readOnly, func(s session) (err error) {
-		line, err = s.findSome(ctx, where, id)
-		return err
-	})
+		(SELECT string_to_array(self.path::text, '.') FROM stratum.tenants self WHERE self.id = $1)::text[])`
+	line, err := t.readSome(ctx, op, where, id)
+	slices.SortFunc(line, func(a, b Tenant) int { return a.Depth() - b.Depth() })
 	return line, err
+}
+
+// readSome is findSome in one round trip where the caller is the operator, of whom nothing has to be found out first.
+func (t *Tenants) readSome(ctx context.Context, op, clauses string, args ...any) (found []Tenant, err error) {
+	sc, err := scopeOf(ctx)
+	if err != nil {
+		return nil, operationError(op, err)
+	}
+	if sc.Kind == scope.Tenant || sc.Kind == scope.Subtree {
+		err := t.do(ctx, op, readOnly, func(s session) (err error) {
+			found, err = s.findSome(ctx, clauses, args...)
+			return err
+		})
+		return found, err
+	}
+	err = t.read(ctx, func(rows pgx.Rows) (err error) {
+		found, err = pgx.CollectRows(rows, scanTenant)
+		return err
+	}, `SELECT `+tenantColumns+` FROM stratum.tenants `+clauses, args...)
+	if err == nil && len(found) == 0 {
+		err = ErrTenantNotFound
+	}
+	return found, operationError(op, statementError(ctx, err))
 }
 
 // children returns the tenants beneath parent, or the roots for uuid.Nil.

@@ -36,7 +36,8 @@ const (
 
 // AdoptKey says how the rows of a plain table tell whose they are.
 type AdoptKey struct {
-	// Column holds the key, such as account_id, of any type. The tenant of a key is the one whose ExternalID is its text.
+	// Column holds the key, such as account_id, of any type. The tenant of a key is the one whose ExternalID is the
+	// key's text.
 	Column string
 	// Through names a foreign key, as GORM does, for a table without a key: a row belongs to the tenant of the row that
 	// it refers to. Defaults to the first one that leads to a table with a key.
@@ -65,16 +66,16 @@ type AdoptOptions struct {
 	// PlainLogin is the login of the plain version where it does not own the tables. It keeps seeing all rows until the
 	// tables are sealed. Defaults to the owner.
 	PlainLogin string
-	// Batch is the most rows that are given their tenant in one transaction. There are fewer where the server is slow, so
-	// that no writer waits longer than a third of LockTimeout. Defaults to 1,000.
+	// Batch is the most rows that are given their tenant in one transaction. There are fewer where the server is slow,
+	// so that a batch takes about a third of LockTimeout. Defaults to 1,000.
 	Batch int
 	// Pause is the time between these transactions, for replicas to keep up. Defaults to none.
 	Pause time.Duration
-	// LockTimeout bounds how long a change waits for a lock that stops writers, and how long any statement takes while it
-	// holds one. What is not had in time is tried again. Defaults to 80 ms.
+	// LockTimeout bounds how long a change waits for a lock that stops writers, and how long any statement takes while
+	// it holds one. What is not had in time is tried again. Defaults to 80 ms.
 	LockTimeout time.Duration
-	// Progress is told of each statement before and after it, and of each batch of rows. Where it returns an error Adopt
-	// stops with it, and can be called again. Defaults to silence.
+	// Progress is told of each statement before and after it, and of each batch of rows. Where it returns an error
+	// Adopt stops with it, and can be called again. Defaults to silence.
 	Progress func(AdoptEvent) error
 }
 
@@ -93,8 +94,8 @@ type AdoptStatus = adopt.Status
 // Adopt, calling it again goes on from there. The database's schema must be what the plain version's AutoMigrate makes
 // of the same models without the tenant.
 //
-// Rows that violate a rule stop it with ErrReference, ErrDuplicate or ErrExistingRows, table and constraint, and a query
-// that finds them; keys without a tenant with ErrKey. Writers do not notice. ErrAdoptRunning is returned while
+// Rows that violate a rule stop it with ErrReference, ErrDuplicate or ErrExistingRows, table and constraint, and a
+// query that finds them; keys without a tenant with ErrKey. Writers do not notice. ErrAdoptRunning is returned while
 // another process adopts.
 func Adopt(ctx context.Context, db *gorm.DB, options AdoptOptions) error {
 	config, err := adoptConfig(ctx, db, options)

@@ -59,7 +59,8 @@ func (o ForEachOptions) withDefaults() ForEachOptions {
 func (o ForEachOptions) validate() error {
 	switch {
 	case o.Workers < 0 || o.MaxFailures < 0:
-		return fmt.Errorf("%w: Workers and MaxFailures must not be negative (leave them out for the defaults)", ErrForEach)
+		return fmt.Errorf("%w: Workers and MaxFailures must not be negative (leave them out for the defaults)",
+			ErrForEach)
 	case o.Tenants != nil && o.Under != uuid.Nil:
 		return fmt.Errorf("%w: Tenants and Under exclude each other (give one of them)", ErrForEach)
 	case o.Tenants != nil && o.After != "" && o.resume() == 0:

@@ -77,7 +77,8 @@ func TestForEachTenant(t *testing.T) {
 		defer atOnce.Add(-1)
 		id, _ := core.TenantFrom(ctx)
 		require.Equal(t, tenant.ID, id)
-		require.Equal(t, "night", core.ActorFrom(db.Statement.Context).ID)
+		require.Equal(t, "night", core.ActorFrom(ctx).ID)
+		require.Equal(t, ctx, db.Statement.Context)
 		var n int64
 		require.NoError(t, db.Model(&Ticket{}).Count(&n).Error)
 		return seen.create(ctx, db, tenant)
@@ -96,7 +97,7 @@ func TestForEachTenantOfAChoice(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
 	for name, test := range map[string]struct {
-		ctx     context.Context
+		ctx     context.Context //nolint:containedctx // the caller's
 		options gormstratum.ForEachOptions
 		want    []uuid.UUID
 		skipped int
@@ -133,12 +134,12 @@ func TestForEachTenantFailures(t *testing.T) {
 	unknown := uuid.New()
 	report, err := gormstratum.ForEachTenant(t.Context(), f.db, gormstratum.ForEachOptions{
 		Tenants: append([]uuid.UUID{unknown}, f.ids[:6]...), MaxFailures: 3,
-	}, func(_ context.Context, db *gorm.DB, tenant core.Tenant) error {
+	}, func(ctx context.Context, db *gorm.DB, tenant core.Tenant) error {
 		switch tenant.ID {
 		case f.ids[1]:
 			panic("in the function")
 		case f.ids[2]:
-			require.NoError(t, f.st.Tenants.Suspend(t.Context(), tenant.ID))
+			require.NoError(t, f.st.Tenants.Suspend(core.WithTenant(ctx, f.ids[0]), tenant.ID))
 			return db.Find(&[]Ticket{}).Error
 		case f.ids[3], f.ids[4]:
 			return errOdd

@@ -245,19 +245,21 @@ func inheritInClause(v any) (any, bool) {
 			return set, true
 		}
 	case clause.OnConflict:
-		set, inSet := inheritInSet(v.DoUpdates)
-		where, inWhere := inheritAll(v.Where.Exprs)
-		if inSet {
-			v.DoUpdates = set
-		}
-		if inWhere {
-			v.Where.Exprs = where
-		}
-		if inSet || inWhere {
-			return v, true
-		}
+		return inheritInConflict(v)
 	}
 	return nil, false
+}
+
+func inheritInConflict(v clause.OnConflict) (any, bool) {
+	set, inSet := inheritInSet(v.DoUpdates)
+	where, inWhere := inheritAll(v.Where.Exprs)
+	if inSet {
+		v.DoUpdates = set
+	}
+	if inWhere {
+		v.Where.Exprs = where
+	}
+	return v, inSet || inWhere
 }
 
 // These lists are walked by index: nothing is allocated for each element of a statement without sub-queries.

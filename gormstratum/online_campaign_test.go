@@ -82,7 +82,7 @@ func TestAdoptWhileWriting(t *testing.T) {
 	const accounts = 20
 	began := time.Now()
 	b := newBusiness(t, accounts, *adoptRows)
-	options := b.labelled(t)
+	b, options := b.labelled(t)
 	g := &gauge{}
 	options.Progress, options.CreateTenants = g.progress, true
 	options.Batch = min(1000, *adoptRows/4)
@@ -142,11 +142,11 @@ func TestAdoptWhileWriting(t *testing.T) {
 }
 
 // labelled are the options for a handle whose connections of the owner can be told from those of the plain version.
-func (b *business) labelled(t *testing.T) gormstratum.AdoptOptions {
+func (b business) labelled(t *testing.T) (business, gormstratum.AdoptOptions) {
 	t.Helper()
 	options := b.Options()
 	options.OwnerDSN = withOption(t, options.OwnerDSN, "application_name", "adoption")
 	b.st = b.openStratum(t, options)
 	b.db = b.used(t, guardedModels())
-	return crmKeys()
+	return b, crmKeys()
 }

@@ -29,6 +29,9 @@ func ExampleAdopt() {
 	defer stop()
 	plain, err := gorm.Open(postgres.Open(dsn), &gorm.Config{Logger: logger.Discard})
 	must(err)
+	pool, err := plain.DB()
+	must(err)
+	defer pool.Close()
 	must(plain.Exec(`CREATE TABLE bookings (id bigserial PRIMARY KEY, account_id bigint NOT NULL, number text);
 		CREATE UNIQUE INDEX idx_bookings_number ON bookings (number);
 		INSERT INTO bookings (account_id, number) VALUES (7, 'B-1'), (8, 'B-2')`).Error)

@@ -105,7 +105,7 @@ func TestAdoptKilled(t *testing.T) {
 	whole.adopt(t, gormstratum.AdoptSealed)
 
 	b := newBusiness(t, 3, 50)
-	options := b.labelled(t)
+	b, options := b.labelled(t)
 	options.To = gormstratum.AdoptSealed
 	kills := 0
 	for after := 1; ; after += 5 {
@@ -137,7 +137,7 @@ func (b business) kill(t *testing.T) {
 func TestAdoptInterruptedIndex(t *testing.T) {
 	t.Parallel()
 	b := newBusiness(t, 3, 50)
-	options := b.labelled(t)
+	b, options := b.labelled(t)
 	options.To = gormstratum.AdoptFilled
 	require.NoError(t, gormstratum.Adopt(t.Context(), b.db, options))
 

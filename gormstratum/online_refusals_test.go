@@ -1,7 +1,9 @@
 package gormstratum_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -253,4 +255,67 @@ func TestAdoptPlainLogin(t *testing.T) {
 	options.To = gormstratum.AdoptPlain
 	require.NoError(t, gormstratum.Eject(t.Context(), b.db, options))
 	require.Equal(t, before, b.catalog(t))
+}
+
+// Keys may be translated by a table of the application, which may be tenant-owned itself.
+func TestAdoptLookup(t *testing.T) {
+	t.Parallel()
+	b := newBusiness(t, 3, 30)
+	for account := 1; account <= 3; account++ {
+		name := fmt.Sprintf("account %d", account)
+		_, err := b.st.Tenants.Create(t.Context(), core.NewTenant{Slug: fmt.Sprintf("by-name-%d", account), Name: name, ExternalID: name})
+		require.NoError(t, err)
+	}
+	before := b.catalog(t)
+	options := gormstratum.AdoptOptions{
+		Key: gormstratum.AdoptKey{
+			Column: "account_id", LookupTable: "accounts", LookupColumn: "id", LookupExternal: "name",
+		},
+		Keys: map[string]gormstratum.AdoptKey{"accounts": {Column: "name"}, "user_roles": {Through: "fk_user_roles_user"}},
+	}
+	misplaced := `SELECT count(*) FROM comments c JOIN tasks t ON t.id = c.task_id JOIN projects p ON p.id = t.project_id
+		JOIN stratum.tenants s ON s.id = c.tenant_id WHERE s.external_id <> 'account ' || p.account_id`
+	for _, step := range steps() {
+		options.To = step
+		require.NoError(t, gormstratum.Adopt(t.Context(), b.db, options))
+		require.Zero(t, b.value(t, misplaced))
+		if step == gormstratum.AdoptSwitched {
+			third, err := b.st.Tenants.ByExternalID(t.Context(), "account 3")
+			require.NoError(t, err)
+			tag := guarded.Tag{Name: "new"}
+			require.NoError(t, b.db.WithContext(core.WithTenant(t.Context(), third.ID)).Create(&tag).Error)
+			require.Equal(t, int64(3), b.value(t, "SELECT account_id FROM tags WHERE name = 'new'"))
+		}
+	}
+	options.To = gormstratum.AdoptPlain
+	require.NoError(t, gormstratum.Eject(t.Context(), b.db, options))
+	require.Equal(t, before, b.catalog(t))
+}
+
+// A writer that keeps a table to itself for a while is waited for with patience, and in no other writer's way for long.
+func TestAdoptYields(t *testing.T) {
+	t.Parallel()
+	b := newBusiness(t, 3, 20)
+	conn, err := pgx.Connect(t.Context(), b.OwnerDSN)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, conn.Close(context.WithoutCancel(t.Context()))) }()
+	tx, err := conn.Begin(t.Context())
+	require.NoError(t, err)
+	_, err = tx.Exec(t.Context(), "UPDATE tags SET name = name || '!' WHERE id = 1")
+	require.NoError(t, err)
+
+	options, retries := crmKeys(), 0
+	options.To = gormstratum.AdoptExpanded
+	options.Progress = func(e gormstratum.AdoptEvent) error {
+		if e.Retry == nil {
+			return nil
+		}
+		// It has just given up waiting: nobody is behind it now, and it asks again later.
+		if retries++; retries == 3 {
+			return tx.Commit(t.Context())
+		}
+		return b.plain.Exec("UPDATE tags SET name = name || '?' WHERE id = 2").Error
+	}
+	require.NoError(t, gormstratum.Adopt(t.Context(), b.db, options))
+	require.GreaterOrEqual(t, retries, 3)
 }

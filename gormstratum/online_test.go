@@ -3,6 +3,7 @@ package gormstratum_test
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -82,7 +83,7 @@ func fillBusiness(t *testing.T, db *gorm.DB, accounts, n int) {
 			SELECT 1 + g % @accounts, g, CASE WHEN g % 3 = 0 THEN '' ELSE 'R-' || g END, g FROM generate_series(1, @n) g`,
 		"ANALYZE",
 	}
-	numbers := strings.NewReplacer("@accounts", fmt.Sprint(accounts), "@n", fmt.Sprint(n))
+	numbers := strings.NewReplacer("@accounts", strconv.Itoa(accounts), "@n", strconv.Itoa(n))
 	for _, statement := range statements {
 		require.NoError(t, db.Exec(numbers.Replace(statement)).Error)
 	}
@@ -93,7 +94,7 @@ func (b business) createTenants(t *testing.T, accounts int) {
 	t.Helper()
 	tenants := make([]core.NewTenant, accounts)
 	for i := range tenants {
-		id := fmt.Sprint(i + 1)
+		id := strconv.Itoa(i + 1)
 		tenants[i] = core.NewTenant{Slug: "account-" + id, Name: "Account " + id, ExternalID: id}
 	}
 	_, err := b.st.Tenants.CreateBatch(t.Context(), tenants)
@@ -153,7 +154,7 @@ func (b business) misplaced(t *testing.T) int64 {
 		"task_tags":  "(SELECT p.account_id FROM projects p JOIN tasks t ON t.project_id = p.id WHERE t.id = x.task_id)",
 		"comments":   "(SELECT p.account_id FROM projects p JOIN tasks t ON t.project_id = p.id WHERE t.id = x.task_id)",
 	}
-	var counts []string
+	counts := make([]string, 0, len(crmTables()))
 	for _, table := range crmTables() {
 		key := keys[table]
 		if key == "" {
@@ -168,7 +169,7 @@ func (b business) misplaced(t *testing.T) int64 {
 // accountContext is the context of an account's tenant.
 func (b business) accountContext(t *testing.T, account int) context.Context {
 	t.Helper()
-	tenant, err := b.st.Tenants.ByExternalID(t.Context(), fmt.Sprint(account))
+	tenant, err := b.st.Tenants.ByExternalID(t.Context(), strconv.Itoa(account))
 	require.NoError(t, err)
 	return core.WithTenant(t.Context(), tenant.ID)
 }

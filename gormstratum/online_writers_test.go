@@ -250,9 +250,9 @@ var guardedWrites = map[string]func(db *gorm.DB, w *writer, id int64) (map[strin
 // contexts are those of the accounts' tenants, in order.
 func (b business) contexts(t *testing.T, accounts int) []context.Context {
 	t.Helper()
-	all := make([]context.Context, accounts)
-	for i := range all {
-		all[i] = b.accountContext(t, i+1)
+	all := make([]context.Context, 0, accounts)
+	for account := 1; account <= accounts; account++ {
+		all = append(all, b.accountContext(t, account))
 	}
 	return all
 }

@@ -63,7 +63,7 @@ type (
 )
 
 // TableName names the table.
-func (talking) TableName() string { return "tickets" }
+func (*talking) TableName() string { return "tickets" }
 
 // AfterFind reads the ticket's comments.
 func (k *talking) AfterFind(tx *gorm.DB) error {

@@ -83,7 +83,7 @@ func (p plan) byKey() bool {
 	return strings.HasSuffix(p.Index, "_pkey") && pointCondition.MatchString(p.IndexCond) && strings.Contains(p.Filter, "tenant_id")
 }
 
-var pointCondition = regexp.MustCompile(`^\(+\w+ = [^<>]+\)+$`) //nolint:gochecknoglobals // a constant
+var pointCondition = regexp.MustCompile(`^\(+\w+ = [^<>]+\)+$`)
 
 // explain returns the plan of a statement as the tenant of ctx.
 func explain(ctx context.Context, t *testing.T, st *core.Stratum, s statement) plan {

@@ -55,7 +55,7 @@ func TestResolverAfterUse(t *testing.T) {
 		require.NoError(t, o.db.Use(resolver{replica}))
 		db := o.db.WithContext(o.ctx)
 		var n int
-		rows, err := db.Raw("SELECT 1").Rows() //nolint:rowserrcheck,sqlclosecheck // there are none
+		rows, err := db.Raw("SELECT 1").Rows() //nolint:rowserrcheck // there are none
 		require.Nil(t, rows)
 		for way, err := range map[string]error{
 			"Find": db.Find(&[]Ticket{}).Error, "Row": db.Raw("SELECT 1").Row().Scan(&n), "Rows": err,

@@ -92,7 +92,8 @@ var errPlanned = errors.New("gormstratum: planned")
 func (m *migration) plan(ctx context.Context, lockTimeout time.Duration) (statements []string, err error) {
 	err = m.transaction(ctx, func(ctx context.Context, tx *gorm.DB) error {
 		timeout := strconv.FormatInt(max(lockTimeout.Milliseconds(), 1), 10) + "ms"
-		_, err := tx.Statement.ConnPool.ExecContext(ctx, "SELECT pg_catalog.set_config('lock_timeout', $1, true)", timeout)
+		_, err := tx.Statement.ConnPool.ExecContext(ctx, "SELECT pg_catalog.set_config('lock_timeout', $1, true)",
+			timeout)
 		if err != nil {
 			return fmt.Errorf("gormstratum: setting lock_timeout: %w", err)
 		}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -261,7 +260,7 @@ func TestScriptAtlasFiles(t *testing.T) {
 		Format: gormstratum.Atlas, Name: "tenants", Dir: os.DirFS(dir),
 	})
 	require.Len(t, files, 2)
-	require.Regexp(t, regexp.MustCompile(`^[0-9]{14}_tenants\.sql$`), files[0].Name)
+	require.Regexp(t, `^[0-9]{14}_tenants\.sql$`, files[0].Name)
 	require.Equal(t, "atlas.sum", files[1].Name)
 	lines := strings.Split(strings.TrimSpace(string(files[1].Content)), "\n")
 	require.Len(t, lines, 3)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strconv"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
@@ -150,7 +151,7 @@ func (t *table) explain(db *gorm.DB, keys []uniqueKey, rows, own []reflect.Value
 	for _, row := range own {
 		for i, key := range keys {
 			value, _ := key.in(db, row)
-			taken[fmt.Sprint(i)+utils.ToStringKey(value...)] = true
+			taken[strconv.Itoa(i)+utils.ToStringKey(value...)] = true
 		}
 	}
 	for _, row := range rows {
@@ -158,7 +159,7 @@ func (t *table) explain(db *gorm.DB, keys []uniqueKey, rows, own []reflect.Value
 		explained := !hasPrimary && len(t.crossing) == 0
 		for i, key := range keys {
 			value, _ := key.in(db, row)
-			explained = explained || taken[fmt.Sprint(i)+utils.ToStringKey(value...)]
+			explained = explained || taken[strconv.Itoa(i)+utils.ToStringKey(value...)]
 		}
 		if !explained {
 			return fmt.Errorf("gormstratum: ON CONFLICT DO NOTHING skipped a row whose key is taken, though not by a "+

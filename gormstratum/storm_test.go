@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"strconv"
 	"testing"
 	"time"
 
@@ -65,7 +66,7 @@ func newStorm(t *testing.T, options func(*testing.T, desk) core.Options) *storm 
 		for n := range tickets {
 			tickets[n] = Ticket{
 				Number: fmt.Sprintf("T-%d", n), Title: tenant.ID.String(),
-				Comments: []Comment{{Body: tenant.ID.String()}}, Tags: []Tag{{Name: fmt.Sprint(n), Title: tenant.ID.String()}},
+				Comments: []Comment{{Body: tenant.ID.String()}}, Tags: []Tag{{Name: strconv.Itoa(n), Title: tenant.ID.String()}},
 			}
 		}
 		require.NoError(t, s.db.WithContext(core.WithTenant(t.Context(), tenant.ID)).Create(&tickets).Error)
@@ -98,7 +99,7 @@ func (s *storm) blow(t *testing.T) {
 	t.Helper()
 	var group errgroup.Group
 	for worker := range stormWorkers {
-		random := rand.New(rand.NewPCG(11, uint64(worker))) //nolint:gosec // a storm need not be secret
+		random := rand.New(rand.NewPCG(11, uint64(worker)))
 		group.Go(func() error {
 			for step := 0; s.goesOn(step); step++ {
 				if err := s.step(t.Context(), random); err != nil {

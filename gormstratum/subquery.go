@@ -35,7 +35,7 @@ func (s subquery) Build(b clause.Builder) {
 	stmt.AddVar(stmt, sub)
 	for _, err := range []error{err, failed.err} {
 		if err != nil {
-			_ = stmt.DB.AddError(err) // AddError keeps it and returns it
+			_ = stmt.AddError(err) // AddError keeps it and returns it
 		}
 	}
 }
@@ -45,18 +45,23 @@ func (s subquery) Build(b clause.Builder) {
 func (s subquery) contextIn(stmt *gorm.Statement) (context.Context, error) {
 	ctx, own := stmt.Context, s.db.Statement.Context
 	if ctx == nil { // the ON of a join is a statement without one
-		ctx = stmt.DB.Statement.Context
+		ctx = stmt.Statement.Context
 	}
-	around, err := scope.Check(ctx)
-	inner := scope.From(own)
+	around, inner := scope.From(ctx), scope.From(own)
 	switch {
 	case inner.Kind == scope.None || inner == around:
 		return ctx, nil
-	case err != nil || around.Kind == scope.System:
+	case around.Kind == scope.System || !named(ctx):
 		return own, nil // the guard refuses the statement, or the system sees as little as it asks for
 	}
 	// It would find nothing, silently: its predicate is of one tenant, the policies of another.
 	return own, subqueryError{}
+}
+
+// named reports whether ctx has a scope that a statement can have.
+func named(ctx context.Context) bool {
+	_, err := scope.Check(ctx)
+	return err == nil
 }
 
 // subqueryError is the refusal of a sub-query in another scope. It is core.ErrTenantMismatch to errors.Is, whose own

@@ -75,7 +75,8 @@ func (r *registry) checkGlobalUnique(db *gorm.DB, declared []GlobalUnique) error
 		}
 		switch t := r.tables[s.Table]; {
 		case t == nil:
-			errs = append(errs, fmt.Errorf("%w %s is in Options.GlobalUnique and not in Options.Models", ErrModel, s.Name))
+			errs = append(errs, fmt.Errorf("%w %s is in Options.GlobalUnique and not in Options.Models",
+				ErrModel, s.Name))
 		case !t.kind.HasTenant():
 			errs = append(errs, fmt.Errorf("%w %s is global, and so are its unique indexes (take it out of "+
 				"Options.GlobalUnique)", ErrModel, s.Name))

@@ -20,8 +20,8 @@ func BackScript(ctx context.Context, config Config, to tables.Step) (string, err
 }
 
 // scriptHead is in front of every script.
-const scriptHead = `-- For psql, as the owner of the tables, outside a transaction. Each part can be run again by itself after it
--- has failed: on a lock that was not to be had in time, wait a moment and repeat it.
+const scriptHead = `-- For psql, as the owner of the tables, outside a transaction. Each part can be run again by itself
+-- after it has failed: on a lock that was not to be had in time, wait a moment and repeat it.
 \set ON_ERROR_STOP on
 SET stratum.owner = 'migrate';
 `

@@ -51,7 +51,8 @@ func open(ctx context.Context, config Config) (*session, error) {
 	}
 	s := &session{config: config, conn: conn}
 	_, err = s.exec(ctx, "SET lock_timeout = 0; SET statement_timeout = 0; "+
-		"SET idle_in_transaction_session_timeout = 0; SET default_transaction_isolation = 'read committed'; SET stratum.owner = 'migrate'; "+
+		"SET idle_in_transaction_session_timeout = 0; SET stratum.owner = 'migrate'; "+
+		"SET default_transaction_isolation = 'read committed'; "+
 		"SELECT pg_catalog.set_config('search_path', "+quoteText(config.SearchPath)+", false)")
 	if err != nil {
 		err = fmt.Errorf("stratum: preparing the owner's connection: %w", err)

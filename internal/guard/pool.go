@@ -95,6 +95,16 @@ func (p *Pool) BeginTx(ctx context.Context, options pgx.TxOptions) (pgx.Tx, erro
 	return tx, nil
 }
 
+// Batch runs a batch in one round trip and one implicit transaction, without a scope, for the registry's own reads.
+func (p *Pool) Batch(ctx context.Context, batch *pgx.Batch) error {
+	held, err := p.pool.Acquire(ctx)
+	if err != nil {
+		return p.refusal(err)
+	}
+	defer held.Release()
+	return held.SendBatch(ctx, batch).Close()
+}
+
 // Ping reports whether the server answers. It reads nothing.
 func (p *Pool) Ping(ctx context.Context) error {
 	s, err := p.acquire(ctx)

@@ -82,13 +82,13 @@ func (t *Tx) newCopyIn(ctx context.Context, table pgx.Identifier, names []string
 
 // statement is the INSERT of a chunk.
 func (c *copyIn) statement() string {
-	var into, values, arrays, names []string
+	n := len(c.columns)
+	into, values, arrays, names := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
 	for i, column := range c.columns {
-		name := fmt.Sprintf("c%d", i)
-		into = append(into, pgx.Identifier{column.name}.Sanitize())
-		values = append(values, name+column.cast)
-		arrays = append(arrays, fmt.Sprintf("pg_catalog.unnest($%d)", i+1))
-		names = append(names, name)
+		names[i] = fmt.Sprintf("c%d", i)
+		into[i] = pgx.Identifier{column.name}.Sanitize()
+		values[i] = names[i] + column.cast
+		arrays[i] = fmt.Sprintf("pg_catalog.unnest($%d)", i+1)
 	}
 	return "INSERT INTO " + c.table + " (" + strings.Join(into, ", ") + ") SELECT " + strings.Join(values, ", ") +
 		" FROM ROWS FROM (" + strings.Join(arrays, ", ") + ") AS r (" + strings.Join(names, ", ") + ")"

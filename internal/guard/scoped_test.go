@@ -209,7 +209,7 @@ func scopedRefusals(t *testing.T, h *handle, _ setup) {
 			b := new(pgx.Batch)
 			b.BeginTx(pgx.TxOptions{})
 			require.ErrorIs(t, tx.SendBatch(ctx, b).Close(), core.ErrCommand)
-			_, err := tx.Query(ctx, "SELECT 1", smuggler{})
+			_, err := tx.Exec(ctx, "SELECT 1", smuggler{})
 			require.ErrorContains(t, err, "query rewriter")
 		}))
 	})
@@ -274,7 +274,7 @@ func scopedLeftOpen(t *testing.T, h *handle, _ setup) {
 	h.inTx(func(ctx context.Context, tx *core.Tx) {
 		_, err := tx.Exec(ctx, insertNote, "x")
 		require.NoError(t, err)
-		kept, err = tx.Query(ctx, "SELECT generate_series(1, 1000)")
+		kept, err = tx.Query(ctx, "SELECT generate_series(1, 1000)") //nolint:sqlclosecheck // it is left open
 		require.NoError(t, err)
 		require.True(t, kept.Next())
 	})

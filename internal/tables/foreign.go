@@ -108,7 +108,9 @@ func (m *Migration) completeReference(ctx context.Context, t *target, key Foreig
 // NULL in it is not looked at.
 func (m *Migration) checkEveryone(ctx context.Context, t *target, key ForeignKey) error {
 	r, name := t.rel, hashedName(t.rel.Name, key.Columns, checkSuffix)
-	written, printed := []string{quote(t.Column) + " IS NOT NULL"}, []string{r.column(t.Column).Quoted + " IS NOT NULL"}
+	written, printed := make([]string, 0, len(key.Columns)+1), make([]string, 0, len(key.Columns)+1)
+	written = append(written, quote(t.Column)+" IS NOT NULL")
+	printed = append(printed, r.column(t.Column).Quoted+" IS NOT NULL")
 	for _, column := range key.Columns {
 		written = append(written, quote(column)+" IS NULL")
 		if c := r.column(column); c != nil {

@@ -200,8 +200,8 @@ func (v *view) checkReference(t *target, key ForeignKey) error {
 	switch {
 	case ref != nil && ref.Kind == Mixed:
 		return t.refused("foreign key %q refers to %s, whose rows are a tenant's or everyone's, and a foreign key "+
-			"cannot tell which (leave the key out, in GORM with the tag constraint:-: the policies hide other tenants' "+
-			"rows all the same; or declare the table as owned or as global)", key.Name, key.ref())
+			"cannot tell which (leave the key out, in GORM with the tag constraint:-: the policies hide other "+
+			"tenants' rows all the same; or declare the table as owned or as global)", key.Name, key.ref())
 	case owned && slices.Contains(key.RefColumns, ref.Column):
 		return t.refused("foreign key %q refers to the tenant column of %s by a column of its own (leave it out: the "+
 			"tenant column is added)", key.Name, key.ref())

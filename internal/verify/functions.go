@@ -87,7 +87,8 @@ func (l *look) reportDefiner(f function, callers []string) {
 	found := Finding{
 		Severity: l.definerSeverity(f), Code: CodeDefiner, Object: f.label(),
 		Finding: "it runs with the rights of its owner " + quote(f.Owner) + l.ownerText(f) + ", and " +
-			grantees(grants) + " may call it (where that is meant, let its comment begin with '" + acceptedPrefix + "')",
+			grantees(grants) + " may call it (where that is meant, let its comment begin with '" +
+			acceptedPrefix + "')",
 	}
 	found.Cure, found.RunAs = revoke("ROUTINE "+f.Signature, f.Owner, "EXECUTE", grants)
 	foreign := func(name string) bool { return name != f.Owner }

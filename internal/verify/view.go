@@ -247,7 +247,7 @@ func (l *look) worst(grants []grant) Severity {
 // add reports a finding.
 func (l *look) add(f Finding) { l.report.Findings = append(l.report.Findings, f) }
 
-// addOf reports a finding on something of an owner's. Where that is not the login of migrations, the cure is not for it.
+// addOf reports a finding on something of an owner's. Where that is not the login of migrations, a superuser cures it.
 func (l *look) addOf(owner string, f Finding) {
 	if owner == "pg_database_owner" {
 		owner = l.server.Owner
