@@ -158,7 +158,8 @@ func adoptConfig(ctx context.Context, db *gorm.DB, options AdoptOptions) (adopt.
 	keys := make(map[string]tables.Key, len(options.Keys))
 	for name, key := range options.Keys {
 		if p.registry.tables[name] == nil {
-			return adopt.Config{}, fmt.Errorf("%w: AdoptOptions.Keys names table %q, which no model has", ErrModel, name)
+			return adopt.Config{}, fmt.Errorf("%w: AdoptOptions.Keys names table %q, which no model has",
+				ErrModel, name)
 		}
 		_, table := splitName(name)
 		keys[table] = tables.Key(key)

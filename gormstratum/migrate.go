@@ -31,6 +31,8 @@ type MigrateOptions struct {
 // Rows that refer to another tenant's make it fail, with the name of the constraint. What it finds on a tenant-owned
 // table that no model declares, and that reaches across tenants, it leaves alone and tells the logger of db.
 //
+// What each table is declared as is recorded in stratum.tables. MigrateScript prints what Migrate would do.
+//
 // db.AutoMigrate is refused. A program that runs GORM's own AutoMigrate in another way, without the plugin and with the
 // setting stratum.owner=migrate on its connection, changes nothing either, for models that embed Tenant. The tag unique
 // is the exception: GORM has no such constraint over two columns, and fails to add its own. Use uniqueIndex instead.

@@ -80,7 +80,8 @@ func TestMigrateRefusalsOfProtectedTables(t *testing.T) {
 	require.NoError(t, migrate(t.Context(), d.db, uuid.Nil))
 	d.exec(t, d.AdminDSN, "ALTER TABLE tags OWNER TO postgres")
 	refused(gormstratum.ErrNotOwner, &Tag{})
-	d.exec(t, d.AdminDSN, "DROP TABLE tags; CREATE VIEW tags AS SELECT 1 AS id")
+	d.exec(t, d.AdminDSN, "DROP TABLE tags")
+	d.exec(t, d.OwnerDSN, "CREATE VIEW tags AS SELECT 1 AS id")
 	err := migrate(t.Context(), d.db, uuid.Nil)
 	require.ErrorIs(t, err, gormstratum.ErrNoTable)
 	require.NotErrorIs(t, err, core.ErrNoTenant)
@@ -106,9 +107,9 @@ func TestJoinWithEveryonesRows(t *testing.T) {
 	db := d.used(t, append(blueprints(), &hall{}))
 	require.NoError(t, migrate(t.Context(), db, uuid.Nil))
 	acme, bolt := db.WithContext(d.tenant(t, "acme")), db.WithContext(d.tenant(t, "bolt"))
-	all := Blueprint{ID: 1, Code: "all", Slug: "s"}
+	all := Blueprint{ID: 1001, Code: "all", Slug: "s"}
 	require.NoError(t, db.WithContext(asSystemContext(t)).Create(&all).Error)
-	theirs := Blueprint{ID: 2, Code: "b", Slug: "b"}
+	theirs := Blueprint{ID: 1002, Code: "b", Slug: "b"}
 	require.NoError(t, bolt.Create(&theirs).Error)
 	row := hall{Blueprints: []Blueprint{{Code: "own", Slug: "own"}}}
 	require.NoError(t, acme.Create(&row).Error)

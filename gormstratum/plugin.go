@@ -38,8 +38,9 @@ type Options struct {
 
 // GlobalUnique is a unique index, or unique column, of a tenant-owned model that Migrate leaves as GORM declares it, such
 // as the serial number of a device that must not be registered by two tenants. It lets a tenant find out that some
-// other one has a value: a duplicate is core.ErrDuplicateKey, without saying whose. ON CONFLICT DO UPDATE on a row of
-// another tenant is core.ErrCrossTenant, and DO NOTHING does nothing.
+// other one has a value: a duplicate is core.ErrDuplicateKey, without saying whose. So is a DO NOTHING that has skipped
+// a struct for the sake of another tenant's row, and DO UPDATE on one is core.ErrCrossTenant. In raw SQL, DO NOTHING is
+// silent.
 type GlobalUnique struct {
 	// Model is the model, also in Options.Models.
 	Model any

@@ -68,35 +68,37 @@ func script(
 type scriptWorld struct {
 	options gormstratum.Options
 	start   func(t *testing.T, d desk)
+	formats []gormstratum.ScriptFormat
 }
 
 func scriptWorlds() map[string]scriptWorld {
 	nothing := func(*testing.T, desk) {}
+	plain := []gormstratum.ScriptFormat{gormstratum.Plain}
 	later := gormstratum.Options{Models: append(shapes(), laterModels()...)}
 	everything := devices()
 	everything.Models = append(append(everything.Models, blueprints()...), &Crew{}, &Sailor{}, &Trip{}, &Cargo{})
 	everything.TenantColumn = "org_id"
 	everything.External = []string{"job: SELECT, INSERT"}
 	return map[string]scriptWorld{
-		"empty": {gormstratum.Options{Models: shapes()}, nothing},
+		"empty": {gormstratum.Options{Models: shapes()}, nothing, plain},
 		"old": {gormstratum.Options{Models: shop()}, func(t *testing.T, d desk) {
 			t.Helper()
 			fillOldShop(t, (office{desk: d}).open(t, plainDialector(d.OwnerDSN)))
-		}},
+		}, plain},
 		"before": {later, func(t *testing.T, d desk) {
 			t.Helper()
 			require.NoError(t, migrate(t.Context(), d.used(t, embedded()), uuid.Nil))
-		}},
+		}, plain},
 		"all kinds": {everything, func(t *testing.T, d desk) {
 			t.Helper()
 			d.exec(t, d.OwnerDSN, "CREATE TABLE job (id bigserial PRIMARY KEY)")
-		}},
+		}, []gormstratum.ScriptFormat{gormstratum.Plain, gormstratum.Goose, gormstratum.Atlas}},
 		"tampered": {gormstratum.Options{Models: deskModels()}, func(t *testing.T, d desk) {
 			t.Helper()
 			require.NoError(t, migrate(t.Context(), d.used(t, deskModels()), uuid.Nil))
 			d.exec(t, d.OwnerDSN, "ALTER POLICY stratum_tenant ON tickets USING (true); DROP INDEX idx_tickets_number; "+
 				"ALTER TABLE comments DROP CONSTRAINT fk_tickets_comments; ALTER TABLE tags NO FORCE ROW LEVEL SECURITY")
-		}},
+		}, plain},
 	}
 }
 
@@ -104,7 +106,8 @@ func scriptWorlds() map[string]scriptWorld {
 func (d desk) firstTenant(t *testing.T) uuid.UUID {
 	t.Helper()
 	id := uuid.MustParse("019a0000-0000-7000-8000-000000000001")
-	d.exec(t, d.AdminDSN, fmt.Sprintf("INSERT INTO stratum.tenants (id, label, path, slug, name) VALUES ('%s', 'x', 'x', 'first', 'First')", id))
+	d.exec(t, d.AdminDSN, fmt.Sprintf("INSERT INTO stratum.tenants (id, label, path, slug, name) "+
+		"VALUES ('%s', 'x', 'x', 'first', 'First')", id))
 	return id
 }
 
@@ -117,7 +120,7 @@ func TestScriptIsMigrate(t *testing.T) {
 			wanted := newStratum(t)
 			world.start(t, wanted)
 			require.NoError(t, migrate(t.Context(), wanted.usedWith(t, world.options), wanted.firstTenant(t)))
-			for _, format := range []gormstratum.ScriptFormat{gormstratum.Plain, gormstratum.Goose, gormstratum.Atlas} {
+			for _, format := range world.formats {
 				d := newStratum(t)
 				world.start(t, d)
 				db, tenant, before := d.usedWith(t, world.options), d.firstTenant(t), d.catalog(t)

@@ -129,8 +129,10 @@ func TestSubqueriesInherit(t *testing.T) {
 			}}).Create(&Ticket{})
 		},
 		"conflict's where": func(tx *gorm.DB) *gorm.DB {
-			return tx.Clauses(clause.OnConflict{Columns: columns("id"), DoUpdates: clause.AssignmentColumns([]string{"title"}),
-				Where: in(gorm.Expr("tickets.id IN (?)", asked(db)))}).Create(&Ticket{})
+			return tx.Clauses(clause.OnConflict{
+				Columns: columns("id"), DoUpdates: clause.AssignmentColumns([]string{"title"}),
+				Where: in(gorm.Expr("tickets.id IN (?)", asked(db))),
+			}).Create(&Ticket{})
 		},
 		"Delete": func(tx *gorm.DB) *gorm.DB { return tx.Delete(&Ticket{}, "id IN (?)", asked(db)) },
 		"before a clause": func(tx *gorm.DB) *gorm.DB {

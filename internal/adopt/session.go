@@ -197,12 +197,12 @@ func (c Config) brief(change tables.Change) string {
 		clockSQL, "LOCK TABLE " + names + " IN " + change.Mode + " MODE", clockSQL,
 	}
 	statements = append(statements, change.Statements...)
-	return strings.Join(append(statements, clockSQL, "COMMIT"), ";\n")
+	return strings.Join(append(statements, "COMMIT", clockSQL), ";\n")
 }
 
 const clockSQL = "SELECT pg_catalog.date_part('epoch', pg_catalog.clock_timestamp())"
 
-// costs reads the three clocks of a brief change.
+// costs reads the three clocks of a brief change: before it waits, when it has its locks, when it has committed.
 func costs(results []*pgconn.Result) (locked, error) {
 	var clocks []float64
 	for _, r := range results {

@@ -443,3 +443,28 @@ func TestHostileSQLWithOneDSN(t *testing.T) {
 		}
 	}
 }
+
+// TestTextsOfRunningStatements shows what docs/hardened.md says of pg_stat_activity: the login sees texts of its own
+// other connections, which only a superuser could take from it, and no parameters.
+func TestTextsOfRunningStatements(t *testing.T) {
+	t.Parallel()
+	c := newScene(t, setup{hardened: true, conns: 2})
+	ctx, stop := context.WithCancel(c.as(c.globex))
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_, _ = c.db.ExecContext(ctx, "SELECT pg_sleep(60), 'in the text', $1::text", "as a parameter")
+	}()
+	spy := attempt{sql: []string{"DO $$ DECLARE found text; BEGIN RESET ROLE; " +
+		"SELECT string_agg(query, ' ') INTO found FROM pg_stat_activity WHERE query LIKE '%sle'||'ep%'; " +
+		"RAISE EXCEPTION 'found: %', found; END $$"}}
+	var seen string
+	require.Eventually(t, func() bool {
+		seen = c.run(c.as(c.acme), c.db, spy, "")
+		return strings.Contains(seen, "in the text")
+	}, waitFor, tick)
+	require.NotContains(t, seen, "as a parameter")
+	require.NotContains(t, seen, c.globex.String())
+	stop()
+	<-ended
+}

@@ -72,18 +72,15 @@ func TestRowOfAnotherWidth(t *testing.T) {
 	}
 }
 
-// TestScopedSecondLine lets refused commands of a scoped transaction through to the server: the tag, or a result too
-// many, gives them away, and the connection is given up.
+// TestScopedSecondLine lets refused commands of a scoped transaction through to the server: the tag gives them away, and
+// the connection is given up.
 func TestScopedSecondLine(t *testing.T) {
 	t.Parallel()
 	d := newDatabase(t)
-	for mode, texts := range map[string][]string{
-		cacheStatement: {"SET a.b = 'x'", "COMMIT"},
-		simpleProtocol: {"SET a.b = 'x'", "COMMIT", "SELECT 1; SELECT 2", "SELECT 1; COMMIT"},
-	} {
+	for _, mode := range []string{cacheStatement, simpleProtocol} {
 		h := d.open(t, setup{mode: mode})
 		h.raw(func(raw any) error { guard.WithoutRules(raw); return nil })
-		for _, text := range texts {
+		for _, text := range []string{"SET a.b = 'x'", "COMMIT"} {
 			pid := h.pid()
 			err := h.BeginFunc(h.as(h.acme), func(tx *core.Tx) error {
 				_, err := tx.Exec(h.as(h.acme), text)

@@ -8,5 +8,6 @@
 //	column.go               the tenant column: added, backfilled, DEFAULT and NOT NULL
 //	keys.go, foreign.go     unique keys and foreign keys led by the tenant column, and their indexes
 //	policies.go, grants.go  row-level security last, when all keys have been validated; rights of the roles
+//	record.go               stratum.tables: what each table is declared as
 //	finding.go, errors.go   what is left that Stratum did not make; the refusals
 package tables

@@ -52,8 +52,13 @@ func TestContradictions(t *testing.T) {
 	w.exec(t, "CREATE TABLE notes (id bigint PRIMARY KEY); "+shopDDL)
 	for name, declared := range map[string][]tables.Table{
 		"no name":            notes(func(t *tables.Table) { t.Name = "" }),
-		"unknown kind":       notes(func(t *tables.Table) { t.Kind = 7 }),
+		"unknown kind":       notes(func(t *tables.Table) { t.Kind = tables.Mixed + 1 }),
 		"global with a join": notes(func(t *tables.Table) { t.Kind, t.Join = tables.Global, true }),
+		"mixed with a join":  notes(func(t *tables.Table) { t.Kind, t.Join = tables.Mixed, true }),
+		"global with a global unique": notes(func(t *tables.Table) {
+			t.Kind, t.GlobalUniques = tables.Global, []tables.GlobalUnique{{"u", "r"}}
+		}),
+		"rights on mixed":    notes(func(t *tables.Table) { t.Kind, t.Rights = tables.Mixed, []string{"SELECT"} }),
 		"rights on owned":    notes(func(t *tables.Table) { t.Rights = []string{"SELECT"} }),
 		"a right of its own": notes(func(t *tables.Table) { t.Kind, t.Rights = tables.External, []string{"TRUNCATE"} }),
 		"unique of nothing":  notes(func(t *tables.Table) { t.Uniques = []tables.Unique{{Name: "u"}} }),
