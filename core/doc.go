@@ -4,6 +4,11 @@
 //	stratum.go   Stratum: Open, Migrate, Ping, DB, Close; options.go what Open may be told
 //	context.go   WithTenant, WithSubtree, WithActor, AsSystem, TenantFrom, Detach
 //	tenants*.go  Tenants: the tree, its lifecycle and its moves
+//	hardened.go  what is asked of the logins where hostile SQL must be withstood
+//	limits.go    Limits: what one tenant may take of connections and time
+//	conn.go      BeginFunc, Tx: the verbs of pgx, in a tenant's scope
+//	lookup.go    NewLookup: a declared read across tenants
+//	verify.go    Verify: a report on the boundary as it is
 //	errors.go    what can be refused, and by whom
 //
 // A statement reaches the database through DB or an ORM on top of it. Its context names a tenant; without one it is

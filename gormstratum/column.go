@@ -21,8 +21,8 @@ const (
 	tagGlobal = "global" // and rows without a tenant are everyone's
 )
 
-// tenantField returns the field of the tenant column and what it makes of the table: Owned, Mixed, or Global where there
-// is no such field.
+// tenantField returns the field of the tenant column and what it makes of the table: Owned, Mixed, or Global where
+// there is no such field.
 func tenantField(s *schema.Schema, column string) (*schema.Field, tables.Kind, error) {
 	field, kind, err := taggedField(s)
 	if err != nil {
@@ -57,7 +57,8 @@ func taggedField(s *schema.Schema) (field *schema.Field, kind tables.Kind, err e
 		}
 		if words[0] != tagTenant || f.DBName == "" {
 			return nil, kind, fmt.Errorf("%w %s: the tag stratum:%q of field %s does not make it a tenant column (use "+
-				"%s, or %s,%s, on a field with a column)", ErrModel, s.Name, tag, f.Name, tagTenant, tagTenant, tagGlobal)
+				"%s, or %s,%s, on a field with a column)",
+				ErrModel, s.Name, tag, f.Name, tagTenant, tagTenant, tagGlobal)
 		}
 		if field != nil {
 			return nil, kind, fmt.Errorf("%w %s has two tenant columns, %q and %q (remove one of the two)",
@@ -78,8 +79,8 @@ func checkTenantField(s *schema.Schema, f *schema.Field, kind tables.Kind) error
 	case kind == tables.Owned && f.FieldType == reflect.TypeFor[uuid.UUID](), kind == tables.Mixed && pointer:
 		return nil
 	case kind == tables.Mixed:
-		return fmt.Errorf("%w %s: field %s of column %q is a %s, and nil is what makes a row everyone's (use *uuid.UUID "+
-			"of github.com/google/uuid)", ErrModel, s.Name, f.Name, f.DBName, f.FieldType)
+		return fmt.Errorf("%w %s: field %s of column %q is a %s, and nil is what makes a row everyone's (use "+
+			"*uuid.UUID of github.com/google/uuid)", ErrModel, s.Name, f.Name, f.DBName, f.FieldType)
 	case pointer:
 		return fmt.Errorf("%w %s: field %s of column %q is a %s (use uuid.UUID of github.com/google/uuid; or, if rows "+
 			"without a tenant are everyone's, embed gormstratum.OwnOrGlobal or tag it stratum:\"tenant,global\")",
@@ -90,7 +91,8 @@ func checkTenantField(s *schema.Schema, f *schema.Field, kind tables.Kind) error
 		cure = "a tenant's id is a uuid: leave this key as it is, give the model a tenant column beside it, and map " +
 			"the key's values to the external ids of tenants with gormstratum.Adopt"
 	}
-	return fmt.Errorf("%w %s: field %s of column %q is a %s (%s)", ErrModel, s.Name, f.Name, f.DBName, f.FieldType, cure)
+	return fmt.Errorf("%w %s: field %s of column %q is a %s (%s)",
+		ErrModel, s.Name, f.Name, f.DBName, f.FieldType, cure)
 }
 
 // checkNulls refuses unique keys that could hold NULL in an own-and-global table. What makes everyone's rows unique

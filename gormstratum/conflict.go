@@ -68,9 +68,9 @@ func (t *table) uniquePerTenant(columns []clause.Column) bool {
 	return slices.ContainsFunc(t.uniques, func(set []string) bool { return slices.Equal(set, names) })
 }
 
-// readUniques notes the sets of columns that the model declares as unique, each in order: those that Stratum makes unique
-// per tenant, and those that stay unique across tenants. An expression stands for itself. GORM writes to the schema
-// while it parses indexes, so this must not be called while the schema is in use.
+// readUniques notes the sets of columns that the model declares as unique, each in order: those that Stratum makes
+// unique per tenant, and those that stay unique across tenants. An expression stands for itself. GORM writes to the
+// schema while it parses indexes, so this must not be called while the schema is in use.
 func (t *table) readUniques() {
 	for name, u := range t.schema.ParseUniqueConstraints() {
 		t.addUnique(name, []string{u.Field.DBName})

@@ -5,7 +5,9 @@
 //	plugin.go     New, Options: the plugin; pool.go puts the guarded pool in
 //	tenant.go     Tenant, OwnOrGlobal and Global: what a model embeds
 //	models.go     which table is tenant-owned, global or external; column.go its tenant column, unique.go its indexes
-//	scope.go      the predicate on the tenant column; hooks.go stamps it on new rows, conflict.go in ON CONFLICT
+//	scope.go      the predicate on the tenant column; subquery.go takes it into sub-queries, which inherit.go finds
+//	hooks.go      stamps new rows; conflict.go scopes ON CONFLICT, skipped.go looks at what it has left out
+//	subtree.go    Subtree: reads of descendants; foreach.go ForEachTenant: work for many tenants
 //	migrate.go    Migrate: tables, keys and policies; desired.go what GORM should want of them;
 //	              script.go the same as SQL files
 //	errors.go     what is refused before the database is asked

@@ -10,7 +10,9 @@
 //	conn.go       conn: what database/sql holds; borrows a session for a statement or a transaction
 //	session.go    session: one connection to the server; probe_*.go looks whether it is alive
 //	cache.go      the bounded cache of statement descriptions of a session
-//	enter.go      how a transaction comes to belong to a scope
+//	enter.go      how a transaction comes to belong to a scope; standing.go the short way, proof.go the signed one
+//	limit.go      turns: how much of a tenant may go on at once
+//	scoped*.go    Tx: the verbs of pgx inside a transaction that has entered
 //	run.go        the message trains: describe, execute, retry; simple.go as plain text
 //	rules.go      commands that are refused, and what is checked after each
 //	rows.go       rows with a look-ahead of one; values.go decodes them

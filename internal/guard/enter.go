@@ -35,8 +35,8 @@ func (r Roles) of(k scope.Kind) string {
 	return ""
 }
 
-// The parts of enter, evaluated from left to right: search_path first, so that it holds while the rest is looked up; the
-// role last, because only the login may be admitted and set the others. A failing enter aborts the transaction, and the
+// The parts of enter, evaluated from left to right: search_path first, so that it holds while the rest is looked up;
+// the role last, because only the login may be admitted and set the others. A failing enter aborts the transaction, and the
 // server skips the statement behind it. A setting that is as it should be already is not set once more, which costs
 // more than to look. Names are qualified throughout: a statement before this one may have left another search_path.
 //

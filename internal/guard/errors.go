@@ -21,16 +21,16 @@ var (
 	ErrCrossTenant = errors.New("stratum: the row would belong to another tenant than ctx, or leave it (write it " +
 		"with that tenant's ctx, or with core.AsSystem and a reason)")
 	ErrPermission = errors.New("stratum: the scope of ctx has no right to do this (a global table is written with " +
-		"core.AsSystem; a table unknown to Stratum must be declared as tenant-owned, global or external; TRUNCATE and " +
-		"changes of the schema are the owner's, with the login of OwnerDSN)")
+		"core.AsSystem; a table unknown to Stratum must be declared as tenant-owned, global or external; TRUNCATE " +
+		"and changes of the schema are the owner's, with the login of OwnerDSN)")
 	ErrOwner = errors.New("stratum: the owner of a tenant-owned table does not see its rows (use a tenant's ctx, or " +
 		"core.AsSystem with a reason)")
 	ErrDuplicateKey = errors.New("stratum: duplicate key")
 	ErrForeignKey   = errors.New("stratum: foreign key (the row refers to one that is not there or is another " +
 		"tenant's, or others refer to it)")
 	ErrConflictTarget = errors.New("stratum: no unique index has just the columns of this ON CONFLICT (the unique " +
-		"indexes of a tenant-owned table begin with its tenant column: write ON CONFLICT (tenant_id, number), or name " +
-		"the constraint)")
+		"indexes of a tenant-owned table begin with its tenant column: write ON CONFLICT (tenant_id, number), or " +
+		"name the constraint)")
 	ErrRowsOpen = errors.New("stratum: rows of an earlier query are still open on this transaction (read them to " +
 		"the end or close them before the next statement)")
 	ErrCommand  = errors.New("stratum: this command is not possible on a tenant's connection")

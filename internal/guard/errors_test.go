@@ -49,7 +49,8 @@ func TestTranslate(t *testing.T) {
 			require.NotContains(t, err.Error(), "secret")
 		}
 	}
-	for _, err := range []error{nil, io.EOF, context.Canceled, &pgconn.PgError{Code: "42P01"},
+	for _, err := range []error{
+		nil, io.EOF, context.Canceled, &pgconn.PgError{Code: "42P01"},
 		&pgconn.PgError{Code: "42P10", Message: "ORDER BY position 9 is not in select list"}, core.ErrProtocol,
 	} {
 		require.Equal(t, err, guard.Translate(err))

@@ -284,7 +284,8 @@ func (h *handle) settle() {
 
 // modes are all ways of sending, of both kinds of login.
 func modes() []setup {
-	all := []setup{{hardened: true, mode: cacheDescribe}, {hardened: true, mode: describeExec}}
+	all := make([]setup, 0, 10)
+	all = append(all, setup{hardened: true, mode: cacheDescribe}, setup{hardened: true, mode: describeExec})
 	for _, superuser := range []bool{false, true} {
 		for _, mode := range []string{cacheStatement, cacheDescribe, describeExec, simpleProtocol} {
 			all = append(all, setup{superuser: superuser, mode: mode})

@@ -24,8 +24,8 @@ func check(c sqltext.Command, tx bool) error {
 	}
 	if c.Session != "" {
 		return commandError(c.Session+" would outlive the statement or change its scope",
-			"use the transaction-local form: pg_advisory_xact_lock, set_config(name, value, true), CURSOR WITHOUT HOLD; "+
-				"a column of type bytea for what would be a large object")
+			"use the transaction-local form: pg_advisory_xact_lock, set_config(name, value, true), CURSOR WITHOUT "+
+				"HOLD; a column of type bytea for what would be a large object")
 	}
 	return checkWord(c, tx)
 }
@@ -50,7 +50,7 @@ func checkWord(c sqltext.Command, tx bool) error {
 		return commandError(c.Word, "listen on a connection of your own, outside Stratum")
 	case "COPY":
 		// Its own sub-protocol would also hang a message train: the server waits for data and passes over Sync.
-		return commandError("COPY", "insert in batches; database/sql has no COPY")
+		return commandError("COPY", "use CopyFrom and CopyTo of core.Stratum.BeginFunc; database/sql has no COPY")
 	}
 	return nil
 }

@@ -166,9 +166,9 @@ func scopedIsPinned(t *testing.T, h *handle, _ setup) {
 			core.AsSystem(t.Context(), " "):          core.ErrNoReason,
 			core.WithTenant(t.Context(), [16]byte{}): core.ErrNoTenant,
 		} {
-			_, err := tx.Exec(wrong, "SELECT 1")
+			_, err := tx.Exec(wrong, "SELECT 1") //nolint:contextcheck,nolintlint // the wrong ctx on purpose
 			require.ErrorIs(t, err, want)
-			require.ErrorIs(t, tx.QueryRow(wrong, "SELECT 1").Scan(nil), want)
+			require.ErrorIs(t, tx.QueryRow(wrong, "SELECT 1").Scan(nil), want) //nolint:contextcheck,nolintlint // as above
 			require.ErrorIs(t, tx.SendBatch(wrong, &pgx.Batch{}).Close(), want)
 			_, err = tx.CopyFrom(wrong, pgx.Identifier{"notes"}, []string{"body"}, pgx.CopyFromRows(nil))
 			require.ErrorIs(t, err, want)
@@ -284,13 +284,13 @@ func scopedLeftOpen(t *testing.T, h *handle, _ setup) {
 	err := h.begin(func(ctx context.Context, tx *core.Tx) error {
 		_, err := tx.Exec(ctx, insertNote, "x")
 		require.NoError(t, err)
-		kept, err = tx.Query(ctx, "SELECT 6 / (1000 - g) FROM generate_series(1, 2000) g")
+		kept, err = tx.Query(ctx, "SELECT 6 / (1000 - g) FROM generate_series(1, 2000) g") //nolint:sqlclosecheck // left open
 		require.NoError(t, err)
 		return nil
 	})
 	require.ErrorContains(t, err, "division by zero", "in rows that nobody has read")
 	err = h.begin(func(ctx context.Context, tx *core.Tx) error {
-		kept, err = tx.Query(ctx, "SELECT generate_series(1, 1000000000)")
+		kept, err = tx.Query(ctx, "SELECT generate_series(1, 1000000000)") //nolint:sqlclosecheck // left open
 		require.NoError(t, err)
 		return errOwn
 	})
@@ -341,7 +341,7 @@ func scopedBatches(t *testing.T, h *handle, _ setup) {
 		require.Nil(t, results.Tx())
 		require.NoError(t, results.Close())
 		require.NoError(t, results.Close(), "once more")
-		_, err = results.Query()
+		_, err = results.Query() //nolint:sqlclosecheck // there are none
 		require.ErrorContains(t, err, "closed")
 		require.NoError(t, tx.SendBatch(ctx, new(pgx.Batch)).Close(), "an empty one")
 	})
