@@ -256,8 +256,8 @@ func (s *Stratum) Roles(access.Token) install.Roles { return s.roles }
 // SearchPath returns the search_path of statements, for this module's other packages.
 func (s *Stratum) SearchPath(access.Token) string { return s.searchPath }
 
-// registrySettings makes a transaction the registry's. The settings are read from one row that is there only where ltree
-// is: no row means that nothing was set, and is an error.
+// registrySettings makes a transaction the registry's. The settings are read from one row that is there only where
+// ltree is: no row means that nothing was set, and is an error.
 const registrySettings = `SELECT
 		pg_catalog.set_config('search_path',
 			'pg_catalog, stratum, ' || pg_catalog.quote_ident(n.nspname) || ', pg_temp', true),

@@ -25,14 +25,19 @@ func TestMigrateRefusals(t *testing.T) {
 			ALTER TABLE buyer_marks ADD COLUMN tenant_id uuid; ALTER TABLE marks ADD COLUMN tenant_id uuid;` +
 			other + "; UPDATE buyer_marks SET tenant_id = (SELECT tenant_id FROM buyers LIMIT 1);" +
 			"UPDATE marks SET tenant_id = (SELECT tenant_id FROM buyers LIMIT 1)"},
-		"a reference to nothing": {gormstratum.ErrReference, "fk_buyers_orders",
-			"ALTER TABLE orders DROP CONSTRAINT fk_buyers_orders; UPDATE orders SET buyer_id = 99"},
-		"a duplicate in a tenant": {gormstratum.ErrDuplicate, "uni_buyers_code",
-			"ALTER TABLE buyers DROP CONSTRAINT uni_buyers_code; UPDATE buyers SET code = 'secret'"},
+		"a reference to nothing": {
+			gormstratum.ErrReference, "fk_buyers_orders",
+			"ALTER TABLE orders DROP CONSTRAINT fk_buyers_orders; UPDATE orders SET buyer_id = 99",
+		},
+		"a duplicate in a tenant": {
+			gormstratum.ErrDuplicate, "uni_buyers_code",
+			"ALTER TABLE buyers DROP CONSTRAINT uni_buyers_code; UPDATE buyers SET code = 'secret'",
+		},
 		"a column of another type": {gormstratum.ErrColumn, "tenant_id", "ALTER TABLE orders ADD COLUMN tenant_id bigint"},
 		"a policy":                 {gormstratum.ErrPolicy, "mine", "CREATE POLICY mine ON orders USING (true)"},
-		"a dependent": {gormstratum.ErrDependent, "reports_code_fkey",
-			"CREATE TABLE reports (code text REFERENCES buyers (code))"},
+		"a dependent": {
+			gormstratum.ErrDependent, "reports_code_fkey", "CREATE TABLE reports (code text REFERENCES buyers (code))",
+		},
 		"rows of nobody": {gormstratum.ErrExistingRows, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -95,7 +95,11 @@ func scriptWorlds() map[string]scriptWorld {
 		}, []gormstratum.ScriptFormat{gormstratum.Plain, gormstratum.Goose, gormstratum.Atlas}},
 		"tampered": {gormstratum.Options{Models: deskModels()}, func(t *testing.T, d desk) {
 			t.Helper()
-			require.NoError(t, migrate(t.Context(), d.used(t, deskModels()), uuid.Nil))
+			db := d.used(t, deskModels())
+			require.NoError(t, migrate(t.Context(), db, uuid.Nil))
+			// With rows, which the owner sees only as it migrates.
+			row := Ticket{Number: "T-1", Comments: []Comment{{Body: "b"}}}
+			require.NoError(t, db.WithContext(d.tenant(t, "acme")).Create(&row).Error)
 			d.exec(t, d.OwnerDSN, "ALTER POLICY stratum_tenant ON tickets USING (true); DROP INDEX idx_tickets_number; "+
 				"ALTER TABLE comments DROP CONSTRAINT fk_tickets_comments; ALTER TABLE tags NO FORCE ROW LEVEL SECURITY")
 		}, plain},

@@ -36,9 +36,10 @@ func (r Roles) of(k scope.Kind) string {
 }
 
 // The parts of enter, evaluated from left to right: search_path first, so that it holds while the rest is looked up;
-// the role last, because only the login may be admitted and set the others. A failing enter aborts the transaction, and the
-// server skips the statement behind it. A setting that is as it should be already is not set once more, which costs
-// more than to look. Names are qualified throughout: a statement before this one may have left another search_path.
+// the role last, because only the login may be admitted and set the others. A failing enter aborts the transaction,
+// and the server skips the statement behind it. A setting that is as it should be already is not set once more, which
+// costs more than to look. Names are qualified throughout: a statement before this one may have left another
+// search_path.
 //
 // Parameters: $1 search_path, $2 tenant, $3 context, $4 role, $5 epoch or proof, $6 statement_timeout.
 const (

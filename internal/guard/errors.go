@@ -147,7 +147,8 @@ func sentinelFor(pgErr *pgconn.PgError) error {
 	return nil
 }
 
-// conflictTarget tells ON CONFLICT from the other invalid references to columns, such as ORDER BY 9, that have its code.
+// conflictTarget tells ON CONFLICT from the other invalid references to columns, such as ORDER BY 9, that have its
+// code.
 func conflictTarget(pgErr *pgconn.PgError) error {
 	if pgErr.Routine == "infer_arbiter_indexes" {
 		return ErrConflictTarget

@@ -231,7 +231,7 @@ func TestBusyTenant(t *testing.T) {
 	}
 	require.Zero(t, h.trips(func() {
 		busy(acme)
-		busy(core.WithSubtree(t.Context(), h.acme)) //nolint:contextcheck,nolintlint // another scope on purpose
+		busy(core.WithSubtree(t.Context(), h.acme))
 	}))
 	h.count(h.system())
 	require.NoError(t, h.Ping(t.Context()))

@@ -41,8 +41,8 @@ type unread interface {
 // attempts is how often something is tried on another connection, as database/sql does.
 const attempts = 3
 
-// BeginFunc runs fn in a transaction of ctx's scope. It commits where fn returns nil, and rolls back where fn returns an
-// error, panics or ends its goroutine. Begin and enter are one round trip, and so is the end.
+// BeginFunc runs fn in a transaction of ctx's scope. It commits where fn returns nil, and rolls back where fn returns
+// an error, panics or ends its goroutine. Begin and enter are one round trip, and so is the end.
 func (c *Connector) BeginFunc(ctx context.Context, opts driver.TxOptions, fn func(tx *Tx) error) error {
 	t, err := c.beginScoped(ctx, opts)
 	if err != nil {

@@ -166,9 +166,9 @@ func scopedIsPinned(t *testing.T, h *handle, _ setup) {
 			core.AsSystem(t.Context(), " "):          core.ErrNoReason,
 			core.WithTenant(t.Context(), [16]byte{}): core.ErrNoTenant,
 		} {
-			_, err := tx.Exec(wrong, "SELECT 1") //nolint:contextcheck,nolintlint // the wrong ctx on purpose
+			_, err := tx.Exec(wrong, "SELECT 1")
 			require.ErrorIs(t, err, want)
-			require.ErrorIs(t, tx.QueryRow(wrong, "SELECT 1").Scan(nil), want) //nolint:contextcheck,nolintlint // as above
+			require.ErrorIs(t, tx.QueryRow(wrong, "SELECT 1").Scan(nil), want)
 			require.ErrorIs(t, tx.SendBatch(wrong, &pgx.Batch{}).Close(), want)
 			_, err = tx.CopyFrom(wrong, pgx.Identifier{"notes"}, []string{"body"}, pgx.CopyFromRows(nil))
 			require.ErrorIs(t, err, want)
