@@ -3,6 +3,7 @@ package tables
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // ErrKey is returned for a table of which it is not known whose its rows are.
@@ -21,7 +22,9 @@ func (c Change) Refused(err error) error {
 	case hasCode(err, codeCheck):
 		kind, what = ErrExistingRows, "rows belong to no tenant"
 	default:
-		return fmt.Errorf("stratum: table %s: %s: %w", c.Table, c.Statements[0], err)
+		// Without the body of a function, which may name a tenant.
+		statement, _, _ := strings.Cut(c.Statements[0], "\n")
+		return fmt.Errorf("stratum: table %s: %s: %w", c.Table, statement, err)
 	}
 	return &TableError{
 		Table: c.Table, Object: c.Object, kind: kind,

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+
+	"github.com/google/uuid"
 )
 
 // Forward is what is missing of the steps up to the one given, in order. It ends early where tables are sealed.
@@ -94,7 +96,16 @@ func (p *Plan) tenantless(t *onlineTable) string {
 	if !t.rooted() {
 		return ""
 	}
-	return "SELECT t.* FROM " + t.rel.String() + " t WHERE " + p.tenantOf(t, "t", 1) + " IS NULL"
+	// The query is part of an error's text: no tenant's id in it.
+	anonymous := *p
+	anonymous.online.NullKeys = uuid.Nil
+	query := "SELECT t.* FROM " + t.rel.String() + " t WHERE " + anonymous.tenantOf(t, "t", 1) + " IS NULL"
+	if p.online.NullKeys != uuid.Nil {
+		for _, name := range t.source() {
+			query += " AND t." + quote(name) + " IS NOT NULL" //nolint:perfsprint // one or two columns
+		}
+	}
+	return query
 }
 
 // requireTenant makes the column NOT NULL without a look at the table under a lock: a constraint that was validated
