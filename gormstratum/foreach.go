@@ -1,6 +1,7 @@
 package gormstratum
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -211,7 +212,7 @@ func (r *forEach) run(ctx context.Context, tenants *core.Tenants) (ForEachReport
 
 // visit calls fn for one tenant, unless that is settled, and notes how it went.
 func (r *forEach) visit(ctx context.Context, v visit) {
-	err := v.err
+	err := cmp.Or(v.err, ctx.Err()) // after the end no further tenant is begun
 	if err == nil {
 		err = r.call(core.WithTenant(ctx, v.tenant.ID), v.tenant)
 	}

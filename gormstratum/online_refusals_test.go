@@ -319,3 +319,17 @@ func TestAdoptYields(t *testing.T) {
 	require.NoError(t, gormstratum.Adopt(t.Context(), b.db, options))
 	require.GreaterOrEqual(t, retries, 3)
 }
+
+// A row may move before it has a tenant itself, when rows that follow it have theirs already.
+func TestAdoptMoveBeforeFill(t *testing.T) {
+	t.Parallel()
+	b := newBusiness(t, 3, 20)
+	b.adopt(t, gormstratum.AdoptExpanded)
+	task := crm.Task{ProjectID: 1, Title: "new", Comments: []crm.Comment{{Body: "new"}}}
+	require.NoError(t, b.plain.Create(&task).Error)
+	require.Equal(t, int64(1), b.value(t, "SELECT count(*) FROM projects WHERE id = 1 AND tenant_id IS NULL"))
+	require.NoError(t, b.plain.Model(&crm.Project{ID: 1}).Update("account_id", 1).Error)
+	b.adopt(t, gormstratum.AdoptFilled)
+	require.Zero(t, b.misplaced(t))
+	b.adopt(t, gormstratum.AdoptSealed)
+}

@@ -36,8 +36,8 @@ type Options struct {
 	External []string
 }
 
-// GlobalUnique is a unique index, or unique column, of a tenant-owned model that Migrate leaves as GORM declares it, such
-// as the serial number of a device that must not be registered by two tenants. It lets a tenant find out that some
+// GlobalUnique is a unique index, or unique column, of a tenant-owned model that Migrate leaves as GORM declares it,
+// such as the serial number of a device that must not be registered by two tenants. It lets a tenant find out that some
 // other one has a value: a duplicate is core.ErrDuplicateKey, without saying whose. So is a DO NOTHING that has skipped
 // a struct for the sake of another tenant's row, and DO UPDATE on one is core.ErrCrossTenant. In raw SQL, DO NOTHING is
 // silent.
@@ -89,7 +89,8 @@ func (p *Plugin) Initialize(db *gorm.DB) error {
 	// The callbacks of the first db would look up their tables in the second one's registry. dbresolver comes this way
 	// too: it opens its replicas with all the plugins of the db.
 	if p.registry != nil {
-		return fmt.Errorf("gormstratum: the plugin is in use by another db (call gormstratum.New for each): %w", ErrPool)
+		return fmt.Errorf("gormstratum: the plugin is in use by another db (call gormstratum.New for each): %w",
+			ErrPool)
 	}
 	if isSession(db) {
 		return fmt.Errorf("%w: Use was called on a session or a transaction (call it on the *gorm.DB that gorm.Open "+

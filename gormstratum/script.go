@@ -25,8 +25,8 @@ const (
 	Plain ScriptFormat = iota
 	// Goose is a migration of github.com/pressly/goose. Its Down raises an error.
 	Goose
-	// Atlas is a migration of atlasgo.io, and the directory's atlas.sum. Atlas runs each file in a transaction, unless it
-	// is told --tx-mode none; do not do that.
+	// Atlas is a migration of atlasgo.io, and the directory's atlas.sum. Atlas runs each file in a transaction, unless
+	// it is told --tx-mode none; do not do that.
 	Atlas
 )
 
@@ -203,7 +203,8 @@ func (o ScriptOptions) files(statements []string) ([]ScriptFile, error) {
 }
 
 // scriptHead says what the file is.
-const scriptHead = `-- What gormstratum.Migrate does, as SQL. Run it once, as the owner of the tables, in one transaction.
+const scriptHead = `-- What gormstratum.Migrate does, as SQL.
+-- Run it once, as the owner of the tables, in one transaction.
 
 `
 

@@ -59,6 +59,9 @@ const (
 	epochSQL = `pg_catalog.pg_advisory_xact_lock_shared(pg_catalog.uuid_hash_extended($2, 0)), ` +
 		`CASE WHEN pg_catalog.pg_sequence_last_value('stratum.epoch') OPERATOR(pg_catalog.=) $5 ` +
 		`THEN pg_catalog.set_config('stratum.tenant', $2::pg_catalog.text, true) ELSE stratum.stale_epoch() END`
+	// readmitSQL is the short way for connections on which nothing is prepared.
+	readmitSQL = `SELECT stratum.readmit($2, $5, $1, $3)`
+
 	systemSQL = `pg_catalog.set_config('stratum.tenant', '', true)`
 	unlockSQL = `, pg_catalog.pg_advisory_unlock_all()`
 )
@@ -66,6 +69,7 @@ const (
 // form is the text of one way to enter: what is the same for every statement.
 type form struct {
 	sql     string
+	unnamed string   // the same where it is not prepared
 	before  []string // commands in front of it
 	oids    []uint32 // of its parameters
 	formats []int16
@@ -90,6 +94,7 @@ func NewForms(signed, timed bool) *Forms {
 	}
 	f.long = newForm(pathSQL+admit+tail, proofOID)
 	f.short = newForm(pathSQL+epochSQL+tail, proofOID)
+	f.short.unnamed = readmitSQL + strings.TrimPrefix(tail, contextSQL)
 	f.system = newForm(pathSQL+systemSQL+contextSQL+roleSQL, proofOID)
 	if signed {
 		// What a statement before may have left behind for this one to find, hidden from the rules in a block of code.
@@ -111,7 +116,7 @@ func newForm(sql string, proofOID uint32) form {
 		pgtype.TextFormatCode, pgtype.BinaryFormatCode, pgtype.TextFormatCode, pgtype.TextFormatCode,
 		pgtype.BinaryFormatCode, pgtype.TextFormatCode,
 	}
-	return form{sql: sql, oids: oids[:n], formats: formats[:n]}
+	return form{sql: sql, unnamed: sql, oids: oids[:n], formats: formats[:n]}
 }
 
 // of returns the forms that connections for scopes of a tenant, or of the system, use.
@@ -229,7 +234,7 @@ func (e *entry) literal() string {
 		"$4", quoteLiteral(string(e.args[3])),
 		"$5", quoteLiteral(epoch)+"::pg_catalog.int8",
 		"$6", timeout,
-	).Replace(e.sql)
+	).Replace(e.unnamed)
 }
 
 func quoteLiteral(s string) string {

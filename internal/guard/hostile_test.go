@@ -121,6 +121,14 @@ func enterAttempts() []attempt {
 	return []attempt{
 		{"enter beside the table", []string{"SELECT string_agg(body, ',') FROM notes, stratum.enter('$V')"}, false, nil},
 		{"admit beside the table", []string{"SELECT string_agg(body, ',') FROM notes, stratum.admit('$V')"}, false, nil},
+		{"readmit beside the table", []string{
+			"SELECT string_agg(body, ',') FROM notes, (SELECT last_value AS v FROM stratum.epoch) e, " +
+				"LATERAL stratum.readmit('$V', v, 'public', '')",
+		}, false, nil},
+		{"readmit as the login", []string{
+			do("RESET ROLE; PERFORM stratum.readmit('$V', last_value, 'public', '') FROM stratum.epoch; " +
+				"SET LOCAL ROLE stratum_tenant;"),
+		}, true, nil},
 		{"enter as the login", []string{
 			do("RESET ROLE; PERFORM stratum.enter('$V'); SET LOCAL ROLE stratum_tenant;"),
 		}, true, nil},

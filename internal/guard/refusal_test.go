@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
 
@@ -114,4 +115,36 @@ func TestScopedStringsMustConform(t *testing.T) {
 		require.ErrorIs(t, err, core.ErrConfig, name)
 		h.proxy.Cut() // the next connection is in order
 	}
+}
+
+// TestConnectionLeftInARole has a function that changes the session's role for good: whoever comes next is served by
+// another connection, and is not told of it.
+func TestConnectionLeftInARole(t *testing.T) {
+	t.Parallel()
+	d := newDatabase(t)
+	const leave = "DO $$ BEGIN EXECUTE 'SET ROLE stratum_tenant'; END $$"
+	for _, mode := range []string{cacheStatement, cacheDescribe, simpleProtocol} {
+		h := d.open(t, setup{mode: mode})
+		h.exec(h.as(h.acme), leave)
+		require.Equal(t, "0", h.count(h.as(h.globex)), mode)
+		h.exec(h.as(h.acme), leave)
+		tx, err := h.db.BeginTx(h.as(h.globex), nil)
+		require.NoError(t, err, mode)
+		require.NoError(t, tx.Commit())
+	}
+}
+
+// TestCopyOfANulByte is refused before it is sent: in a text the byte would end the message.
+func TestCopyOfANulByte(t *testing.T) {
+	t.Parallel()
+	h := newDatabase(t).open(t, setup{mode: simpleProtocol})
+	pid := h.pid()
+	err := h.BeginFunc(h.as(h.acme), func(tx *core.Tx) error {
+		source := pgx.CopyFromRows([][]any{{"s3cret\x00', 'x"}})
+		_, err := tx.CopyFrom(h.as(h.acme), pgx.Identifier{"notes"}, []string{"body"}, source)
+		return err
+	})
+	require.ErrorContains(t, err, `row 1, column "body": a value of type string cannot be sent as text`)
+	require.NotContains(t, err.Error(), "s3cret")
+	require.Equal(t, pid, h.pid())
 }

@@ -182,7 +182,7 @@ func (s *session) addEnter(b *pgconn.Batch, e *entry) {
 		b.ExecStatement(desc, e.values(), e.formats, nil)
 		return
 	}
-	b.ExecParams(e.sql, e.values(), e.oids, e.formats, nil)
+	b.ExecParams(e.unnamed, e.values(), e.oids, e.formats, nil)
 }
 
 // nextName is a name for a prepared statement, or "" where statements are sent unnamed.
@@ -237,7 +237,7 @@ func (s *session) pipeEnter(p *pgconn.Pipeline, e *entry) {
 		p.SendQueryStatement(desc, e.values(), e.formats, nil)
 		return
 	}
-	p.SendQueryParams(e.sql, e.values(), e.oids, e.formats, nil)
+	p.SendQueryParams(e.unnamed, e.values(), e.oids, e.formats, nil)
 }
 
 // lastDescription reads the results of a describe up to the description.

@@ -22,9 +22,9 @@ func judge(out string, err error) (v verdict, detail string) {
 		return survived, " passes without it"
 	case strings.Contains(out, "[build failed]"), strings.Contains(out, "[setup failed]"):
 		return unbuilt, ":\n" + out
-	case strings.Contains(out, "--- FAIL: "), strings.Contains(out, "panic: "):
+	case strings.Contains(out, "--- FAIL: "), strings.Contains(out, "panic: "), strings.Contains(out, "fatal error: "):
 		return killed, ""
 	}
-	// Neither a test nor a panic: the test binary did not get as far.
+	// Neither a test nor a crash: the test binary did not get as far.
 	return unbuilt, ":\n" + out
 }

@@ -177,21 +177,44 @@ func (p *Plan) followers(t *onlineTable) []*onlineTable {
 	return all
 }
 
-// pullBody is the trigger that lets the rows that follow a row follow it to another tenant.
+// pullBody is the trigger that lets the rows that follow a row, and those that follow them, go with it to another
+// tenant. It writes to all of them itself: the triggers of those between do not fire for rows that were not filled yet.
 func (p *Plan) pullBody(t *onlineTable) string {
-	var b strings.Builder
-	b.WriteString("\nBEGIN")
-	for _, f := range p.followers(t) {
-		conditions := make([]string, 0, len(f.via.Columns)+1)
-		for i, name := range f.via.Columns {
-			conditions = append(conditions, "f."+quote(name)+" = NEW."+quote(f.via.RefColumns[i]))
-		}
-		conditions = append(conditions, "f."+quote(f.Column)+" IS DISTINCT FROM NEW."+quote(t.Column))
-		b.WriteString("\n\tUPDATE " + f.rel.String() + " f SET " + quote(f.Column) + " = NEW." + quote(t.Column) +
-			" WHERE " + strings.Join(conditions, " AND ") + ";")
+	statements := p.pulls(t, "NEW", nil, nil)
+	for i, set := range statements {
+		statements[i] = "\n\t" + strings.ReplaceAll(set, tenantMark, "NEW."+quote(t.Column)) + ";"
 	}
-	b.WriteString("\n\tRETURN NULL;\nEND ")
-	return b.String()
+	return "\nBEGIN" + strings.Join(statements, "") + "\n\tRETURN NULL;\nEND "
+}
+
+// tenantMark stands for the tenant in pulls. No identifier has a zero byte.
+const tenantMark = "\x00"
+
+// pulls are the updates of the followers of a row, which from and conditions lead to.
+func (p *Plan) pulls(t *onlineTable, row string, from, conditions []string) []string {
+	var statements []string
+	for _, f := range p.followers(t) {
+		update := "UPDATE " + f.rel.String() + " f SET " + quote(f.Column) + " = " + tenantMark
+		if len(from) > 0 {
+			update += " FROM " + strings.Join(from, ", ")
+		}
+		links := slices.Concat(conditions, f.links("f", row),
+			[]string{"f." + quote(f.Column) + " IS DISTINCT FROM " + tenantMark})
+		statements = append(statements, update+" WHERE "+strings.Join(links, " AND "))
+		alias := fmt.Sprintf("r%d", len(from)+1)
+		statements = append(statements, p.pulls(f, alias, slices.Concat(from, []string{f.rel.String() + " " + alias}),
+			slices.Concat(conditions, f.links(alias, row)))...)
+	}
+	return statements
+}
+
+// links are the conditions on which a row follows another.
+func (t *onlineTable) links(row, parent string) []string {
+	conditions := make([]string, len(t.via.Columns))
+	for i, name := range t.via.Columns {
+		conditions[i] = row + "." + quote(name) + " = " + parent + "." + quote(t.via.RefColumns[i])
+	}
+	return conditions
 }
 
 // function defines a trigger's function. It runs with the owner's rights, since the plain version may not read tenants,
@@ -211,14 +234,16 @@ func (p *Plan) fillTriggers(t *onlineTable) []string {
 		"BEFORE INSERT OR UPDATE ON "+t.rel.String()+" FOR EACH ROW")
 }
 
-// pullTriggers does that for the trigger that writes to other tables. They must have the tenant column by then.
+// pullTriggers does that for the trigger that writes to other tables. They must have the tenant column by then. It fires
+// when a row changes its tenant, also before it was filled, and not when it is.
 func (p *Plan) pullTriggers(t *onlineTable) []string {
 	if len(p.followers(t)) == 0 {
 		return nil
 	}
 	column := quote(t.Column)
 	return p.ensureTrigger(t, pullTrigger, t.pullName(), p.pullBody(t),
-		"AFTER UPDATE ON "+t.rel.String()+" FOR EACH ROW WHEN (OLD."+column+" <> NEW."+column+")")
+		"AFTER UPDATE ON "+t.rel.String()+" FOR EACH ROW WHEN (OLD."+column+" <> NEW."+column+" OR (OLD."+column+
+			" IS NULL AND ("+changed(t.source())+")))")
 }
 
 // ensureTrigger leaves alone what is as it must be.

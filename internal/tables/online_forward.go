@@ -14,7 +14,7 @@ func (p *Plan) Forward(to Step) []Change {
 		step Step
 		plan []func(*onlineTable)
 	}{
-		{Expanded, []func(*onlineTable){p.expand, p.expandPull}},
+		{Expanded, []func(*onlineTable){p.expand, p.addTriggers}},
 		{Filled, []func(*onlineTable){p.fill}},
 		{Validated, []func(*onlineTable){p.requireTenant, p.nextKeys, p.nextReferredKeys, p.nextForeignKeys}},
 		{Switched, []func(*onlineTable){p.admitRoles}},
@@ -24,9 +24,8 @@ func (p *Plan) Forward(to Step) []Change {
 		if s.step > to {
 			break
 		}
-		order := p.owned
+		order := p.byDepth()
 		if s.step == Sealed {
-			order = p.byDepth()
 			slices.Reverse(order)
 		}
 		for _, plan := range s.plan {
@@ -41,29 +40,24 @@ func (p *Plan) Forward(to Step) []Change {
 	return p.taken
 }
 
-// expand adds column and trigger. The column has no default yet: Stratum's would refuse the plain version's rows.
+// expand adds the column. It has no default yet: Stratum's would refuse the plain version's rows.
 func (p *Plan) expand(t *onlineTable) {
-	if t.sealed() {
+	if t.sealed() || t.rel.column(t.Column) != nil {
 		return
 	}
-	var statements []string
-	mode := lockWriters
-	if t.rel.column(t.Column) == nil {
-		mode = lockExclusive
-		statements = append(statements, "ALTER TABLE "+t.rel.String()+" ADD COLUMN "+quote(t.Column)+" pg_catalog.uuid")
-		t.rel.Columns = append(t.rel.Columns, column{Name: t.Column, Quoted: quote(t.Column), UUID: true})
-	}
-	if statements = append(statements, p.fillTriggers(t)...); len(statements) > 0 {
-		p.add(Change{Step: Expanded, Table: t.rel.String(), Statements: statements, Mode: mode})
-	}
+	p.add(Change{Step: Expanded, Table: t.rel.String(), Statements: []string{
+		"ALTER TABLE " + t.rel.String() + " ADD COLUMN " + quote(t.Column) + " pg_catalog.uuid",
+	}})
+	t.rel.Columns = append(t.rel.Columns, column{Name: t.Column, Quoted: quote(t.Column), UUID: true})
 }
 
-// expandPull lets rows follow others to another tenant, once all tables are expanded.
-func (p *Plan) expandPull(t *onlineTable) {
+// addTriggers adds the triggers, to a table before those that follow it: once a row that follows has a tenant, it must
+// be taken along by a move.
+func (p *Plan) addTriggers(t *onlineTable) {
 	if t.sealed() {
 		return
 	}
-	if statements := p.pullTriggers(t); len(statements) > 0 {
+	if statements := append(p.pullTriggers(t), p.fillTriggers(t)...); len(statements) > 0 {
 		p.add(Change{Step: Expanded, Table: t.rel.String(), Statements: statements, Mode: lockWriters})
 	}
 }

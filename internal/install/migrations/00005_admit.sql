@@ -41,6 +41,26 @@ BEGIN
     RAISE EXCEPTION 'a tenant has changed its status meanwhile' USING ERRCODE = 'ST009';
 END $$;
 
+-- The short way in one call, for connections on which nothing can be prepared: to read a longer text anew each time would
+-- cost the server more than the function does.
+CREATE FUNCTION stratum.readmit(tenant uuid, epoch bigint, path text, context text) RETURNS void
+    LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    -- As in stratum.admit.
+    IF pg_catalog.current_setting('role') OPERATOR(pg_catalog.<>) 'none' THEN
+        RAISE EXCEPTION 'this transaction has entered a scope already' USING ERRCODE = '42501';
+    END IF;
+    IF pg_catalog.current_setting('search_path') OPERATOR(pg_catalog.<>) path THEN
+        PERFORM pg_catalog.set_config('search_path', path, true);
+    END IF;
+    PERFORM pg_catalog.pg_advisory_xact_lock_shared(pg_catalog.uuid_hash_extended(tenant, 0));
+    IF (pg_catalog.pg_sequence_last_value('stratum.epoch') OPERATOR(pg_catalog.=) epoch) IS NOT TRUE THEN
+        PERFORM stratum.stale_epoch();
+    END IF;
+    PERFORM pg_catalog.set_config('stratum.tenant', tenant::pg_catalog.text, true),
+        pg_catalog.set_config('stratum.context', context, true);
+END $$;
+
 -- The long way: does what stratum.enter does, which programs of an older version call, and returns the epoch in which
 -- the tenant was found active, or NULL where the status may just be changing. Names are qualified as in stratum.enter.
 --
@@ -197,6 +217,6 @@ REVOKE ALL ON FUNCTION stratum.turn_epoch(), stratum.key_block(bytea, int), stra
     stratum.require_signature(boolean) FROM PUBLIC;
 -- Read only: whoever may write it could stop epochs from changing.
 GRANT SELECT ON SEQUENCE stratum.epoch TO PUBLIC;
-GRANT EXECUTE ON FUNCTION stratum.stale_epoch(), stratum.admit(uuid), stratum.admit(uuid, text, bytea),
+GRANT EXECUTE ON FUNCTION stratum.stale_epoch(), stratum.readmit(uuid, bigint, text, text), stratum.admit(uuid), stratum.admit(uuid, text, bytea),
     stratum.signed_tenant_id() TO PUBLIC;
 GRANT SELECT (proof_key, required) ON stratum.signing TO {{.SystemRole}};
