@@ -152,8 +152,8 @@ func ForEachTenant(
 		return ForEachReport{}, err
 	}
 	if _, inTx := db.Statement.ConnPool.(gorm.TxCommitter); inTx {
-		return ForEachReport{}, fmt.Errorf("%w: db is in a transaction, which belongs to one tenant (call it on the db "+
-			"outside)", ErrForEach)
+		return ForEachReport{}, fmt.Errorf("%w: db is in a transaction, which belongs to one tenant (call it on the "+
+			"db outside)", ErrForEach)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -100,7 +100,8 @@ func TestAdoptWhileWriting(t *testing.T) {
 	move := func(name string, run func(context.Context) error) {
 		began := time.Now()
 		require.NoError(t, run(t.Context()), name)
-		t.Logf("%-18s %8s  %6d writes so far, slowest %s", name, time.Since(began).Round(time.Millisecond), l.writes, l.slowest)
+		writes, slowest := l.soFar()
+		t.Logf("%-18s %8s  %6d writes so far, slowest %s", name, time.Since(began).Round(time.Millisecond), writes, slowest)
 	}
 	to := func(step gormstratum.AdoptStep) {
 		options.To = step

@@ -328,7 +328,8 @@ func TestAdoptMoveBeforeFill(t *testing.T) {
 	task := crm.Task{ProjectID: 1, Title: "new", Comments: []crm.Comment{{Body: "new"}}}
 	require.NoError(t, b.plain.Create(&task).Error)
 	require.Equal(t, int64(1), b.value(t, "SELECT count(*) FROM projects WHERE id = 1 AND tenant_id IS NULL"))
-	require.NoError(t, b.plain.Model(&crm.Project{ID: 1}).Update("account_id", 1).Error)
+	require.NoError(t, b.plain.Model(&crm.Project{ID: 1}).
+		Updates(map[string]any{"account_id": 1, "owner_id": nil}).Error)
 	b.adopt(t, gormstratum.AdoptFilled)
 	require.Zero(t, b.misplaced(t))
 	b.adopt(t, gormstratum.AdoptSealed)

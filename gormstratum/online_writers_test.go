@@ -43,6 +43,13 @@ func (l *ledger) note(name string, took time.Duration, rows map[string]int64, er
 	}
 }
 
+// soFar is the number of writes, and how long the slowest has taken.
+func (l *ledger) soFar() (writes int, slowest time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.writes, l.slowest
+}
+
 // writer is a loop of writes. It deletes only what it has made, so that no write of another fails for good reason.
 type writer struct {
 	name     string

@@ -138,7 +138,8 @@ func (t *table) readBy(tenant uuid.UUID, alias string) clause.Expression {
 	return clause.And(clause.Or(own, clause.Eq{Column: clause.Column{Table: alias, Name: t.column}}))
 }
 
-// tenantOf returns the tenant whose rows alone the statement may concern. A subtree's changes are for the tenant itself.
+// tenantOf returns the tenant whose rows alone the statement may concern. A subtree's changes are for the tenant
+// itself.
 func tenantOf(stmt *gorm.Statement) (uuid.UUID, bool) {
 	if stmt.Context == nil {
 		return uuid.Nil, false

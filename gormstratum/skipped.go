@@ -144,8 +144,8 @@ func (k uniqueKey) in(db *gorm.DB, row reflect.Value) ([]any, bool) {
 	return value, !primary || !empty
 }
 
-// explain returns an error for a row that clashes with none of the tenant's own rows. One without a primary key can only
-// clash with them, unless a key of the table is unique across tenants.
+// explain returns an error for a row that clashes with none of the tenant's own rows. One without a primary key can
+// only clash with them, unless a key of the table is unique across tenants.
 func (t *table) explain(db *gorm.DB, keys []uniqueKey, rows, own []reflect.Value) error {
 	taken := make(map[string]bool)
 	for _, row := range own {

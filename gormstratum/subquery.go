@@ -70,8 +70,8 @@ type subqueryError struct{}
 
 // Error says how to cure it.
 func (subqueryError) Error() string {
-	return "gormstratum: a sub-query belongs to another tenant than the statement around it (make it from a db without " +
-		"a context, or with the same one)"
+	return "gormstratum: a sub-query belongs to another tenant than the statement around it (make it from a db " +
+		"without a context, or with the same one)"
 }
 
 // Unwrap returns core.ErrTenantMismatch.

@@ -5,6 +5,9 @@ import (
 	"testing"
 
 	"github.com/google/uuid"
+	"github.com/stratum-hq/stratum-go/core"
+	"github.com/stratum-hq/stratum-go/gormstratum"
+	"github.com/stratum-hq/stratum-go/stratumtest"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 	"gorm.io/driver/postgres"
@@ -12,10 +15,6 @@ import (
 	"gorm.io/gorm/clause"
 	"gorm.io/gorm/logger"
 	"gorm.io/plugin/dbresolver"
-
-	"github.com/stratum-hq/stratum-go/core"
-	"github.com/stratum-hq/stratum-go/gormstratum"
-	"github.com/stratum-hq/stratum-go/stratumtest"
 )
 
 // Nobody can stop the goroutine of GORM's own store of prepared statements, nor close the pools of a resolver that
@@ -51,7 +50,7 @@ func newShop(t *testing.T) shop {
 	for _, slug := range []string{"other", "acme"} {
 		tenant, err := st.Tenants.Create(t.Context(), core.NewTenant{Name: slug, Slug: slug})
 		require.NoError(t, err)
-		s.ctx = core.WithTenant(t.Context(), tenant.ID)
+		s.ctx = core.WithTenant(t.Context(), tenant.ID) //nolint:fatcontext // the last one's is kept
 		require.NoError(t, db.WithContext(s.ctx).Create(&Invoice{Number: slug}).Error)
 	}
 	return s
@@ -143,7 +142,7 @@ func TestResolverConfiguredLater(t *testing.T) {
 		s.use(t, db)
 		// Without plugins to initialize, the resolver opens its pools.
 		plugins := db.Plugins
-		db.Config.Plugins = map[string]gorm.Plugin{}
+		db.Plugins = map[string]gorm.Plugin{}
 		resolver := dbresolver.Register(dbresolver.Config{
 			Replicas: []gorm.Dialector{postgres.New(postgres.Config{Conn: pool})},
 		}).Register(dbresolver.Config{
@@ -151,7 +150,7 @@ func TestResolverConfiguredLater(t *testing.T) {
 		}, "elsewhere")
 		require.NoError(t, db.Use(resolver), name)
 		plugins[resolver.Name()] = resolver
-		db.Config.Plugins = plugins
+		db.Plugins = plugins
 		s.refused(t, db)
 		require.NoError(t, pool.Close())
 	}

@@ -122,3 +122,21 @@ func BenchmarkDescribeContext(b *testing.B) {
 		}
 	}
 }
+
+func BenchmarkInsert(b *testing.B) {
+	h, pgxDB := direct(b)
+	run := func(db *sql.DB, ctx context.Context) func(b *testing.B) {
+		return func(b *testing.B) {
+			b.Helper()
+			b.ReportAllocs()
+			for b.Loop() {
+				_, err := db.ExecContext(ctx, "INSERT INTO notes (tenant_id, body) VALUES ($1, $2)", h.acme, "x")
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+		}
+	}
+	b.Run("plain", run(pgxDB, b.Context()))
+	b.Run("guard", run(h.db, h.as(h.acme)))
+}

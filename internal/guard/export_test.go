@@ -64,7 +64,7 @@ func Translate(err error) error { return translate(err) }
 func DescribeContext(s scope.Scope, a scope.Actor) ([]byte, error) { return describeContext(s, a) }
 
 // Alive looks at a socket.
-func Alive(nc net.Conn) bool { return alive(nc) }
+func Alive(nc net.Conn) bool { return newProbe(nc).alive() }
 
 // Smuggle sends a text of several statements as if it were the harmless one that sql is, and returns what became of it.
 func Smuggle(ctx context.Context, raw any, sc scope.Scope, sql, text string) error {

@@ -46,7 +46,10 @@ func NewPool(ctx context.Context, options PoolConfig) (*Pool, error) {
 	// A look at the socket replaces the pool's ping, which would cost a round trip.
 	config.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return false }
 	// Where it finds a broken connection the pool takes the next one, so that a restarted server is not noticed.
-	config.PrepareConn = func(_ context.Context, pc *pgx.Conn) (bool, error) { return alive(pc.PgConn().Conn()), nil }
+	config.PrepareConn = func(_ context.Context, pc *pgx.Conn) (bool, error) {
+		s, ok := pc.PgConn().CustomData()[sessionKey].(*session)
+		return ok && s.probe.alive(), nil
+	}
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, err

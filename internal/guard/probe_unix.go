@@ -12,33 +12,45 @@ import (
 // alive looks at an idle connection's socket without blocking and without a round trip: the server has closed it, or
 // has said something unasked. Only an error message, or bytes that cannot be read because they are encrypted, count
 // against the connection; a changed parameter or a notice does not.
-func alive(nc net.Conn) bool {
-	encrypted := false
-	if t, ok := nc.(*tls.Conn); ok {
-		nc, encrypted = t.NetConn(), true
-	}
-	raw, ok := nc.(syscall.Conn)
-	if !ok {
+func (p *probe) alive() bool {
+	if p.raw == nil {
 		return true
 	}
-	sc, err := raw.SyscallConn()
-	if err != nil {
-		return false
-	}
-	good := false
 	// Control and not Read: after a slow write pgx leaves a goroutine behind that is reading, and Read would wait for
 	// it, and it for the server.
-	err = sc.Control(func(fd uintptr) {
-		var unasked [512]byte
-		n, _, err := syscall.Recvfrom(int(fd), unasked[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		switch {
-		case err == syscall.EAGAIN || err == syscall.EWOULDBLOCK || err == syscall.EINTR:
-			good = true
-		case err == nil && n > 0:
-			good = !encrypted && !saysGoodbye(unasked[:n])
-		}
-	})
-	return err == nil && good
+	err := p.raw.Control(p.look)
+	return err == nil && p.good
+}
+
+// probe is made once for a connection, since it is used before each statement.
+type probe struct {
+	raw       syscall.RawConn // nil where there is no socket to look at
+	look      func(fd uintptr)
+	encrypted bool
+	good      bool // what look has found
+	unasked   [512]byte
+}
+
+func newProbe(nc net.Conn) *probe {
+	p := &probe{}
+	if t, ok := nc.(*tls.Conn); ok {
+		nc, p.encrypted = t.NetConn(), true
+	}
+	if sc, ok := nc.(syscall.Conn); ok {
+		p.raw, _ = sc.SyscallConn() // it fails for a closed connection, whose next use says so
+	}
+	p.look = p.peek
+	return p
+}
+
+func (p *probe) peek(fd uintptr) {
+	n, _, err := syscall.Recvfrom(int(fd), p.unasked[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+	switch {
+	case err == syscall.EAGAIN || err == syscall.EWOULDBLOCK || err == syscall.EINTR:
+		p.good = true
+	default:
+		p.good = err == nil && n > 0 && !p.encrypted && !saysGoodbye(p.unasked[:n])
+	}
 }
 
 // saysGoodbye looks for an error among messages of the server: outside of a statement it is always the last.

@@ -21,6 +21,7 @@ type session struct {
 	conn    *pgx.Conn
 	pg      *pgconn.PgConn
 	held    *pgxpool.Conn // the pool's side of it while it is lent
+	probe   *probe
 	mode    pgx.QueryExecMode
 	cache   *cache
 	enters  map[*form]*pgconn.StatementDescription // enter, prepared; nil where statements are unnamed
@@ -40,6 +41,7 @@ func newSession(ctx context.Context, conn *pgx.Conn, forms []*form) (*session, e
 	s := &session{
 		conn:  conn,
 		pg:    conn.PgConn(),
+		probe: newProbe(conn.PgConn().Conn()),
 		mode:  config.DefaultQueryExecMode,
 		cache: newCache(cacheCapacity(config)),
 		// Behind a pooler clients meet each other's statements. A name that is never used twice makes that an error,

@@ -192,8 +192,9 @@ const tenantMark = "\x00"
 
 // pulls are the updates of the followers of a row, which from and conditions lead to.
 func (p *Plan) pulls(t *onlineTable, row string, from, conditions []string) []string {
-	var statements []string
-	for _, f := range p.followers(t) {
+	followers := p.followers(t)
+	statements := make([]string, 0, len(followers))
+	for _, f := range followers {
 		update := "UPDATE " + f.rel.String() + " f SET " + quote(f.Column) + " = " + tenantMark
 		if len(from) > 0 {
 			update += " FROM " + strings.Join(from, ", ")
@@ -234,8 +235,8 @@ func (p *Plan) fillTriggers(t *onlineTable) []string {
 		"BEFORE INSERT OR UPDATE ON "+t.rel.String()+" FOR EACH ROW")
 }
 
-// pullTriggers does that for the trigger that writes to other tables. They must have the tenant column by then. It fires
-// when a row changes its tenant, also before it was filled, and not when it is.
+// pullTriggers does that for the trigger that writes to other tables. They must have the tenant column by then. It
+// fires when a row changes its tenant, also before it was filled, and not when it is.
 func (p *Plan) pullTriggers(t *onlineTable) []string {
 	if len(p.followers(t)) == 0 {
 		return nil
