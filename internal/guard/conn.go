@@ -190,7 +190,13 @@ func (c *conn) lookup(s *session, sc scope.Scope, sql string) (*statement, error
 	if st == nil {
 		st = &statement{key: key, command: inspect(sql)}
 	}
-	return st, c.connector.check(st.command, c.tx != nil)
+	if err := c.connector.check(st.command, c.tx != nil); err != nil {
+		return st, err
+	}
+	if c.connector.forms.signed && sc.Kind != scope.System {
+		return st, c.connector.hardened(st.command, c.tx != nil)
+	}
+	return st, nil
 }
 
 // outcome is the error for database/sql. Only an error before anything was sent lets database/sql try another

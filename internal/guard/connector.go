@@ -49,6 +49,7 @@ type Connector struct {
 	limiter limiter
 	// The rules are fields so that tests can show what happens without them.
 	check      func(c sqltext.Command, tx bool) error
+	hardened   func(c sqltext.Command, tx bool) error
 	needsBlock func(c sqltext.Command) bool
 }
 
@@ -57,7 +58,7 @@ func NewConnector(config Config) *Connector {
 	c := &Connector{
 		config: config, forms: config.Forms, roles: make(map[scope.Kind][]byte),
 		searchPath: []byte(config.SearchPath), prover: prover{load: config.ProofKey},
-		check: check, needsBlock: needsBlock,
+		check: check, hardened: checkHardened, needsBlock: needsBlock,
 	}
 	for _, kind := range []scope.Kind{scope.Tenant, scope.Subtree, scope.System} {
 		c.roles[kind] = []byte(config.Roles.of(kind))

@@ -33,7 +33,9 @@ func poolOf(raw any, kind scope.Kind) *Pool {
 
 // WithoutRules lets every command through to the server, on every connection beside this one too.
 func WithoutRules(raw any) {
-	raw.(*conn).connector.check = func(sqltext.Command, bool) error { return nil }
+	c := raw.(*conn).connector
+	c.check = func(sqltext.Command, bool) error { return nil }
+	c.hardened = c.check
 }
 
 // WithoutBlock takes the transaction block away from around CALL and DO.

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stratum-hq/stratum-go/core"
+	"github.com/stratum-hq/stratum-go/internal/guard"
 )
 
 // attempt is SQL that an attacker has made part of acme's statements: to read what is globex's, or what is the
@@ -266,6 +267,11 @@ func catalogAttempts() []attempt {
 	}
 }
 
+// lookingUpsert has PostgreSQL evaluate a condition on the row that is there, whoever's it is, before any policy is asked.
+// The hardened mode has a rule against it, and none of the database's own means.
+const lookingUpsert = "INSERT INTO notes (id, body) VALUES (4711, 'pwned') ON CONFLICT (id) DO UPDATE SET body = 'pwned' " +
+	"WHERE notes.body::int = 1"
+
 func writeAttempts() []attempt {
 	return []attempt{
 		{"UPDATE of all", []string{"UPDATE notes SET body = 'pwned'"}, false, nil},
@@ -284,6 +290,7 @@ func writeAttempts() []attempt {
 			"INSERT INTO notes (id, body) OVERRIDING SYSTEM VALUE VALUES (4711, 'pwned') " +
 				"ON CONFLICT (id) DO UPDATE SET body = 'pwned'",
 		}, false, nil},
+		{"an upsert that looks at another's row", []string{lookingUpsert, do(lookingUpsert + ";")}, true, nil},
 		{"MERGE", []string{
 			"MERGE INTO notes n USING (SELECT 4711::bigint AS id) s ON n.id = s.id " +
 				"WHEN MATCHED THEN UPDATE SET body = 'pwned'",
@@ -421,9 +428,35 @@ func (c *scene) breached(t *testing.T, seen string) string {
 func TestHostileSQL(t *testing.T) {
 	t.Parallel()
 	c := newScene(t, setup{hardened: true})
-	n := 0
+	t.Logf("%d attempts", c.resist(t, func(attempt) bool { return true }))
+}
+
+// TestHostileSQLAgainstTheDatabase has the guard look at no text at all: what is hidden from its rules does not get
+// anywhere either, but for the one thing that only a rule stops.
+func TestHostileSQLAgainstTheDatabase(t *testing.T) {
+	t.Parallel()
+	c := newScene(t, setup{hardened: true})
+	c.raw(func(raw any) error {
+		guard.WithoutRules(raw)
+		return nil
+	})
+	looks := func(a attempt) bool { return strings.Contains(strings.Join(a.sql, ""), lookingUpsert) }
+	c.resist(t, func(a attempt) bool { return !looks(a) })
+	for _, a := range writeAttempts() {
+		if looks(a) {
+			require.NotEmpty(t, c.breached(t, c.run(c.as(c.acme), c.db, a, "")), "the rule is needed no more")
+		}
+	}
+}
+
+// resist takes the attempts, none of which may succeed, and returns their number.
+func (c *scene) resist(t *testing.T, takes func(attempt) bool) (n int) {
+	t.Helper()
 	for class, list := range attempts() {
 		for _, a := range list {
+			if !takes(a) {
+				continue
+			}
 			n++
 			ctx := c.as(c.acme)
 			require.Empty(t, c.breached(t, c.run(ctx, c.db, a, c.prepare(a))), "%s: %s", class, a.name)
@@ -436,7 +469,7 @@ func TestHostileSQL(t *testing.T) {
 			require.Equal(t, secret+"globex", c.text(c.as(c.globex), look), "%s: %s: the next tenant", class, a.name)
 		}
 	}
-	t.Logf("%d attempts", n)
+	return n
 }
 
 // TestHostileSQLWithOneDSN shows what the mode without signatures stops, and what it does not: SECURITY.md says so.
@@ -457,6 +490,10 @@ func TestHostileSQLWithOneDSN(t *testing.T) {
 func TestTextsOfRunningStatements(t *testing.T) {
 	t.Parallel()
 	c := newScene(t, setup{hardened: true, conns: 2})
+	c.raw(func(raw any) error {
+		guard.WithoutRules(raw) // as if it were hidden in a function of the application
+		return nil
+	})
 	ctx, stop := context.WithCancel(c.as(c.globex))
 	ended := make(chan struct{})
 	go func() {

@@ -30,6 +30,20 @@ func check(c sqltext.Command, tx bool) error {
 	return checkWord(c, tx)
 }
 
+// checkHardened refuses what PostgreSQL has no answer to in the hardened mode. The WHERE of an upsert is evaluated on the
+// row with the conflicting key whoever's it is, so that a side effect in it could tell what is in the row, to who knows
+// the key. And a block of code could hide that from this rule, as nothing else that a tenant may send can.
+func checkHardened(c sqltext.Command, _ bool) error {
+	switch {
+	case c.ConflictWhere:
+		return commandError("ON CONFLICT DO UPDATE with a WHERE, in the hardened mode",
+			"look at the row in the same transaction first, or put the condition into SET with CASE")
+	case c.Word == "DO":
+		return commandError("DO, in the hardened mode", "make it a function, as the owner, and call that")
+	}
+	return nil
+}
+
 func checkWord(c sqltext.Command, tx bool) error {
 	switch c.Word {
 	case "BEGIN", "START", "COMMIT", "END", "ABORT":

@@ -16,6 +16,9 @@ type Command struct {
 	// Session names what in the statement would outlive its transaction, or "" where nothing was found: a session
 	// advisory lock, a setting that is not transaction-local, a cursor WITH HOLD, a large object.
 	Session string
+	// ConflictWhere is set where an ON CONFLICT ... DO UPDATE has a WHERE: it is evaluated on the row that is there
+	// already before row-level security has a say.
+	ConflictWhere bool
 	// Broken is set where a string, name or comment has no end, or the text has a NUL byte in it.
 	Broken bool
 }
@@ -38,6 +41,8 @@ type inspector struct {
 	open    bool // tokens of a statement were seen since the last semicolon
 	leading bool // only words have been seen so far
 	hold    bool // the word before was WITH
+
+	conflict conflict
 }
 
 func (in *inspector) step() bool {
@@ -56,6 +61,7 @@ func (in *inspector) step() bool {
 	in.count()
 	in.lead(t)
 	in.remember(t)
+	in.watch(t)
 	return true
 }
 

@@ -68,6 +68,9 @@ func TestInspectSession(t *testing.T) {
 	t.Parallel()
 	for sql, want := range map[string]string{
 		"SELECT pg_advisory_lock(1)":                     "a session advisory lock",
+		"SELECT lo_create(0), lo_put(1, 2, '')":          "a large object",
+		`SELECT pg_catalog."lo_from_bytea" (0, $1)`:      "a large object",
+		"SELECT lo_create FROM t":                        "",
 		"SELECT a.PG_TRY_advisory_lock_shared (1)":       "a session advisory lock",
 		`SELECT "pg_advisory_lock"(1)`:                   "a session advisory lock",
 		"SELECT pg_advisory_unlock(1)":                   "",
