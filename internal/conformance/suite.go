@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"testing"
@@ -29,6 +30,9 @@ type Path struct {
 
 	// System is the error with which the path is refused as the system. Defaults to none: the path is allowed.
 	System error
+	// Tenant is the error with which the path is refused to every tenant, by a rule of the set-up under test. Defaults
+	// to none.
+	Tenant error
 }
 
 // Caller is on whose behalf a path is taken.
@@ -136,6 +140,11 @@ func (o outcome) check(t *testing.T) {
 	t.Helper()
 	switch o.caller {
 	case Own:
+		if o.path.Tenant != nil {
+			require.ErrorIs(t, o.err, o.path.Tenant)
+			o.checkUntouched(t)
+			return
+		}
 		o.checkAllowed(t)
 	case Another:
 		o.checkAnother(t)
@@ -143,7 +152,9 @@ func (o outcome) check(t *testing.T) {
 		require.ErrorIs(t, o.err, core.ErrNoTenant)
 		o.checkUntouched(t)
 	case Suspended:
-		require.ErrorIs(t, o.err, core.ErrTenantNotActive)
+		if o.path.Tenant == nil || !errors.Is(o.err, o.path.Tenant) { // whichever comes first
+			require.ErrorIs(t, o.err, core.ErrTenantNotActive)
+		}
 		o.checkUntouched(t)
 	case System:
 		if o.path.System != nil {
