@@ -13,6 +13,8 @@ var (
 	ErrDuplicate = tables.ErrDuplicate
 	// ErrKey is returned for a table of which it is not known whose its rows are, and for keys that have no tenant.
 	ErrKey = tables.ErrKey
+	// ErrAdopting is returned by Migrate for a table that is being adopted online, until it is sealed.
+	ErrAdopting = tables.ErrAdopting
 	// ErrAdoptRunning is returned while another process adopts or ejects tables of the same database.
 	ErrAdoptRunning = adopt.ErrRunning
 )

@@ -10,6 +10,9 @@
 //	subtree.go    Subtree: reads of descendants; foreach.go ForEachTenant: work for many tenants
 //	migrate.go    Migrate: tables, keys and policies; desired.go what GORM should want of them;
 //	              script.go the same as SQL files
+//	adopt.go      Adopt: takes over the tables of a running application; eject.go gives them back
+//	verify.go     Verify: a report on the boundary as it is
+//	isolation.go  what stratumtest.AssertIsolated tries on a model
 //	errors.go     what is refused before the database is asked
 //
 // The boundary is the connection and the database. What this package adds to a statement is there for the planner and

@@ -198,6 +198,7 @@ func TestAdoptOnline(t *testing.T) {
 		})
 		if step < gormstratum.AdoptSealed {
 			b.plainIsSettled(t)
+			require.ErrorIs(t, gormstratum.Migrate(t.Context(), b.db, gormstratum.MigrateOptions{}), gormstratum.ErrAdopting)
 		}
 	}
 	b.settled(t, func() error { return gormstratum.Migrate(t.Context(), b.db, gormstratum.MigrateOptions{}) })

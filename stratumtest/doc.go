@@ -5,6 +5,7 @@
 //	server.go      Start for programs outside of tests, such as examples
 //	database.go    Database and its logins: application, system, owner, administrator
 //	template.go    the database that the others are copied from
+//	isolated.go    AssertIsolated: the ways to a model's rows, tried as its own tenant, another and none
 //	errors.go      what Start returns where no PostgreSQL can be had
 //
 // The server is, in this order: the one that the environment variable STRATUM_DATABASE_URL names; one run from the

@@ -11,9 +11,10 @@ type relation struct {
 	Name        string       `json:"name"`
 	Kind        string       `json:"kind"` // as in pg_class.relkind
 	Owner       string       `json:"owner"`
-	Mine        bool         `json:"mine"`    // the migrating login may do as the owner may
-	Secured     bool         `json:"secured"` // row-level security is enabled
-	Forced      bool         `json:"forced"`  // for the owner too
+	Mine        bool         `json:"mine"`     // the migrating login may do as the owner may
+	Secured     bool         `json:"secured"`  // row-level security is enabled
+	Forced      bool         `json:"forced"`   // for the owner too
+	Adopting    bool         `json:"adopting"` // has the trigger of an adoption, which stays when it is sealed
 	Columns     []column     `json:"columns"`
 	Constraints []constraint `json:"constraints"`
 	Indexes     []index      `json:"indexes"`

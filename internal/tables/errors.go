@@ -32,6 +32,8 @@ var (
 	ErrPolicy = errors.New("stratum: a policy widens access to a tenant-owned table")
 	// ErrKind is returned for a table that is protected as tenant-owned and is declared global.
 	ErrKind = errors.New("stratum: a tenant-owned table is declared global")
+	// ErrAdopting is returned for a table that is being adopted online, until it is sealed.
+	ErrAdopting = errors.New("stratum: a table is being adopted")
 	// ErrGrant is returned for a right that the table's owner cannot revoke, since somebody else granted it.
 	ErrGrant = errors.New("stratum: a right was granted by another role")
 )

@@ -47,11 +47,18 @@ func New(tx *sql.Tx, config Config) *Migration {
 
 // Prepare makes way for the ORM's migrator: rows that belong to no tenant are given one, and keys and indexes that are
 // not led by the tenant column go. It skips tables that do not exist. From here to the end of the transaction the owner
-// sees the rows of all tenants. Errors are *TableError, install.ErrNotInstalled, and those of PostgreSQL.
+// sees the rows of all tenants. A table that is being adopted online is refused: what is done here takes locks for as
+// long as it takes. Errors are *TableError, install.ErrNotInstalled, and those of PostgreSQL.
 func (m *Migration) Prepare(ctx context.Context, tables []Table) error {
 	v, err := m.look(ctx, tables)
 	if err != nil {
 		return err
+	}
+	for _, t := range v.owned() {
+		if t.rel.Adopting && !t.rel.Forced {
+			return t.rel.refused(ErrAdopting, fillTrigger, "it is being adopted, and the version without tenants may still "+
+				"be writing to it", "go on with gormstratum.Adopt until the table is sealed, or back with Eject")
+		}
 	}
 	return inOrder(ctx, v, v.owned(), m.clearForeignKeys, m.clearKeys, m.tenantColumn)
 }
