@@ -513,3 +513,31 @@ func TestTextsOfRunningStatements(t *testing.T) {
 	stop()
 	<-ended
 }
+
+// TestHardenedRules are for tenants: the system may, and so may everybody elsewhere.
+func TestHardenedRules(t *testing.T) {
+	t.Parallel()
+	d := newDatabase(t)
+	elsewhere := d.open(t, setup{})
+	h := d.open(t, setup{hardened: true})
+	const upsert = "INSERT INTO notes (tenant_id, id) VALUES ('%s', 1) ON CONFLICT (id) DO UPDATE SET body = '' WHERE true"
+	for _, text := range []string{"DO $$ BEGIN END $$", fmt.Sprintf(upsert, h.acme)} {
+		for _, ctx := range []context.Context{h.as(h.acme), core.WithSubtree(t.Context(), h.acme)} {
+			h.count(ctx)
+			require.Zero(t, h.trips(func() {
+				_, err := h.db.ExecContext(ctx, text)
+				require.ErrorIs(t, err, core.ErrCommand, text)
+				require.ErrorContains(t, err, "in the hardened mode")
+			}))
+			require.ErrorIs(t, h.BeginFunc(ctx, func(tx *core.Tx) error {
+				_, err := tx.Exec(ctx, text)
+				return err
+			}), core.ErrCommand, text)
+		}
+		h.exec(h.system(), text)
+	}
+	d.exec(t, "SELECT stratum.require_signature(false)")
+	elsewhere.exec(elsewhere.as(elsewhere.acme), "DO $$ BEGIN END $$")
+	h.exec(h.system(), "DELETE FROM notes")
+	elsewhere.exec(elsewhere.as(elsewhere.acme), fmt.Sprintf(upsert, elsewhere.acme))
+}
