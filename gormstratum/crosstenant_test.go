@@ -144,7 +144,6 @@ func TestTransactionsKeepTheirTenant(t *testing.T) {
 	require.NoError(t, f.db.Transaction(func(tx *gorm.DB) error {
 		require.ErrorIs(t, tx.WithContext(bolt).Find(&[]Ticket{}).Error, core.ErrTenantMismatch)
 		require.ErrorIs(t, tx.WithContext(bolt).Create(&Ticket{Number: "T-2"}).Error, core.ErrTenantMismatch)
-		//nolint:contextcheck // that is the point
 		require.ErrorIs(t, tx.WithContext(t.Context()).Find(&[]Ticket{}).Error, core.ErrNoTenant)
 		var found []Ticket
 		require.NoError(t, tx.Find(&found).Error)

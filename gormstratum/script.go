@@ -38,8 +38,9 @@ type ScriptOptions struct {
 	Version string
 	// Name follows the version in the file's name. It consists of letters, digits, _ and -. Defaults to "stratum".
 	Name string
-	// Dir is the directory of migrations that the files will be written to, such as os.DirFS("migrations"). The new file
-	// must come last in it. Defaults to none, which for Atlas is an empty directory: its atlas.sum covers all files.
+	// Dir is the directory of migrations that the files will be written to, such as os.DirFS("migrations"). The new
+	// file must come last in it. Defaults to none, which for Atlas is an empty directory: its atlas.sum covers all
+	// files.
 	Dir fs.FS
 	// LockTimeout bounds how long MigrateScript waits for a lock on a table. Defaults to 5 seconds.
 	LockTimeout time.Duration
@@ -162,8 +163,8 @@ func (o ScriptOptions) checkLast() error {
 	}
 	for _, name := range names {
 		if name >= o.fileName() {
-			return fmt.Errorf("%w: %q would not come last in the directory, where there is %q (give it a later version)",
-				ErrScript, o.fileName(), name)
+			return fmt.Errorf("%w: %q would not come last in the directory, where there is %q (give it a later "+
+				"version)", ErrScript, o.fileName(), name)
 		}
 	}
 	return nil

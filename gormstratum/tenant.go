@@ -10,8 +10,8 @@ import "github.com/google/uuid"
 //		Number string    `gorm:"uniqueIndex"` // unique per tenant
 //	}
 //
-// A field of the column tenant_id and type uuid.UUID, declared by hand, does the same. So does one of another column with
-// the tag stratum:"tenant", or with the name in Options.TenantColumn:
+// A field of the column tenant_id and type uuid.UUID, declared by hand, does the same. So does one of another column
+// with the tag stratum:"tenant", or with the name in Options.TenantColumn:
 //
 //	OrgID uuid.UUID `gorm:"type:uuid;not null;default:stratum.tenant_id()" stratum:"tenant"`
 type Tenant struct {

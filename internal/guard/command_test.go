@@ -183,7 +183,7 @@ func commandsAreRefused(t *testing.T, h *handle, _ setup) {
 		for _, refused := range always {
 			_, err := h.db.ExecContext(ctx, refused.sql)
 			require.ErrorIs(t, err, core.ErrCommand, refused.sql)
-			_, err = h.db.ExecContext(h.system(), refused.sql) //nolint:contextcheck // another scope
+			_, err = h.db.ExecContext(h.system(), refused.sql)
 			require.ErrorIs(t, err, core.ErrCommand, refused.sql)
 		}
 	}))

@@ -45,12 +45,8 @@ func newProbe(nc net.Conn) *probe {
 
 func (p *probe) peek(fd uintptr) {
 	n, _, err := syscall.Recvfrom(int(fd), p.unasked[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-	switch {
-	case err == syscall.EAGAIN || err == syscall.EWOULDBLOCK || err == syscall.EINTR:
-		p.good = true
-	default:
-		p.good = err == nil && n > 0 && !p.encrypted && !saysGoodbye(p.unasked[:n])
-	}
+	silent := err == syscall.EAGAIN || err == syscall.EWOULDBLOCK || err == syscall.EINTR
+	p.good = silent || err == nil && n > 0 && !p.encrypted && !saysGoodbye(p.unasked[:n])
 }
 
 // saysGoodbye looks for an error among messages of the server: outside of a statement it is always the last.

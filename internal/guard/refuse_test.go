@@ -115,7 +115,7 @@ func ofTx(t *testing.T, h *handle, methods map[string]func(ctx context.Context) 
 	t.Helper()
 	in := func(fn func(ctx context.Context, tx *sql.Tx) error) func(ctx context.Context) error {
 		return func(ctx context.Context) error {
-			tx, err := h.db.BeginTx(h.as(h.acme), nil) //nolint:contextcheck // the statement's context is another
+			tx, err := h.db.BeginTx(h.as(h.acme), nil)
 			require.NoError(t, err)
 			err = fn(ctx, tx)
 			require.NoError(t, tx.Commit(), "the refused statement did no harm")

@@ -30,9 +30,9 @@ func check(c sqltext.Command, tx bool) error {
 	return checkWord(c, tx)
 }
 
-// checkHardened refuses what PostgreSQL has no answer to in the hardened mode. The WHERE of an upsert is evaluated on the
-// row with the conflicting key whoever's it is, so that a side effect in it could tell what is in the row, to who knows
-// the key. And a block of code could hide that from this rule, as nothing else that a tenant may send can.
+// checkHardened refuses what PostgreSQL has no answer to in the hardened mode. The WHERE of an upsert is evaluated on
+// the row with the conflicting key whoever's it is, so that a side effect in it could tell what is in the row, to who
+// knows the key. And a block of code could hide that from this rule, as nothing else that a tenant may send can.
 func checkHardened(c sqltext.Command, _ bool) error {
 	switch {
 	case c.ConflictWhere:

@@ -123,8 +123,8 @@ func (c *copyIn) add(values []any) error {
 	}
 	for i, column := range c.columns {
 		if err := column.add(c.session.conn.TypeMap(), values[i]); err != nil {
-			return &quietError{cause: err, text: fmt.Sprintf("stratum: row %d, column %q: a value of type %T cannot be "+
-				"sent as %s", row, column.name, values[i], column.typeName)}
+			return &quietError{cause: err, text: fmt.Sprintf("stratum: row %d, column %q: a value of type %T cannot "+
+				"be sent as %s", row, column.name, values[i], column.typeName)}
 		}
 	}
 	c.rows++

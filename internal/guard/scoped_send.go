@@ -43,8 +43,8 @@ func (c *conn) item(ctx context.Context, s *session, sc scope.Scope, sql string,
 // first snapshot was taken, which this statement does.
 const readOnlySQL = `SELECT pg_catalog.set_config('transaction_read_only', 'on', true)`
 
-// send describes what is unknown and sends the items in one message train. With an entry it is a transaction of its own,
-// which is read-only, and the items are one.
+// send describes what is unknown and sends the items in one message train. With an entry it is a transaction of its
+// own, which is read-only, and the items are one.
 func (s *session) send(ctx context.Context, e *entry, items []item) (*pgconn.MultiResultReader, error) {
 	if s.simpleProtocol() {
 		return s.sendSimple(ctx, e, items)

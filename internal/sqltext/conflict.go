@@ -2,8 +2,8 @@ package sqltext
 
 import "strings"
 
-// conflict follows the words ON CONFLICT ... DO UPDATE through a statement. They are keywords, which cannot be written in
-// any other way.
+// conflict follows the words ON CONFLICT ... DO UPDATE through a statement. They are keywords, which cannot be
+// written in any other way.
 type conflict struct {
 	seen  int // how many of the words have come
 	depth int // of parentheses, at the token at hand

@@ -56,8 +56,8 @@ func (m *Migration) Prepare(ctx context.Context, tables []Table) error {
 	}
 	for _, t := range v.owned() {
 		if t.rel.Adopting && !t.rel.Forced {
-			return t.rel.refused(ErrAdopting, fillTrigger, "it is being adopted, and the version without tenants may still "+
-				"be writing to it", "go on with gormstratum.Adopt until the table is sealed, or back with Eject")
+			return t.rel.refused(ErrAdopting, fillTrigger, "it is being adopted, and the version without tenants may "+
+				"still be writing to it", "go on with gormstratum.Adopt until the table is sealed, or back with Eject")
 		}
 	}
 	return inOrder(ctx, v, v.owned(), m.clearForeignKeys, m.clearKeys, m.tenantColumn)
