@@ -78,13 +78,28 @@ func (c *conn) query(ctx context.Context, sql string, named []driver.NamedValue)
 	if err != nil {
 		return nil, err
 	}
+	done := false
+	defer func() { c.ifPanics(&done, s) }()
 	r, err := c.attempt(ctx, s, sc, sql, args)
+	done = true
 	if err != nil {
 		c.giveBack(s)
 		return nil, c.outcome(err)
 	}
 	c.keep(r)
 	return r, nil
+}
+
+// ifPanics gives up the connection that an argument's own code has panicked on, where nobody else would: something may
+// have been sent already, and a program that recovers must not run out of connections.
+func (c *conn) ifPanics(done *bool, s *session) {
+	if *done {
+		return
+	}
+	s.abandon()
+	if c.tx == nil {
+		c.release(s)
+	}
 }
 
 // keep counts rows as open until they are read to the end, which they may be already.

@@ -125,20 +125,36 @@ func hostileTexts(t *testing.T, h *handle, _ setup) {
 	require.Equal(t, "1", h.count(h.as(h.globex)))
 }
 
-// TestStringsMustConform in the simple protocol: where they do not, a literal means another text.
+// TestStringsMustConform: where they do not, a literal means another text to the server than to the rules. A connection
+// with such a setting is given up, and a transaction goes no further.
 func TestStringsMustConform(t *testing.T) {
 	t.Parallel()
 	h := newDatabase(t).open(t, setup{mode: simpleProtocol})
-	ctx := h.as(h.acme)
-	require.Equal(t, `\`, h.text(ctx, "SELECT $1", `\`))
-	for _, setting := range []string{"standard_conforming_strings = off", "client_encoding = 'LATIN1'"} {
-		h.exec(ctx, "DO $$ BEGIN EXECUTE 'SET "+strings.ReplaceAll(setting, "'", "''")+"'; END $$")
-		_, err := h.db.ExecContext(ctx, "SELECT $1", `\`)
-		require.ErrorIs(t, err, core.ErrConfig, setting)
-		_, err = h.db.BeginTx(ctx, nil)
-		require.ErrorIs(t, err, core.ErrConfig, setting)
-		h.proxy.Cut() // the next connection is in order
-		require.Equal(t, `\`, h.text(ctx, "SELECT $1", `\`))
+	for _, mode := range []string{simpleProtocol, cacheStatement, cacheDescribe} {
+		h := h.d.open(t, setup{mode: mode})
+		ctx := h.as(h.acme)
+		for _, setting := range []string{"standard_conforming_strings = off", "client_encoding = 'LATIN1'"} {
+			change := "DO $$ BEGIN EXECUTE 'SET " + strings.ReplaceAll(setting, "'", "''") + "'; END $$"
+			pid := h.pid()
+			h.exec(ctx, change)
+			require.Equal(t, `\`, h.text(ctx, "SELECT $1::text", `\`), setting)
+			require.NotEqual(t, pid, h.pid(), "another connection")
+			h.exec(ctx, change)
+			require.NoError(t, h.begun(ctx))
+			tx, err := h.db.BeginTx(ctx, nil)
+			require.NoError(t, err)
+			_, err = tx.ExecContext(ctx, change)
+			require.NoError(t, err)
+			_, err = tx.ExecContext(ctx, `INSERT INTO notes (body) VALUES ('\') -- ')`)
+			require.ErrorIs(t, err, core.ErrConfig, setting)
+			require.NoError(t, tx.Rollback())
+			require.ErrorIs(t, h.BeginFunc(ctx, func(tx *core.Tx) error {
+				_, err := tx.Exec(ctx, change)
+				require.NoError(t, err)
+				_, err = tx.Exec(ctx, "SELECT 1")
+				return err
+			}), core.ErrConfig)
+		}
 	}
 	for _, params := range []string{"&client_encoding=LATIN1", "&standard_conforming_strings=off"} {
 		for _, mode := range []string{cacheStatement, simpleProtocol} {

@@ -98,7 +98,9 @@ func NewForms(signed, timed bool) *Forms {
 	f.system = newForm(pathSQL+systemSQL+contextSQL+roleSQL, proofOID)
 	if signed {
 		// What a statement before may have left behind for this one to find, hidden from the rules in a block of code.
-		f.long.before = []string{"RESET ALL", "CLOSE ALL", "DISCARD SEQUENCES"}
+		f.long.before = []string{
+			"SET ROLE NONE", "RESET ALL", "CLOSE ALL", "DISCARD SEQUENCES", "DEALLOCATE ALL", "UNLISTEN *",
+		}
 	}
 	return f
 }

@@ -56,7 +56,9 @@ ALTER TABLE $ FORCE ROW LEVEL SECURITY;
 GRANT SELECT, INSERT, UPDATE, DELETE ON $ TO stratum_tenant, stratum_subtree, stratum_system;
 CREATE POLICY tenant ON $ TO stratum_tenant USING (tenant_id = stratum.tenant_id());
 CREATE POLICY subtree ON $ FOR SELECT TO stratum_subtree USING (tenant_id = ANY ((SELECT stratum.visible_tenants())::uuid[]));
-CREATE POLICY subtree_write ON $ TO stratum_subtree USING (tenant_id = stratum.tenant_id());
+CREATE POLICY subtree_insert ON $ FOR INSERT TO stratum_subtree WITH CHECK (tenant_id = stratum.tenant_id());
+CREATE POLICY subtree_update ON $ FOR UPDATE TO stratum_subtree USING (tenant_id = stratum.tenant_id());
+CREATE POLICY subtree_delete ON $ FOR DELETE TO stratum_subtree USING (tenant_id = stratum.tenant_id());
 CREATE POLICY system ON $ TO stratum_system USING (true);
 CREATE POLICY owner ON $ TO CURRENT_USER USING (stratum.admit_owner());`
 

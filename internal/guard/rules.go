@@ -38,10 +38,22 @@ func checkHardened(c sqltext.Command, _ bool) error {
 	case c.ConflictWhere:
 		return commandError("ON CONFLICT DO UPDATE with a WHERE, in the hardened mode",
 			"look at the row in the same transaction first, or put the condition into SET with CASE")
+	case isDefinition(c.Word):
+		return commandError(c.Word+", in the hardened mode", "change the schema, roles and rights as the owner")
 	case c.Word == "DO":
 		return commandError("DO, in the hardened mode", "make it a function, as the owner, and call that")
 	}
 	return nil
+}
+
+// isDefinition knows the commands that change something else than rows. A tenant has a right to none of them, except that
+// PostgreSQL lets everybody give away what is its own, and the login change itself.
+func isDefinition(word string) bool {
+	switch word {
+	case "ALTER", "CREATE", "DROP", "GRANT", "REVOKE", "REASSIGN", "COMMENT", "SECURITY", "IMPORT":
+		return true
+	}
+	return false
 }
 
 func checkWord(c sqltext.Command, tx bool) error {
@@ -55,6 +67,12 @@ func checkWord(c sqltext.Command, tx bool) error {
 	case "SET":
 		if !tx || !c.IsLocalSetting() {
 			return commandError("SET", "use SET LOCAL inside a transaction, and not for a setting of the guard's own")
+		}
+	case "REASSIGN":
+		return commandError("REASSIGN OWNED", "do it as the owner")
+	case "DROP":
+		if len(c.Next) > 0 && c.Next[0] == "OWNED" {
+			return commandError("DROP OWNED", "it would take the tenants' role out of all policies; do it as the owner")
 		}
 	case "RESET", "DISCARD", "LOAD":
 		return commandError(c.Word, "settings belong to a transaction: SET LOCAL needs no reset")

@@ -6,7 +6,6 @@ import (
 	"errors"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
 
@@ -17,6 +16,9 @@ func inspect(sql string) sqltext.Command { return sqltext.Inspect(sql) }
 
 // run sends a statement in its train and returns the rows, positioned before the first.
 func (s *session) run(ctx context.Context, t train, st *statement, args []any) (*rows, error) {
+	if err := s.readsAlike(t.entry != nil); err != nil {
+		return nil, err
+	}
 	if s.simpleProtocol() {
 		return s.runSimple(ctx, t, st, args)
 	}
@@ -24,15 +26,24 @@ func (s *session) run(ctx context.Context, t train, st *statement, args []any) (
 		if err := s.describe(ctx, t.entry, st); err != nil {
 			return nil, err
 		}
-		if s.mode != pgx.QueryExecModeDescribeExec && !st.volatile() {
-			s.cache.put(st)
-		}
+		s.remember(st)
 	}
 	r, err := s.runDescribed(ctx, t, st, args)
 	if err != nil && staleDescription(err) {
 		s.cache.drop(st)
 	}
 	return r, err
+}
+
+// readsAlike looks whether the server still reads a text as the rules have: a statement before this one may have changed
+// the settings. On a connection that was just borrowed somebody else has left them behind, and another one will do.
+func (s *session) readsAlike(borrowed bool) error {
+	err := CheckStrings(s.pg)
+	if err != nil && borrowed {
+		s.abandon()
+		return errStuck
+	}
+	return err
 }
 
 // runDescribed sends a statement whose types are known: one round trip.
@@ -143,7 +154,7 @@ func broken(ctx context.Context, err error) error {
 }
 
 // errStuck is for database/sql: nothing was done, and another connection can do it.
-var errStuck = errors.New("stratum: the connection was left in a role by a statement before")
+var errStuck = errors.New("stratum: the connection was left in a role, or with settings, by a statement before")
 
 // notEntered looks at the error of enter. A statement can hide from the rules in a function and change the session's
 // role for good, or put another statement in the place of the prepared enter; the server then refuses whoever comes

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"sync/atomic"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -57,9 +58,24 @@ func newClosedBatch(err error) *scopedBatch {
 	return b
 }
 
+// plainText reports whether every setting of a connection reads a text alike. A statement of the batch may change the
+// settings for those behind it, which were looked at before.
+func plainText(sql string) bool {
+	for i := range len(sql) {
+		if sql[i] == '\\' || sql[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
 func (b *scopedBatch) send() (err error) {
 	s := b.tx.tx.session
-	for _, q := range b.batch.QueuedQueries {
+	for i, q := range b.batch.QueuedQueries {
+		if i > 0 && b.tx.conn.connector.forms.signed && !plainText(q.SQL) {
+			return commandError("a backslash, or more than ASCII, in a text of a batch, in the hardened mode",
+				"pass it as an argument, or send the statement by itself")
+		}
 		it, err := b.tx.conn.item(b.ctx, s, b.tx.tx.scope, q.SQL, q.Arguments)
 		if err != nil {
 			return err

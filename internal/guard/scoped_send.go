@@ -36,6 +36,9 @@ func (c *conn) item(ctx context.Context, s *session, sc scope.Scope, sql string,
 	if st.command.Statements == 0 {
 		return item{}, commandError("an empty statement", "leave it out")
 	}
+	if err := s.readsAlike(false); err != nil {
+		return item{}, err
+	}
 	return item{st: st, args: plain}, nil
 }
 
@@ -126,6 +129,7 @@ func (s *session) describeAll(ctx context.Context, statements []*statement) erro
 	for _, old := range dropped {
 		p.SendDeallocate(old)
 	}
+	s.askPath(p)
 	names := make([]string, len(statements))
 	for i, st := range statements {
 		if !st.volatile() {
@@ -138,10 +142,13 @@ func (s *session) describeAll(ctx context.Context, statements []*statement) erro
 		return errors.Join(err, p.Close())
 	}
 	for i, st := range statements {
-		desc, err := lastDescription(p, nil)
+		desc, path, err := lastDescription(p, nil)
 		if err != nil {
 			_ = p.Close() // it repeats the error
 			return broken(ctx, err)
+		}
+		if i == 0 {
+			s.strayed = path != st.key.path
 		}
 		desc.Name, desc.SQL = names[i], st.key.sql
 		st.desc, st.formats = desc, resultFormats(desc.Fields)
@@ -151,9 +158,13 @@ func (s *session) describeAll(ctx context.Context, statements []*statement) erro
 	return p.Close()
 }
 
-// remember keeps a description for the next use of its statement.
+// remember keeps a description for the next use of its statement, unless it was made under another search_path than the
+// scope's.
 func (s *session) remember(st *statement) {
-	if s.mode != pgx.QueryExecModeDescribeExec && !st.volatile() {
+	switch {
+	case s.strayed && st.desc.Name != "":
+		s.cache.dropped = append(s.cache.dropped, st.desc.Name)
+	case !s.strayed && s.mode != pgx.QueryExecModeDescribeExec && !st.volatile():
 		s.cache.put(st)
 	}
 }

@@ -29,6 +29,7 @@ type session struct {
 	prefix  string // of the names of prepared statements
 	names   int
 	dead    bool // abandoned, see abandon
+	strayed bool // what was described last, was so under another search_path than the scope's
 }
 
 // newSession readies conn. In cache_statement mode it prepares the forms of enter, so that later statements need one
@@ -211,6 +212,8 @@ func (s *session) describe(ctx context.Context, e *entry, st *statement) error {
 	}
 	if e != nil {
 		s.pipeEnter(p, e)
+	} else {
+		s.askPath(p)
 	}
 	p.SendPrepare(name, st.key.sql, nil)
 	// Enter stands before Parse: names in the statement are looked up on the scope's search_path, and a tenant that may
@@ -219,13 +222,14 @@ func (s *session) describe(ctx context.Context, e *entry, st *statement) error {
 		s.cache.dropped = append(s.cache.dropped, dropped...) // nothing was sent
 		return errors.Join(err, p.Close())
 	}
-	desc, err := lastDescription(p, e)
+	desc, path, err := lastDescription(p, e)
 	if closeErr := p.Close(); err == nil {
 		err = closeErr
 	}
 	if err != nil {
 		return s.notEntered(err)
 	}
+	s.strayed = e == nil && path != st.key.path
 	desc.Name, desc.SQL = name, st.key.sql
 	st.desc, st.formats = desc, resultFormats(desc.Fields)
 	return nil
@@ -242,23 +246,38 @@ func (s *session) pipeEnter(p *pgconn.Pipeline, e *entry) {
 	p.SendQueryParams(e.unnamed, e.values(), e.oids, e.formats, nil)
 }
 
-// lastDescription reads the results of a describe up to the description.
-func lastDescription(p *pgconn.Pipeline, e *entry) (*pgconn.StatementDescription, error) {
+// wherePathSQL asks for the search_path inside a transaction, in which a statement may have set another one: what is
+// described under that holds for this transaction, and must not be kept for the scope's own.
+const wherePathSQL = "SELECT pg_catalog.current_setting('search_path')"
+
+// askPath sends wherePathSQL, unless the transaction has failed: it would be refused then, as most statements are, and
+// what is described is not kept.
+func (s *session) askPath(p *pgconn.Pipeline) {
+	if s.pg.TxStatus() == 'T' {
+		p.SendQueryParams(wherePathSQL, nil, nil, nil, nil)
+	}
+}
+
+// lastDescription reads the results of a describe up to the description, and the search_path where it was asked for.
+func lastDescription(p *pgconn.Pipeline, e *entry) (desc *pgconn.StatementDescription, path string, err error) {
 	for {
 		result, err := p.GetResults()
 		if err != nil {
-			return nil, err
+			return nil, "", err
 		}
 		switch r := result.(type) {
 		case *pgconn.StatementDescription:
-			return r, nil
+			return r, path, nil
 		case *pgconn.ResultReader:
+			if e == nil && r.NextRow() {
+				path = string(r.Values()[0])
+			}
 			if _, err := e.read(r); err != nil {
-				return nil, err
+				return nil, "", err
 			}
 		case *pgconn.CloseComplete:
 		default:
-			return nil, ErrProtocol
+			return nil, "", ErrProtocol
 		}
 	}
 }

@@ -46,11 +46,14 @@ func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 	if err != nil {
 		return nil, err
 	}
+	done := false
+	defer func() { c.ifPanics(&done, s) }()
 	err = c.enter(ctx, s, begin, sc)
 	if err != nil && (c.connector.outdated(err, sc) || retryable(err)) && s.usable() {
 		s.forgetNames(err)
 		err = c.enter(ctx, s, begin, sc)
 	}
+	done = true
 	if err != nil {
 		c.release(s)
 		return nil, c.outcome(err)
@@ -93,6 +96,9 @@ func (c *conn) enter(ctx context.Context, s *session, begin string, sc scope.Sco
 
 // begin sends BEGIN and enter. A refusal by enter leaves a failed transaction, which is rolled back.
 func (s *session) begin(ctx context.Context, begin string, e *entry) error {
+	if err := s.readsAlike(true); err != nil {
+		return err
+	}
 	_, err := s.exchange(ctx, begin, e)
 	if err != nil {
 		s.rollback(ctx)

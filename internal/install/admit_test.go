@@ -57,7 +57,7 @@ func TestEnterServesOlderPrograms(t *testing.T) {
 	require.NoError(t, tx.Rollback(t.Context()))
 }
 
-// The epoch changes with what takes a tenant's activity away, and with nothing else: programs look again then.
+// The epoch changes with what concerns a tenant's status, and with nothing else: programs look again then.
 func TestEpochTurns(t *testing.T) {
 	t.Parallel()
 	db, _ := installed(t)
@@ -72,14 +72,17 @@ func TestEpochTurns(t *testing.T) {
 		{"UPDATE stratum.tenants SET name = 'another', metadata = '{}'", false},
 		{"UPDATE stratum.tenants SET status = status", false},
 		{"UPDATE stratum.tenants SET status = 'suspended' WHERE slug = 'acme'", true},
-		{"UPDATE stratum.tenants SET status = 'archived' WHERE slug = 'acme'", false},
-		{"UPDATE stratum.tenants SET status = 'active'", false},
+		{"UPDATE stratum.tenants SET status = 'archived' WHERE slug = 'acme'", true},
+		{"UPDATE stratum.tenants SET status = 'active'", true},
+		{"SET session_replication_role = replica; UPDATE stratum.tenants SET status = 'suspended' WHERE slug = 'acme'", true},
+		{"UPDATE stratum.tenants SET status = 'active'", true},
+		{"UPDATE stratum.tenants SET id = gen_random_uuid() WHERE slug = 'acme'", true},
 		{"UPDATE stratum.tenants SET status = 'moving' WHERE slug = 'acme'", true},
 		{"DELETE FROM stratum.tenants WHERE slug = 'acme'", true},
 		{"BEGIN; UPDATE stratum.tenants SET status = 'suspended'; ROLLBACK", false},
 	} {
 		before := epochOf(t, db)
-		exec(t, db.OwnerDSN, change.sql)
+		exec(t, db.AdminDSN, change.sql)
 		require.Equal(t, change.turns, before != epochOf(t, db), change.sql)
 		require.Equal(t, epochOf(t, db), admit(t, conn, other.id), change.sql)
 	}
@@ -110,7 +113,7 @@ func TestEpochIsWithheldWhileAChangeIsOnItsWay(t *testing.T) {
 		done <- err
 	}()
 	require.Eventually(t, func() bool {
-		return value[bool](t, db.AdminDSN, "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted "+
+		return value[bool](t, db.AdminDSN, "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted "+
 			"AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))")
 	}, waitFor, tick)
 	require.Zero(t, admit(t, conn, other.id))

@@ -1,5 +1,5 @@
 -- A tenant is admitted to a transaction in one of two ways. The long one, stratum.admit, looks at the tenant's row and
--- returns the epoch: a number that changes whenever a tenant stops being active. A program that has seen a tenant active
+-- returns the epoch: a number that changes with every change of a tenant's status. A program that has seen a tenant active
 -- in an epoch may from then on take the short way and name the epoch instead: while it is still the same, the tenant is
 -- still active, and no row need be read. And, for databases that must withstand hostile SQL, the admission is signed.
 --
@@ -13,28 +13,35 @@
 -- whoever has the tenant's lock reads an epoch that is newer than the lock. The value is the id of the transaction that
 -- changed it last, and behind that 20 random bits, so that a server restored from a backup does not repeat one.
 CREATE SEQUENCE stratum.epoch AS bigint CACHE 1;
-SELECT setval('stratum.epoch', 1 << 20);
+SELECT setval('stratum.epoch', (1 << 20) + floor(random() * (1 << 20))::bigint);
 
--- Runs at the end of a transaction that has taken a tenant's activity away. The lock is held until the commit, so that
--- these ends come one after the other: once the last of them is seen, all before it are.
+-- Runs at the end of a transaction that has changed a tenant's status, whichever way: what a program believes of a tenant
+-- must also be looked at again where an earlier change was lost, with a server or by a restore. The lock is held until
+-- the commit, so that these ends come one after the other: once the last of them is seen, all before it are. It is a
+-- table's, since an advisory lock could be taken by anybody. It comes before the comparison, for a rollback to a
+-- savepoint takes the lock back and not the value.
 CREATE FUNCTION stratum.turn_epoch() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     me CONSTANT bigint := pg_current_xact_id()::text::bigint;
 BEGIN
+    LOCK TABLE stratum.signing IN SHARE ROW EXCLUSIVE MODE;
     IF pg_sequence_last_value('stratum.epoch') >> 20 <> me THEN
-        PERFORM pg_advisory_xact_lock(1937011297, 1701867363);
         PERFORM setval('stratum.epoch', (me << 20) + floor(random() * (1 << 20))::bigint);
     END IF;
     RETURN NULL;
 END $$;
 
-CREATE CONSTRAINT TRIGGER turn_epoch AFTER UPDATE OF status ON stratum.tenants DEFERRABLE INITIALLY DEFERRED
-    FOR EACH ROW WHEN (OLD.status = 'active' AND NEW.status <> 'active') EXECUTE FUNCTION stratum.turn_epoch();
+CREATE CONSTRAINT TRIGGER turn_epoch AFTER UPDATE ON stratum.tenants DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW WHEN (OLD.status <> NEW.status OR OLD.id <> NEW.id) EXECUTE FUNCTION stratum.turn_epoch();
 CREATE CONSTRAINT TRIGGER turn_epoch_delete AFTER DELETE ON stratum.tenants DEFERRABLE INITIALLY DEFERRED
     FOR EACH ROW EXECUTE FUNCTION stratum.turn_epoch();
 CREATE TRIGGER turn_epoch_truncate AFTER TRUNCATE ON stratum.tenants
     FOR EACH STATEMENT EXECUTE FUNCTION stratum.turn_epoch();
+-- Also for rows that replication brings.
+ALTER TABLE stratum.tenants ENABLE ALWAYS TRIGGER turn_epoch;
+ALTER TABLE stratum.tenants ENABLE ALWAYS TRIGGER turn_epoch_delete;
+ALTER TABLE stratum.tenants ENABLE ALWAYS TRIGGER turn_epoch_truncate;
 
 CREATE FUNCTION stratum.stale_epoch() RETURNS text LANGUAGE plpgsql STABLE AS $$
 BEGIN
@@ -210,6 +217,28 @@ BEGIN
     END IF;
     UPDATE stratum.signing SET required = wanted;
 END $$;
+
+-- Planned under the subtree role and run under another, the policies of the one would look at what is signed for the
+-- other: so the role is asked for where the tenants are read.
+CREATE OR REPLACE FUNCTION stratum.visible_tenants() RETURNS uuid[] LANGUAGE plpgsql STABLE SECURITY DEFINER
+    PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF quote_ident(current_setting('role')) <> quote_ident((parse_ident('{{.SubtreeRole}}'))[1]) THEN
+        RAISE EXCEPTION 'this is for the subtree role alone' USING ERRCODE = '42501';
+    END IF;
+    RETURN (
+        SELECT array_agg(d.id)
+        FROM stratum.tenants self
+        JOIN stratum.tenants d ON d.path OPERATOR({{.LtreeSchema}}.<@) self.path
+        WHERE self.id = stratum.tenant_id() AND d.status IN ('active', 'suspended', 'moving')
+    );
+END $$;
+
+-- Any role may DROP OWNED what is its own, which takes it out of the policies of every table. The command fails as a
+-- whole where it meets a right that the role cannot give back: this one.
+CREATE SEQUENCE stratum.anchor;
+REVOKE ALL ON SEQUENCE stratum.anchor FROM PUBLIC;
+GRANT USAGE ON SEQUENCE stratum.anchor TO {{.TenantRole}}, {{.SubtreeRole}};
 
 REVOKE ALL ON SEQUENCE stratum.epoch FROM PUBLIC;
 REVOKE ALL ON stratum.signing FROM PUBLIC;
