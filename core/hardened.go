@@ -63,8 +63,21 @@ func (s *Stratum) checkHardened(p install.Posture) error {
 	case p.MayOwn:
 		return refuse("it must not own the database or the schema stratum, nor be a member of who does",
 			"ALTER DATABASE ... OWNER TO the login of OwnerDSN, and REVOKE that role FROM "+login)
+	case len(p.Members) > 0:
+		return refuse("it must be a member of the tenant and subtree roles alone",
+			"REVOKE "+quoteAll(p.Members)+" FROM "+login+";")
+	case p.OwnsObjects:
+		return refuse("it must own no table, view or sequence", "ALTER TABLE ... OWNER TO the login of OwnerDSN")
 	}
 	return nil
+}
+
+func quoteAll(names []string) string {
+	quoted := make([]string, len(names))
+	for i, name := range names {
+		quoted[i] = pgx.Identifier{name}.Sanitize()
+	}
+	return strings.Join(quoted, ", ")
 }
 
 func attributesOf(p install.Posture) []string {
@@ -77,7 +90,7 @@ func attributesOf(p install.Posture) []string {
 			attributes = append(attributes, a.name)
 		}
 	}
-	return attributes
+	return append(attributes, p.Attributes...)
 }
 
 // requireSignature has the database believe signed admissions alone. Migrate calls it in the hardened mode.

@@ -34,7 +34,10 @@ func TestHardenedRefusesALoginThatCouldBecomeMore(t *testing.T) {
 		"CREATEROLE":  "ALTER ROLE $app CREATEROLE",
 		"BYPASSRLS":   "ALTER ROLE $app BYPASSRLS",
 		"SUPERUSER":   "ALTER ROLE $app SUPERUSER",
+		"CREATEDB":    "ALTER ROLE $app CREATEDB",
+		"REPLICATION": "ALTER ROLE $app REPLICATION",
 		"system role": "GRANT stratum_system TO $app",
+		"member":      "GRANT pg_read_all_data, pg_execute_server_program TO $app",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -75,6 +78,16 @@ func TestHardenedNeedsThreeLogins(t *testing.T) {
 	options.Hardened = true
 	_, err := core.Open(t.Context(), options)
 	require.ErrorContains(t, err, "it must not own the database")
+}
+
+func TestHardenedLoginOwnsNothing(t *testing.T) {
+	t.Parallel()
+	d := stratumtest.NewDatabase(t)
+	adminExec(t, d, "CREATE TABLE public.left_over (id int); ALTER TABLE public.left_over OWNER TO "+loginOf(t, d.DSN))
+	options := d.Options()
+	options.Hardened = true
+	_, err := core.Open(t.Context(), options)
+	require.ErrorContains(t, err, "it must own no table")
 }
 
 func TestHardenedRefusesTextsWithProofs(t *testing.T) {

@@ -1,6 +1,7 @@
 package guard_test
 
 import (
+	"database/sql/driver"
 	"fmt"
 	"io"
 	"net"
@@ -147,4 +148,48 @@ func TestCopyOfANulByte(t *testing.T) {
 	require.ErrorContains(t, err, `row 1, column "body": a value of type string cannot be sent as text`)
 	require.NotContains(t, err.Error(), "s3cret")
 	require.Equal(t, pid, h.pid())
+}
+
+// explosive is an argument whose own code fails.
+type explosive struct{}
+
+// Value panics.
+func (explosive) Value() (driver.Value, error) { panic("an argument's own code") }
+
+// TestPanicLosesNothing: a program that recovers, as web servers do, has all its connections and turns afterwards.
+func TestPanicLosesNothing(t *testing.T) {
+	t.Parallel()
+	options := newDatabase(t).options(setup{})
+	options.Limits.Tenant.Concurrent = 1
+	h := openWith(t, options)
+	ctx := h.as(h.acme)
+	for range 3 {
+		require.Panics(t, func() { _, _ = h.db.ExecContext(ctx, "SELECT $1::text", explosive{}) })
+		require.Zero(t, h.lent())
+		h.count(ctx)
+	}
+}
+
+// TestDescriptionUnderAnotherPath holds for the transaction that has set the path, and for no other.
+func TestDescriptionUnderAnotherPath(t *testing.T) {
+	t.Parallel()
+	d := newDatabase(t)
+	d.exec(t, "CREATE SCHEMA elsewhere; CREATE TABLE elsewhere.notes (body int); "+
+		"GRANT USAGE ON SCHEMA elsewhere TO stratum_tenant; GRANT SELECT ON elsewhere.notes TO stratum_tenant")
+	for _, mode := range []string{cacheStatement, cacheDescribe} {
+		h := d.open(t, setup{mode: mode})
+		ctx := h.as(h.acme)
+		const query = "SELECT count(*) FROM notes WHERE body = $1"
+		tx, err := h.db.BeginTx(ctx, nil)
+		require.NoError(t, err)
+		_, err = tx.ExecContext(ctx, "DO $$ BEGIN SET LOCAL search_path = elsewhere; END $$")
+		require.NoError(t, err)
+		var n int
+		for range 2 {
+			require.NoError(t, tx.QueryRowContext(ctx, query, 1).Scan(&n))
+		}
+		require.NoError(t, tx.Commit())
+		require.Equal(t, "0", h.text(ctx, query, "a text"))
+		require.Equal(t, 1, h.trips(func() { h.text(ctx, query, "a text") }), "this one is kept")
+	}
 }

@@ -27,6 +27,9 @@ func check(c sqltext.Command, tx bool) error {
 			"use the transaction-local form: pg_advisory_xact_lock, set_config(name, value, true), CURSOR WITHOUT "+
 				"HOLD; a column of type bytea for what would be a large object")
 	}
+	if err := checkDefinition(c); err != nil {
+		return err
+	}
 	return checkWord(c, tx)
 }
 
@@ -46,14 +49,30 @@ func checkHardened(c sqltext.Command, _ bool) error {
 	return nil
 }
 
-// isDefinition knows the commands that change something else than rows. A tenant has a right to none of them, except that
-// PostgreSQL lets everybody give away what is its own, and the login change itself.
+// isDefinition knows the commands that change something else than rows. A tenant has a right to none of them, except
+// that PostgreSQL lets everybody give away what is its own, and the login change itself.
 func isDefinition(word string) bool {
 	switch word {
 	case "ALTER", "CREATE", "DROP", "GRANT", "REVOKE", "REASSIGN", "COMMENT", "SECURITY", "IMPORT":
 		return true
 	}
 	return false
+}
+
+// checkDefinition refuses what PostgreSQL lets every role do to itself: change itself for all its connections to
+// come, and drop what is its own, which takes it out of all policies.
+func checkDefinition(c sqltext.Command) error {
+	next := ""
+	if len(c.Next) > 0 {
+		next = c.Next[0]
+	}
+	switch {
+	case c.Word == "ALTER" && (next == "ROLE" || next == "USER"):
+		return commandError("ALTER ROLE", "do it as the owner")
+	case c.Word == "REASSIGN", c.Word == "DROP" && next == "OWNED":
+		return commandError(c.Word+" OWNED", "do it as the owner")
+	}
+	return nil
 }
 
 func checkWord(c sqltext.Command, tx bool) error {
@@ -67,12 +86,6 @@ func checkWord(c sqltext.Command, tx bool) error {
 	case "SET":
 		if !tx || !c.IsLocalSetting() {
 			return commandError("SET", "use SET LOCAL inside a transaction, and not for a setting of the guard's own")
-		}
-	case "REASSIGN":
-		return commandError("REASSIGN OWNED", "do it as the owner")
-	case "DROP":
-		if len(c.Next) > 0 && c.Next[0] == "OWNED" {
-			return commandError("DROP OWNED", "it would take the tenants' role out of all policies; do it as the owner")
 		}
 	case "RESET", "DISCARD", "LOAD":
 		return commandError(c.Word, "settings belong to a transaction: SET LOCAL needs no reset")

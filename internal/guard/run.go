@@ -35,8 +35,9 @@ func (s *session) run(ctx context.Context, t train, st *statement, args []any) (
 	return r, err
 }
 
-// readsAlike looks whether the server still reads a text as the rules have: a statement before this one may have changed
-// the settings. On a connection that was just borrowed somebody else has left them behind, and another one will do.
+// readsAlike looks whether the server still reads a text as the rules have: a statement before this one may have
+// changed the settings. On a connection that was just borrowed somebody else has left them behind, and another one
+// will do.
 func (s *session) readsAlike(borrowed bool) error {
 	err := CheckStrings(s.pg)
 	if err != nil && borrowed {

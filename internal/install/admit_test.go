@@ -228,3 +228,32 @@ func TestSigningBelongsToTheOwner(t *testing.T) {
 		require.Equal(t, "42501", code(err))
 	}
 }
+
+// TestEpochAfterASavepoint: a rollback to a savepoint takes the lock back and leaves the epoch, which must not be taken
+// for the lock.
+func TestEpochAfterASavepoint(t *testing.T) {
+	t.Parallel()
+	db, _ := installed(t)
+	for _, slug := range []string{"a", "b", "c"} {
+		createTenant(t, db, tenant{slug: slug})
+	}
+	suspend := func(slug string) string {
+		return "UPDATE stratum.tenants SET status = 'suspended' WHERE slug = '" + slug + "'; "
+	}
+	first := begin(t, connect(t, db.OwnerDSN), pgx.TxOptions{})
+	_, err := first.Exec(t.Context(), "SET CONSTRAINTS ALL IMMEDIATE; SAVEPOINT s; "+suspend("a")+
+		"ROLLBACK TO s; "+suspend("b"))
+	require.NoError(t, err)
+	done := make(chan error, 1)
+	second := connect(t, db.OwnerDSN)
+	go func() {
+		_, err := second.Exec(t.Context(), suspend("c"))
+		done <- err
+	}()
+	require.Eventually(t, func() bool {
+		return value[bool](t, db.AdminDSN, "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted "+
+			"AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))")
+	}, waitFor, tick, "the second waits for the first")
+	require.NoError(t, first.Commit(t.Context()))
+	require.NoError(t, <-done)
+}

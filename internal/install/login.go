@@ -34,6 +34,13 @@ type Posture struct {
 	CreateRole bool `json:"create_role"`
 	// MaySystem can switch to the system role, or make itself a member of it.
 	MaySystem bool `json:"may_system"`
+	// Attributes are further ones, as ALTER ROLE names them: CREATEDB, REPLICATION.
+	Attributes []string `json:"further_attributes"`
+	// Members are the roles it can become, or has the rights of, beside the tenant and subtree roles. Those of
+	// PostgreSQL, such as pg_read_all_data, read past every boundary.
+	Members []string `json:"members"`
+	// OwnsObjects is the owner of tables or other relations.
+	OwnsObjects bool `json:"owns_objects"`
 	// MayOwn is, or can become, the owner of the database or of the schema "stratum".
 	MayOwn bool `json:"may_own"`
 }
@@ -149,6 +156,12 @@ SELECT json_build_object(
 		AND (pg_has_role(me.oid, ours.oid, me.switch) OR pg_has_role(me.oid, ours.oid, 'MEMBER WITH ADMIN OPTION'))),
 	'may_own', pg_has_role(me.oid, d.datdba, me.switch) OR EXISTS (SELECT FROM pg_namespace n
 		WHERE n.nspname = 'stratum' AND pg_has_role(me.oid, n.nspowner, me.switch)),
+	'further_attributes', nullif(array_remove(ARRAY[CASE WHEN me.rolcreatedb THEN 'CREATEDB' END,
+		CASE WHEN me.rolreplication THEN 'REPLICATION' END], NULL), '{}'),
+	'members', (SELECT json_agg(r.rolname ORDER BY r.rolname) FROM pg_roles r
+		WHERE r.oid <> me.oid AND r.rolname NOT IN ($2, $3) AND NOT me.rolsuper
+			AND pg_has_role(me.oid, r.oid, 'MEMBER')),
+	'owns_objects', EXISTS (SELECT FROM pg_class c WHERE c.relowner = me.oid),
 	'owns_public', me.oid = d.datdba AND EXISTS (SELECT FROM pg_namespace n
 		WHERE n.nspname = 'public' AND n.nspowner = 'pg_database_owner'::regrole),
 	'server_version', me.version,

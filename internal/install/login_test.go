@@ -324,9 +324,29 @@ func TestPosture(t *testing.T) {
 			posture, err := checkLogin(t, as(t, db.DSN, ""), roles, install.ForData)
 			require.NoError(t, err)
 			tc.want.Login = db.Name + "_app"
+			tc.want.Members, tc.want.OwnsObjects = posture.Members, posture.OwnsObjects // by their own test
 			require.Equal(t, tc.want, posture)
 		})
 	}
+}
+
+// TestPostureBeyondStratum is what else a login has: in the hardened mode it is nothing.
+func TestPostureBeyondStratum(t *testing.T) {
+	t.Parallel()
+	db, roles := installed(t)
+	app := `"` + db.Name + `_app"`
+	read := func() install.Posture {
+		posture, err := checkLogin(t, as(t, db.DSN, ""), roles, install.ForData)
+		require.NoError(t, err)
+		return posture
+	}
+	require.Equal(t, install.Posture{Login: db.Name + "_app"}, read())
+	exec(t, db.AdminDSN, "GRANT pg_read_all_data TO "+app+"; ALTER ROLE "+app+" CREATEDB REPLICATION; "+
+		"CREATE TABLE public.t (); ALTER TABLE public.t OWNER TO "+app)
+	require.Equal(t, install.Posture{
+		Login: db.Name + "_app", Attributes: []string{"CREATEDB", "REPLICATION"}, Members: []string{"pg_read_all_data"},
+		OwnsObjects: true,
+	}, read())
 }
 
 // In development: one superuser for everything, without a role of its own.

@@ -232,7 +232,9 @@ func TestMigrateWithTheOwnersLoginAlone(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, install.Posture{
 			Login: opts.DataLogin, CreateRole: true, MaySystem: true, MayOwn: true,
+			Members: posture.Members, OwnsObjects: true,
 		}, posture)
+		require.Contains(t, posture.Members, roles.System)
 	}
 	exec(t, db.OwnerDSN, "CREATE TABLE public.still_mine ()")
 }
