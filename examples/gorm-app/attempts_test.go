@@ -25,7 +25,7 @@ func TestAttempts_noticeABrokenBoundary(t *testing.T) {
 			[]string{
 				"raw SELECT of everything", "raw UNION ALL", "Joins with another tenant's rows", "raw UPDATE",
 				"raw INSERT ... SELECT of another's rows", "a connection that another tenant used",
-				"a session made before db.Use", "Update of a child's row with WithSubtree",
+				"a session made before db.Use",
 			},
 		},
 		"no row-level security on comments": {

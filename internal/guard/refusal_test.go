@@ -165,7 +165,7 @@ func TestPanicLosesNothing(t *testing.T) {
 	ctx := h.as(h.acme)
 	for range 3 {
 		require.Panics(t, func() { _, _ = h.db.ExecContext(ctx, "SELECT $1::text", explosive{}) })
-		require.Zero(t, h.lent())
+		h.settle() // a connection that is given up is closed in the background
 		h.count(ctx)
 	}
 }
