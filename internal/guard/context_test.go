@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
@@ -156,6 +157,12 @@ func TestStringsMustConform(t *testing.T) {
 			}), core.ErrConfig)
 		}
 	}
+	_, err := h.d.admin(t).Exec(t.Context(), "ALTER ROLE ALL IN DATABASE "+pgx.Identifier{h.d.Name}.Sanitize()+
+		" SET standard_conforming_strings = off")
+	require.NoError(t, err)
+	h.proxy.Cut()
+	_, err = h.db.ExecContext(h.as(h.acme), "SELECT 1")
+	require.ErrorIs(t, err, core.ErrConfig, "a default that has changed since Open")
 	for _, params := range []string{"&client_encoding=LATIN1", "&standard_conforming_strings=off"} {
 		for _, mode := range []string{cacheStatement, simpleProtocol} {
 			_, err := core.Open(t.Context(), h.d.options(setup{mode: mode, params: params}))

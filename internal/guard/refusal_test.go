@@ -193,3 +193,32 @@ func TestDescriptionUnderAnotherPath(t *testing.T) {
 		require.Equal(t, 1, h.trips(func() { h.text(ctx, query, "a text") }), "this one is kept")
 	}
 }
+
+// TestArgumentsThatCannotBeSent are refused before anything is sent.
+func TestArgumentsThatCannotBeSent(t *testing.T) {
+	t.Parallel()
+	d := newDatabase(t)
+	for _, mode := range []string{simpleProtocol, cacheStatement} {
+		h := d.open(t, setup{mode: mode})
+		ctx := h.as(h.acme)
+		refuse := func(arg any, why string) {
+			t.Helper()
+			const query = "SELECT $1::int"
+			h.text(ctx, query, 1)
+			require.Zero(t, h.trips(func() {
+				_, err := h.db.ExecContext(ctx, query, arg)
+				require.ErrorContains(t, err, why)
+			}))
+			require.ErrorContains(t, h.BeginFunc(ctx, func(tx *core.Tx) error {
+				h.proxy.Reset()
+				_, err := tx.Exec(ctx, query, arg)
+				require.Zero(t, h.proxy.Counts().RoundTrips)
+				return err
+			}), why)
+		}
+		refuse(make(chan int), "argument 1")
+		if mode == simpleProtocol {
+			refuse("a\x00b", "NUL byte")
+		}
+	}
+}

@@ -218,9 +218,6 @@ func (t *Tx) CopyTo(ctx context.Context, w io.Writer, format CopyFormat, sql str
 	if err != nil {
 		return 0, err
 	}
-	if err := CheckStrings(s.pg); err != nil {
-		return 0, err
-	}
 	text, err := s.bindSimple(it.st.key.sql, it.args)
 	if err != nil {
 		return 0, err

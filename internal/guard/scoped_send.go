@@ -78,9 +78,6 @@ func (s *session) send(ctx context.Context, e *entry, items []item) (*pgconn.Mul
 
 // sendSimple sends the items as one text.
 func (s *session) sendSimple(ctx context.Context, e *entry, items []item) (*pgconn.MultiResultReader, error) {
-	if err := CheckStrings(s.pg); err != nil {
-		return nil, err
-	}
 	var texts []string
 	if e != nil {
 		texts = append(texts, readOnlySQL, e.literal())

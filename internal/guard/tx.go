@@ -133,9 +133,6 @@ func (s *session) exchange(ctx context.Context, command string, e *entry) (strin
 		return drainResults(ctx, s.pg.ExecBatch(ctx, b), e)
 	}
 	if e != nil {
-		if err := CheckStrings(s.pg); err != nil {
-			return "", err
-		}
 		command += ";\n" + e.literal()
 	}
 	return drainResults(ctx, s.pg.Exec(ctx, command), e)
