@@ -40,6 +40,7 @@ func TestTextsOfRunningStatements(t *testing.T) {
 	require.NotContains(t, seen, c.globex.String())
 	stop()
 	<-ended
+	c.settle() // the server has to stop the statement first
 }
 
 // TestHardenedRules are for tenants: the system may, and so may everybody elsewhere.
