@@ -161,7 +161,7 @@ func adoptConfig(ctx context.Context, db *gorm.DB, options AdoptOptions) (adopt.
 			return adopt.Config{}, fmt.Errorf("%w: AdoptOptions.Keys names table %q, which no model has",
 				ErrModel, name)
 		}
-		_, table := splitName(name)
+		_, table := tables.SplitName(name)
 		keys[table] = tables.Key(key)
 	}
 	return adopt.Config{

@@ -78,17 +78,10 @@ func (d *desired) table(name string, kind tables.Kind) *tables.Table {
 		return t
 	}
 	t := &tables.Table{Kind: kind, Column: d.registry.tables[name].column}
-	t.Schema, t.Name = splitName(name)
+	t.Schema, t.Name = tables.SplitName(name)
 	d.tables[name] = t
 	d.order = append(d.order, name)
 	return t
-}
-
-func splitName(name string) (schemaName, table string) {
-	if schemaName, table, ok := strings.Cut(name, "."); ok {
-		return schemaName, table
-	}
-	return "", name
 }
 
 // addModel describes a model's table, and changes the schema of a tenant-owned one.
@@ -215,7 +208,7 @@ func (d *desired) addForeignKey(c *schema.Constraint) {
 		OnUpdate: c.OnUpdate,
 		RefOwned: d.kindOf(c.ReferenceSchema) == tables.Owned,
 	}
-	fk.RefSchema, fk.RefTable = splitName(c.ReferenceSchema.Table)
+	fk.RefSchema, fk.RefTable = tables.SplitName(c.ReferenceSchema.Table)
 	for i, f := range c.ForeignKeys {
 		if f.DBName != t.Column { // where the model names it itself: package tables puts it in front
 			fk.Columns = append(fk.Columns, f.DBName)
@@ -244,7 +237,7 @@ func (d *desired) list() []tables.Table {
 	for _, name := range d.registry.order {
 		if known := d.registry.tables[name]; known.kind == tables.External {
 			t := tables.Table{Kind: tables.External, Rights: known.rights}
-			t.Schema, t.Name = splitName(name)
+			t.Schema, t.Name = tables.SplitName(name)
 			list = append(list, t)
 		}
 	}

@@ -3,6 +3,8 @@ package gormstratum
 import (
 	"errors"
 
+	"github.com/stratum-hq/stratum-go/internal/script"
+	"github.com/stratum-hq/stratum-go/internal/stamp"
 	"github.com/stratum-hq/stratum-go/internal/tables"
 )
 
@@ -27,9 +29,9 @@ var (
 	ErrAutoMigrate = errors.New("gormstratum: the schema is changed by its owner, not on a tenant's connection " +
 		"(call gormstratum.Migrate(ctx, db, gormstratum.MigrateOptions{}) instead of db.AutoMigrate)")
 	// ErrTenantID is returned for a new row whose tenant is missing as the system, or not the tenant of ctx.
-	ErrTenantID = errors.New("gormstratum: tenant id of a new row")
+	ErrTenantID = stamp.ErrTenantID
 	// ErrScript is returned by MigrateScript for ScriptOptions that name no file that could be run.
-	ErrScript = errors.New("gormstratum: script")
+	ErrScript = script.ErrOptions
 	// ErrNotUsed is returned by Migrate for a db without the plugin.
 	ErrNotUsed = errors.New("gormstratum: the plugin is not in use (call db.Use(gormstratum.New(st, ...)) first)")
 )

@@ -8,8 +8,8 @@ import (
 	"gorm.io/gorm"
 	"gorm.io/gorm/schema"
 
-	"github.com/stratum-hq/stratum-go/core"
 	"github.com/stratum-hq/stratum-go/internal/scope"
+	"github.com/stratum-hq/stratum-go/internal/stamp"
 	"github.com/stratum-hq/stratum-go/internal/tables"
 )
 
@@ -162,20 +162,9 @@ func orNil(id uuid.UUID) any {
 	return id
 }
 
-// settle returns the tenant of a new row: the one of the context, which the application may have set itself; as the
-// system, the one that it must have set, or none where the row may be everyone's.
+// settle returns the tenant of a new row that the application has given id.
 func (t *table) settle(id uuid.UUID, s scope.Scope) (uuid.UUID, error) {
-	switch {
-	case s.Kind == scope.System && id == uuid.Nil && t.kind == tables.Mixed:
-		return id, nil
-	case s.Kind == scope.System && id == uuid.Nil:
-		return id, fmt.Errorf("%w is missing (the system says whose a row is: set TenantID)", ErrTenantID)
-	case s.Kind == scope.System || id == s.Tenant:
-		return id, nil
-	case id == uuid.Nil:
-		return s.Tenant, nil
-	}
-	return id, fmt.Errorf("%w is not the tenant of ctx (leave it empty): %w", ErrTenantID, core.ErrCrossTenant)
+	return stamp.Settle(s, id, t.kind == tables.Mixed)
 }
 
 // beforeUpdate stamps a struct whose every field is written, as by Save: one that was not read from the database has no

@@ -83,24 +83,12 @@ func (r *registry) add(name string, t *table) error {
 
 // addExternal reads "name" or "name: SELECT, INSERT".
 func (r *registry) addExternal(declared string) error {
-	name, list, _ := strings.Cut(declared, ":")
-	name = strings.TrimSpace(name)
-	if name == "" {
-		return fmt.Errorf("%w: Options.External holds an empty name", ErrModel)
+	t, err := tables.ParseExternal(declared)
+	if err != nil {
+		return fmt.Errorf("%w: Options.External: %w", ErrModel, err)
 	}
-	t := &table{kind: tables.External}
-	for right := range strings.SplitSeq(list, ",") {
-		right = strings.ToUpper(strings.TrimSpace(right))
-		switch right {
-		case "":
-		case "SELECT", "INSERT", "UPDATE", "DELETE":
-			t.rights = append(t.rights, right)
-		default:
-			return fmt.Errorf("%w: Options.External %q: unknown right %q (use SELECT, INSERT, UPDATE, DELETE)",
-				ErrModel, name, right)
-		}
-	}
-	return r.add(name, t)
+	name := strings.TrimPrefix(t.Schema+"."+t.Name, ".")
+	return r.add(name, &table{kind: tables.External, rights: t.Rights})
 }
 
 // addModel places one model as tenant-owned, own-and-global or global.

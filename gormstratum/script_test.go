@@ -237,27 +237,6 @@ func TestScriptPutsSettingsBack(t *testing.T) {
 	require.NoError(t, tx.Rollback(t.Context()))
 }
 
-// Atlas checks its directory by atlas.sum. The hashes here are those of ariga.io/atlas itself.
-func TestScriptAtlasSum(t *testing.T) {
-	t.Parallel()
-	added := gormstratum.ScriptFile{Name: "3_stratum.sql", Content: []byte("SELECT 1;\n")}
-	dir := fstest.MapFS{
-		"1_first.sql":   {Data: []byte("CREATE TABLE a (id int);\n")},
-		"2_ignored.sql": {Data: []byte("-- atlas:sum ignore\n\nCREATE TABLE b (id int);\n")},
-		"atlas.sum":     {Data: []byte("h1:old\n")},
-	}
-	sum, err := gormstratum.AtlasSum(dir, added)
-	require.NoError(t, err)
-	require.Equal(t, gormstratum.ScriptFile{Name: "atlas.sum", Content: []byte(
-		"h1:6ZWyCx/l5NQyqYPqWNEdSru6Yz/YKW6HLIZ8NueF4DQ=\n" +
-			"1_first.sql h1:4wxxjyuM4jv9KHr0cD8rD9W2N32ibYBeLWV2+cb6SOg=\n" +
-			"3_stratum.sql h1:qUeHJmESRD1WLWlPqvpn2UBVK70wpOadaDPSjgq8rSg=\n")}, sum)
-	sum, err = gormstratum.AtlasSum(nil, added)
-	require.NoError(t, err)
-	require.Equal(t, "h1:1xVzTKZKx5zCjrrsrb1/fjkHLqea19fgMO4raYb4hXQ=\n"+
-		"3_stratum.sql h1:IIwU8kI52Iz5isJF/d5umtJQ21T0mDb+OwVdsMwxcd0=\n", string(sum.Content))
-}
-
 func TestScriptAtlasFiles(t *testing.T) {
 	t.Parallel()
 	d := newStratum(t)
@@ -290,14 +269,4 @@ func TestScriptOptionsRefusals(t *testing.T) {
 		require.ErrorIs(t, err, gormstratum.ErrScript, want)
 		require.ErrorContains(t, err, want)
 	}
-}
-
-// goose ends a statement at a semicolon that ends a line, and takes a line of two dashes for a comment.
-func TestScriptGooseStatements(t *testing.T) {
-	t.Parallel()
-	for _, statement := range []string{"SELECT 'a;'", "SELECT 'a;\nb'", "SELECT ' -- x'", "DO $$ BEGIN NULL; END $$"} {
-		require.Equal(t, "-- +goose StatementBegin\n"+statement+";\n-- +goose StatementEnd\n",
-			gormstratum.GooseStatement(statement))
-	}
-	require.Equal(t, "SELECT 1;\n", gormstratum.GooseStatement("SELECT 1"))
 }

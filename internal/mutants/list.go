@@ -150,7 +150,9 @@ func testSource(folder string) (string, error) {
 }
 
 // Folders are those whose refusals are removed: what decides on a statement.
-func Folders() []string { return []string{"internal/scope", "internal/guard", "gormstratum"} }
+func Folders() []string {
+	return []string{"internal/scope", "internal/guard", "internal/stamp", "gormstratum"}
+}
 
 // operators are files of these folders that refuse no statement of an application: they are what its operator runs, or
 // its tests. A new file is not among them.

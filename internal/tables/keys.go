@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 )
@@ -144,7 +145,9 @@ func (m *Migration) ensureKey(ctx context.Context, v *view, t *target, u Unique)
 		return t.refused("unique constraint %q has the name of the primary key", u.Name)
 	}
 	if x := r.index(u.Name); x != nil {
-		if r.constraint(u.Name) != nil && x.Unique && x.Plain && x.NullsEqual == nullsEqual &&
+		// Foreign keys can refer to an index as well: ent makes no constraints.
+		isKey := r.constraint(u.Name) != nil || strings.HasSuffix(u.Name, keySuffix)
+		if isKey && x.Unique && x.Plain && x.NullsEqual == nullsEqual &&
 			slices.Equal(x.Columns, columns) {
 			return nil
 		}

@@ -1,4 +1,4 @@
-package gormstratum
+package script
 
 import (
 	"crypto/sha256"
@@ -14,13 +14,13 @@ const atlasIgnore = "-- atlas:sum ignore"
 // atlasSum returns the directory's atlas.sum with the new file in it: for each file the hash of all names and contents
 // up to it, and on top the hash of these lines. See https://atlasgo.io/concepts/migration-directory-integrity and
 // NewHashFile in ariga.io/atlas/sql/migrate.
-func (o ScriptOptions) atlasSum(added ScriptFile) (ScriptFile, error) {
+func (o Options) atlasSum(added File) (File, error) {
 	names, err := o.existing()
 	if err != nil {
-		return ScriptFile{}, err
+		return File{}, err
 	}
 	contents, all, lines := sha256.New(), sha256.New(), ""
-	add := func(file ScriptFile) {
+	add := func(file File) {
 		_, _ = contents.Write([]byte(file.Name)) // a hash does not fail
 		if strings.HasPrefix(string(file.Content), atlasIgnore) {
 			return
@@ -33,11 +33,11 @@ func (o ScriptOptions) atlasSum(added ScriptFile) (ScriptFile, error) {
 	for _, name := range names {
 		content, err := fs.ReadFile(o.Dir, name)
 		if err != nil {
-			return ScriptFile{}, fmt.Errorf("gormstratum: reading the directory of migrations: %w", err)
+			return File{}, fmt.Errorf("stratum: reading the directory of migrations: %w", err)
 		}
-		add(ScriptFile{name, content})
+		add(File{name, content})
 	}
 	add(added)
 	total := base64.StdEncoding.EncodeToString(all.Sum(nil))
-	return ScriptFile{"atlas.sum", []byte("h1:" + total + "\n" + lines)}, nil
+	return File{"atlas.sum", []byte("h1:" + total + "\n" + lines)}, nil
 }

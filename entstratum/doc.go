@@ -1,0 +1,17 @@
+// Package entstratum brings Stratum into ent: with the extension of package codegen in entc.go and Mixin in the
+// schemas, every statement of the generated client, raw SQL included, belongs to the tenant of its context or is refused.
+//
+//	mixin.go       Mixin, OwnOrGlobal: what a schema embeds; annotation.go what it says of itself and its fields
+//	hooks.go       stamps new rows, and keeps changes to the tenant's; scope.go the predicate of queries
+//	privacy.go     rules for privacy policies: DenyIfNoTenant, AllowDescendants, AllowSystem
+//	driver.go      Driver: ent's driver on the guarded pool
+//	conflict.go    ON CONFLICT on keys that became unique per tenant
+//	registry.go    Registry: what the generated code knows of its tables
+//	desired.go     what ent should want of the tables; migrate.go Migrate: tables, keys and policies
+//	script.go      the same as files of versioned migrations
+//	verify.go      Verify: a report on the boundary as it is
+//	errors.go      what is refused before the database is asked
+//
+// The boundary is the connection and the database. What this package adds to a statement is there for the planner and
+// for good errors: without it no row of another tenant would be seen either.
+package entstratum

@@ -1,0 +1,113 @@
+package entstratum
+
+import (
+	"fmt"
+	"slices"
+
+	"entgo.io/ent/dialect/sql/schema"
+
+	"github.com/stratum-hq/stratum-go/internal/tables"
+)
+
+// Registry is what the generated code knows of its tables. The extension writes it; the generated StratumTables returns
+// it, for whoever exports or erases personal data.
+type Registry struct {
+	// Tables are the tables of the schemas, and the join tables of edges, in ent's order.
+	Tables []Table
+	// External are tables that are not Stratum's business, with the rights of tenants on them: "river_job: SELECT".
+	External []string
+
+	wanted  []*schema.Table
+	uniques map[string][][]string // by table: the sets of columns that became unique per tenant, each in order
+}
+
+// Table is a table in the registry.
+type Table struct {
+	// Schema is where the table is. Defaults to the first schema of the search_path that has it.
+	Schema string
+	// Name is the table's name.
+	Name string
+	// Entity is the name of the ent schema, or empty for a join table.
+	Entity string
+	// Class says whose the rows are.
+	Class Class
+	// Column is the tenant column, of a class that has one.
+	Column string
+	// Join says that ent makes the table for an edge.
+	Join bool
+	// GlobalUnique are the unique indexes that stay unique across tenants.
+	GlobalUnique []UniqueIndex
+	// Fields are those that hold personal data or are stored encrypted.
+	Fields []Field
+}
+
+// UniqueIndex is a unique index that stays unique across tenants.
+type UniqueIndex struct {
+	// Name is the index's name.
+	Name string
+	// Reason says why values must be unique across tenants.
+	Reason string
+}
+
+// Field is a field that holds personal data or is stored encrypted.
+type Field struct {
+	// Name is the field's name in the schema, and Column the one in the table.
+	Name, Column string
+	// Personal, Encrypted and Searchable are as the schema declares them.
+	Personal, Encrypted, Searchable bool
+}
+
+// Table returns the table of a name, without its schema.
+func (r *Registry) Table(name string) (Table, bool) {
+	if i := slices.IndexFunc(r.Tables, func(t Table) bool { return t.Name == name }); i >= 0 {
+		return r.Tables[i], true
+	}
+	return Table{}, false
+}
+
+// kind is the class as package tables has it. A view is external to it.
+func (t Table) kind() tables.Kind {
+	switch t.Class {
+	case ClassOwned:
+		return tables.Owned
+	case ClassMixed:
+		return tables.Mixed
+	case ClassGlobal:
+		return tables.Global
+	case ClassView:
+	}
+	return tables.External
+}
+
+// globallyUnique reports whether the index of a name stays unique across tenants.
+func (t Table) globallyUnique(index string) bool {
+	return slices.ContainsFunc(t.GlobalUnique, func(u UniqueIndex) bool { return u.Name == index })
+}
+
+// externals are the external tables and the views, with their rights.
+func (r *Registry) externals() ([]tables.Table, error) {
+	var list []tables.Table
+	for _, declared := range r.External {
+		t, err := tables.ParseExternal(declared)
+		if err != nil {
+			return nil, fmt.Errorf("entstratum: external table: %w", err)
+		}
+		list = append(list, t)
+	}
+	for _, t := range r.Tables {
+		if t.Class == ClassView {
+			list = append(list, tables.Table{
+				Schema: t.Schema, Name: t.Name, Kind: tables.External, Rights: []string{"SELECT"},
+			})
+		}
+	}
+	return list, nil
+}
+
+// quoted is the table as SQL has it.
+func (t Table) quoted() string {
+	if t.Schema == "" {
+		return tables.QuoteEach([]string{t.Name})
+	}
+	return tables.QuoteEach([]string{t.Schema}) + "." + tables.QuoteEach([]string{t.Name})
+}

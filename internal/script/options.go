@@ -1,0 +1,119 @@
+package script
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"regexp"
+	"time"
+)
+
+// ErrOptions is returned for Options that name no file that could be run.
+var ErrOptions = errors.New("stratum: script")
+
+// Format is the tool that a script is for.
+type Format uint8
+
+// The formats.
+const (
+	// Plain is one SQL file for psql, with a transaction of its own.
+	Plain Format = iota
+	// Goose is a migration of github.com/pressly/goose. Its Down raises an error.
+	Goose
+	// Atlas is a migration of atlasgo.io, and the directory's atlas.sum. Atlas runs each file in a transaction, unless
+	// it is told --tx-mode none; do not do that.
+	Atlas
+	// GolangMigrate is a migration of github.com/golang-migrate/migrate: a file for up, and one for down that raises an
+	// error.
+	GolangMigrate
+)
+
+// Options say what files a script is returned as.
+type Options struct {
+	// Format is the tool that the files are for. Defaults to Plain.
+	Format Format
+	// Version begins the file's name. It consists of digits. Defaults to the time in UTC, as 20060102150405.
+	Version string
+	// Name follows the version in the file's name. It consists of letters, digits, _ and -. Defaults to "stratum".
+	Name string
+	// Dir is the directory of migrations that the files will be written to, such as os.DirFS("migrations"). The new
+	// file must come last in it. Defaults to none, which for Atlas is an empty directory: its atlas.sum covers all
+	// files.
+	Dir fs.FS
+	// LockTimeout bounds how long the plan waits for a lock on a table. Defaults to 5 seconds.
+	LockTimeout time.Duration
+}
+
+// File is a file to be written.
+type File struct {
+	// Name is the file's name, without a directory.
+	Name string
+	// Content is what is in it.
+	Content []byte
+}
+
+// What names of files are made of.
+var (
+	scriptVersion = regexp.MustCompile(`^[0-9]*[1-9][0-9]*$`)
+	scriptName    = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
+)
+
+// WithDefaults fills in what is empty and checks the rest.
+func (o Options) WithDefaults() (Options, error) {
+	if o.Version == "" {
+		o.Version = time.Now().UTC().Format("20060102150405")
+	}
+	if o.Name == "" {
+		o.Name = "stratum"
+	}
+	if o.LockTimeout == 0 {
+		o.LockTimeout = 5 * time.Second
+	}
+	switch {
+	case o.Format > GolangMigrate:
+		return o, fmt.Errorf("%w: format %d does not exist (use Plain, Goose, Atlas or GolangMigrate)", ErrOptions,
+			o.Format)
+	case !scriptVersion.MatchString(o.Version):
+		return o, fmt.Errorf("%w: version %q is not a number (use digits, or leave it out)", ErrOptions, o.Version)
+	case !scriptName.MatchString(o.Name):
+		return o, fmt.Errorf("%w: name %q cannot be part of a file's name (use letters, digits, _ and -)",
+			ErrOptions, o.Name)
+	case o.LockTimeout < 0:
+		return o, fmt.Errorf("%w: the lock timeout is negative", ErrOptions)
+	}
+	return o, nil
+}
+
+func (o Options) fileName() string {
+	if o.Format == GolangMigrate {
+		return o.Version + "_" + o.Name + ".up.sql"
+	}
+	return o.Version + "_" + o.Name + ".sql"
+}
+
+// CheckLast refuses a file that the directory's tool would run before others: those have been run already.
+func (o Options) CheckLast() error {
+	names, err := o.existing()
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if name >= o.fileName() {
+			return fmt.Errorf("%w: %q would not come last in the directory, where there is %q (give it a later "+
+				"version)", ErrOptions, o.fileName(), name)
+		}
+	}
+	return nil
+}
+
+// existing are the names of the migrations in the directory, in order.
+func (o Options) existing() ([]string, error) {
+	if o.Dir == nil {
+		return nil, nil
+	}
+	names, err := fs.Glob(o.Dir, "*.sql")
+	if err != nil {
+		return nil, fmt.Errorf("stratum: reading the directory of migrations: %w", err)
+	}
+	return names, nil
+}
