@@ -9,6 +9,7 @@ import (
 
 	"github.com/stratum-hq/stratum-go/internal/access"
 	"github.com/stratum-hq/stratum-go/internal/install"
+	"github.com/stratum-hq/stratum-go/internal/sqltext"
 )
 
 // The hardened mode is for applications that must withstand hostile SQL: SQL that an attacker has made part of a
@@ -65,19 +66,11 @@ func (s *Stratum) checkHardened(p install.Posture) error {
 			"ALTER DATABASE ... OWNER TO the login of OwnerDSN, and REVOKE that role FROM "+login)
 	case len(p.Members) > 0:
 		return refuse("it must be a member of the tenant and subtree roles alone",
-			"REVOKE "+quoteAll(p.Members)+" FROM "+login+";")
+			"REVOKE "+sqltext.QuoteEach(p.Members)+" FROM "+login+";")
 	case p.OwnsObjects:
 		return refuse("it must own no table, view or sequence", "ALTER TABLE ... OWNER TO the login of OwnerDSN")
 	}
 	return nil
-}
-
-func quoteAll(names []string) string {
-	quoted := make([]string, len(names))
-	for i, name := range names {
-		quoted[i] = pgx.Identifier{name}.Sanitize()
-	}
-	return strings.Join(quoted, ", ")
 }
 
 func attributesOf(p install.Posture) []string {

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/stratum-hq/stratum-go/internal/sqltext"
 )
 
 // maxName leaves room for the suffixes of roles within PostgreSQL's 63 bytes.
@@ -56,7 +58,7 @@ func (s *Server) createFrom(ctx context.Context, name, template string, prepare 
 	if err != nil {
 		return nil, err
 	}
-	database, err := s.create(ctx, name, "TEMPLATE "+quote(from)+" STRATEGY WAL_LOG")
+	database, err := s.create(ctx, name, "TEMPLATE "+sqltext.Quote(from)+" STRATEGY WAL_LOG")
 	if err != nil {
 		return nil, err
 	}
@@ -77,9 +79,9 @@ func (s *Server) create(ctx context.Context, name, options string) (*Database, e
 			return err
 		}
 		login := loginsOf(name)
-		create := fmt.Sprintf("CREATE DATABASE %s OWNER %s %s", quote(name), quote(login.owner), options)
+		create := fmt.Sprintf("CREATE DATABASE %s OWNER %s %s", sqltext.Quote(name), sqltext.Quote(login.owner), options)
 		if err := execute(ctx, conn, create); err != nil {
-			drop := fmt.Sprintf("DROP ROLE %s, %s, %s", quote(login.app), quote(login.system), quote(login.owner))
+			drop := fmt.Sprintf("DROP ROLE %s, %s, %s", sqltext.Quote(login.app), sqltext.Quote(login.system), sqltext.Quote(login.owner))
 			return errors.Join(err, execute(ctx, conn, drop))
 		}
 		return nil
@@ -104,14 +106,14 @@ func (s *Server) describe(name string) (database *Database, roles string) {
 	database.OwnerDSN, roles = owner, roles+text
 	if !s.pg.Superuser() {
 		// Who is no superuser must be a member of a role to give it a database.
-		roles += fmt.Sprintf("GRANT %s TO CURRENT_USER;", quote(login.owner))
+		roles += fmt.Sprintf("GRANT %s TO CURRENT_USER;", sqltext.Quote(login.owner))
 	}
 	return database, roles
 }
 
 // login returns the DSN of a login and the statement that makes it, with a password where the server asks for one.
 func (s *Server) login(database, role, attributes string) (dsn, statement string) {
-	statement = fmt.Sprintf("CREATE ROLE %s LOGIN NOSUPERUSER %s", quote(role), attributes)
+	statement = fmt.Sprintf("CREATE ROLE %s LOGIN NOSUPERUSER %s", sqltext.Quote(role), attributes)
 	if s.pg.Trusts() {
 		return s.pg.URLFor(database, role, ""), statement + ";"
 	}
@@ -140,15 +142,15 @@ func (s *Server) drop(ctx context.Context, name string) error {
 func (s *Server) dropStatements(name string, roles []string) []string {
 	join, drop := make([]string, 0, len(roles)), make([]string, 0, 2*len(roles))
 	for _, role := range roles {
-		join = append(join, fmt.Sprintf("GRANT %s TO CURRENT_USER", quote(role)))
+		join = append(join, fmt.Sprintf("GRANT %s TO CURRENT_USER", sqltext.Quote(role)))
 		// The role may hold rights on the server, or on the database that is administered from.
-		drop = append(drop, "DROP OWNED BY "+quote(role), "DROP ROLE "+quote(role))
+		drop = append(drop, "DROP OWNED BY "+sqltext.Quote(role), "DROP ROLE "+sqltext.Quote(role))
 	}
 	if s.pg.Superuser() {
 		// Everybody else must be a member of a role to end its connections and to drop what it owns.
 		join = nil
 	}
-	return slices.Concat(join, []string{"DROP DATABASE IF EXISTS " + quote(name) + " WITH (FORCE)"}, drop)
+	return slices.Concat(join, []string{"DROP DATABASE IF EXISTS " + sqltext.Quote(name) + " WITH (FORCE)"}, drop)
 }
 
 // rolesOf has the owner last: from PostgreSQL 16 on, its end takes away the memberships that it granted, and with them
@@ -160,8 +162,4 @@ func (s *Server) rolesOf(ctx context.Context, conn *pgx.Conn, name string) ([]st
 			"ORDER BY rolname = $4",
 		[]string{login.app, login.system, login.owner}, strings.HasPrefix(name, s.prefix), name+"_", login.owner)
 	return pgx.CollectRows(rows, pgx.RowTo[string])
-}
-
-func quote(identifier string) string {
-	return pgx.Identifier{identifier}.Sanitize()
 }

@@ -6,6 +6,8 @@ import (
 	"sync"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/stratum-hq/stratum-go/internal/sqltext"
 )
 
 // emptyTemplate is the name of the template without anything in it.
@@ -58,16 +60,16 @@ func (s *Server) makeTemplate(ctx context.Context, name string, prepare prepareF
 	return s.administer(ctx, "", func(conn *pgx.Conn) error {
 		return execute(ctx, conn,
 			// The owner gives up the database itself, or the first copy's owner would be given it.
-			"ALTER DATABASE "+quote(name)+" OWNER TO CURRENT_USER",
+			"ALTER DATABASE "+sqltext.Quote(name)+" OWNER TO CURRENT_USER",
 			// Autovacuum too stays out of a database that allows no connections, and a copy never waits for it.
-			"ALTER DATABASE "+quote(name)+" ALLOW_CONNECTIONS false")
+			"ALTER DATABASE "+sqltext.Quote(name)+" ALLOW_CONNECTIONS false")
 	})
 }
 
 // inherit gives the copy's owner what belongs to the template's.
 func (s *Server) inherit(ctx context.Context, from, to string) error {
 	return s.administer(ctx, to, func(conn *pgx.Conn) error {
-		reassign := fmt.Sprintf("REASSIGN OWNED BY %s TO %s", quote(loginsOf(from).owner), quote(loginsOf(to).owner))
+		reassign := fmt.Sprintf("REASSIGN OWNED BY %s TO %s", sqltext.Quote(loginsOf(from).owner), sqltext.Quote(loginsOf(to).owner))
 		if err := execute(ctx, conn, reassign); err != nil {
 			return fmt.Errorf("stratumtest: hand database %q to its owner: %w", to, err)
 		}

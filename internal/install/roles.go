@@ -5,7 +5,7 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/jackc/pgx/v5"
+	"github.com/stratum-hq/stratum-go/internal/sqltext"
 )
 
 // DefaultPrefix is the prefix of roles where none is configured.
@@ -74,14 +74,9 @@ const (
 	perGrantInherit  = 160000
 )
 
-func quote(identifier string) string {
-	return pgx.Identifier{identifier}.Sanitize()
-}
+// quote, quoteAll and literal are those of sqltext: SQL is easier to read with short names in it.
+func quote(identifier string) string { return sqltext.Quote(identifier) }
 
-func quoteAll(identifiers []string) string {
-	quoted := make([]string, len(identifiers))
-	for i, name := range identifiers {
-		quoted[i] = quote(name)
-	}
-	return strings.Join(quoted, ", ")
-}
+func quoteAll(identifiers []string) string { return sqltext.QuoteEach(identifiers) }
+
+func literal(text string) string { return sqltext.Literal(text) }

@@ -185,7 +185,3 @@ func comment(text string) string {
 	}
 	return strings.Join(lines, "\n") + "\n"
 }
-
-func literal(text string) string {
-	return "'" + strings.ReplaceAll(text, "'", "''") + "'"
-}

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/jackc/pgx/v5"
+	"github.com/stratum-hq/stratum-go/internal/sqltext"
 )
 
 // maxName is the length in bytes at which PostgreSQL cuts an identifier off, silently.
@@ -21,19 +21,10 @@ const (
 	checkSuffix = "_stratum_check"
 )
 
-// quote always quotes: to do so only where needed would need the server's list of keywords.
-func quote(parts ...string) string {
-	return pgx.Identifier(parts).Sanitize()
-}
+// quote, quoteEach and literal are those of sqltext: SQL is easier to read with short names in it.
+func quote(parts ...string) string { return sqltext.Quote(parts...) }
 
-// quoteEach quotes a list of columns or roles.
-func quoteEach(names []string) string {
-	quoted := make([]string, len(names))
-	for i, name := range names {
-		quoted[i] = quote(name)
-	}
-	return strings.Join(quoted, ", ")
-}
+func quoteEach(names []string) string { return sqltext.QuoteEach(names) }
 
 // clip cuts a name off where PostgreSQL does: an ORM's longer name would else never be found in the catalog.
 func clip(name string) string {
@@ -80,14 +71,7 @@ func hashedName(table string, columns []string, suffix string) string {
 	return clipTo(strings.Join(append([]string{table}, columns...), "_"), maxName-len(suffix)) + suffix
 }
 
-// literal is a text as SQL. The form with E means the same whatever standard_conforming_strings is.
-func literal(text string) string {
-	quoted := "'" + strings.ReplaceAll(text, "'", "''") + "'"
-	if strings.Contains(quoted, `\`) {
-		return "E" + strings.ReplaceAll(quoted, `\`, `\\`)
-	}
-	return quoted
-}
+func literal(text string) string { return sqltext.Literal(text) }
 
 // inline puts values in the place of a statement's parameters. They are texts.
 func inline(statement string, args []any) string {

@@ -4,21 +4,15 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/jackc/pgx/v5"
+	"github.com/stratum-hq/stratum-go/internal/sqltext"
 )
 
-// quote always quotes.
-func quote(parts ...string) string { return pgx.Identifier(parts).Sanitize() }
+// quote, quoteEach and literal are those of sqltext: SQL is easier to read with short names in it.
+func quote(parts ...string) string { return sqltext.Quote(parts...) }
 
-func quoteEach(names []string) string {
-	quoted := make([]string, len(names))
-	for i, name := range names {
-		quoted[i] = quote(name)
-	}
-	return strings.Join(quoted, ", ")
-}
+func quoteEach(names []string) string { return sqltext.QuoteEach(names) }
 
-func literal(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
+func literal(text string) string { return sqltext.Literal(text) }
 
 // grantee is how GRANT and REVOKE name it.
 func grantee(name string) string {
