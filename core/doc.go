@@ -4,6 +4,7 @@
 //	stratum.go   Stratum: Open, Migrate, Ping, DB, Close; options.go what Open may be told
 //	context.go   WithTenant, WithSubtree, WithActor, AsSystem, TenantFrom, Detach
 //	tenants*.go  Tenants: the tree, its lifecycle and its moves
+//	foreach.go   Tenants.ForEach: work for many tenants, each as itself
 //	hardened.go  what is asked of the logins where hostile SQL must be withstood
 //	limits.go    Limits: what one tenant may take of connections and time
 //	conn.go      BeginFunc, Tx: the verbs of pgx, in a tenant's scope

@@ -3,6 +3,7 @@ package gormstratum
 import (
 	"errors"
 
+	"github.com/stratum-hq/stratum-go/core"
 	"github.com/stratum-hq/stratum-go/internal/script"
 	"github.com/stratum-hq/stratum-go/internal/stamp"
 	"github.com/stratum-hq/stratum-go/internal/tables"
@@ -24,7 +25,7 @@ var (
 		"guarded (remove it; to read from a replica open a second handle with core.Open on the replica's DSN, and a " +
 		"*gorm.DB of its own with gormstratum.Open)")
 	// ErrForEach is returned by ForEachTenant for options that make no sense, and in a transaction.
-	ErrForEach = errors.New("gormstratum: ForEachTenant")
+	ErrForEach = core.ErrForEach
 	// ErrAutoMigrate is returned by AutoMigrate and the other methods of the Migrator that change the schema.
 	ErrAutoMigrate = errors.New("gormstratum: the schema is changed by its owner, not on a tenant's connection " +
 		"(call gormstratum.Migrate(ctx, db, gormstratum.MigrateOptions{}) instead of db.AutoMigrate)")

@@ -79,9 +79,10 @@ func (s *Server) create(ctx context.Context, name, options string) (*Database, e
 			return err
 		}
 		login := loginsOf(name)
-		create := fmt.Sprintf("CREATE DATABASE %s OWNER %s %s", sqltext.Quote(name), sqltext.Quote(login.owner), options)
+		create := fmt.Sprintf("CREATE DATABASE %s OWNER %s %s",
+			sqltext.Quote(name), sqltext.Quote(login.owner), options)
 		if err := execute(ctx, conn, create); err != nil {
-			drop := fmt.Sprintf("DROP ROLE %s, %s, %s", sqltext.Quote(login.app), sqltext.Quote(login.system), sqltext.Quote(login.owner))
+			drop := "DROP ROLE " + sqltext.QuoteEach([]string{login.app, login.system, login.owner})
 			return errors.Join(err, execute(ctx, conn, drop))
 		}
 		return nil

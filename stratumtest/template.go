@@ -69,7 +69,8 @@ func (s *Server) makeTemplate(ctx context.Context, name string, prepare prepareF
 // inherit gives the copy's owner what belongs to the template's.
 func (s *Server) inherit(ctx context.Context, from, to string) error {
 	return s.administer(ctx, to, func(conn *pgx.Conn) error {
-		reassign := fmt.Sprintf("REASSIGN OWNED BY %s TO %s", sqltext.Quote(loginsOf(from).owner), sqltext.Quote(loginsOf(to).owner))
+		reassign := "REASSIGN OWNED BY " + sqltext.Quote(loginsOf(from).owner) + " TO " +
+			sqltext.Quote(loginsOf(to).owner)
 		if err := execute(ctx, conn, reassign); err != nil {
 			return fmt.Errorf("stratumtest: hand database %q to its owner: %w", to, err)
 		}
