@@ -4,7 +4,7 @@ FUZZTIME ?= 30s
 SOAK ?= 5m
 
 .DEFAULT_GOAL := help
-.PHONY: help test test-short lint fmt fuzz soak example bench bench-tree adopt-1m mutants cover ci tools clean
+.PHONY: help test test-short lint fmt generate fuzz soak example bench bench-tree adopt-1m mutants cover ci tools clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
@@ -21,6 +21,10 @@ lint: ## Run the linter, which is built first where it is missing
 fmt: ## Format every Go file
 	@.ci/run fmt
 
+generate: ## Run all code generators: ent's, of the tests, the example and the benchmarks
+	go generate ./...
+	cd bench && go generate ./...
+
 fuzz: ## Run each fuzz target for FUZZTIME (30s)
 	@grep -rEo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sort | while IFS=: read -r file name; do \
 		name=$${name#func }; dir=$$(dirname "$$file"); \
@@ -34,7 +38,7 @@ soak: ## Run the storms of 48 goroutines with the race detector, each for SOAK (
 example: ## Run the example of README.md
 	@.ci/run example
 
-bench: ## Compare with doing it by hand and with the usual techniques, about 6 minutes (see bench/README.md)
+bench: ## Compare with doing it by hand and with the usual techniques, about 7 minutes (see bench/README.md)
 	@cd bench && go run .
 
 bench-tree: ## Measure the tree with a million tenants, about 3 minutes

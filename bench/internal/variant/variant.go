@@ -18,10 +18,14 @@ const (
 	PlainSQL Kind = "plain-sql"
 	// Guard is Stratum without an ORM: st.DB().
 	Guard Kind = "guard"
-	// PlainGORM is GORM with a hand-written WHERE: the baseline of all that follow.
+	// PlainGORM is GORM with a hand-written WHERE: the baseline of all others.
 	PlainGORM Kind = "plain-gorm"
 	// Plugin is gormstratum.
 	Plugin Kind = "plugin"
+	// PlainEnt is ent with a hand-written WHERE: the baseline of Ent.
+	PlainEnt Kind = "plain-ent"
+	// Ent is entstratum.
+	Ent Kind = "ent"
 	// SetLocal is BEGIN, set_config(..., true), the statement, COMMIT, with a policy on the setting.
 	SetLocal Kind = "set-local"
 	// SetSession is a setting that is set when a connection is checked out and reset when it is returned.
@@ -32,19 +36,23 @@ const (
 
 // Kinds returns all variants, baselines first.
 func Kinds() []Kind {
-	return []Kind{PlainSQL, PlainGORM, Guard, Plugin, SetLocal, SetSession, SearchPath}
+	return []Kind{PlainSQL, PlainGORM, PlainEnt, Guard, Plugin, Ent, SetLocal, SetSession, SearchPath}
 }
 
 // Baseline returns what a variant is compared with. A baseline's is itself.
 func (k Kind) Baseline() Kind {
-	if k == Guard || k == PlainSQL {
+	switch k { //nolint:exhaustive // the others are compared with GORM
+	case Guard, PlainSQL:
 		return PlainSQL
+	case Ent, PlainEnt:
+		return PlainEnt
+	default:
+		return PlainGORM
 	}
-	return PlainGORM
 }
 
 // Ours reports whether the variant is Stratum's, so that there are goals for it.
-func (k Kind) Ours() bool { return k == Guard || k == Plugin }
+func (k Kind) Ours() bool { return k == Guard || k == Plugin || k == Ent }
 
 // NeedsSession reports whether the variant remembers something on its connection from one transaction to the next.
 // Behind a pooler in transaction mode that reads other tenants' rows, and there is nothing to measure.
@@ -123,6 +131,10 @@ func Open(ctx context.Context, kind Kind, target Target) (*Variant, error) {
 		open = openGuard
 	case Plugin:
 		open = openPlugin
+	case PlainEnt:
+		open = openPlainEnt
+	case Ent:
+		open = openEnt
 	case SetLocal:
 		open = openSetLocal
 	case SetSession:

@@ -84,7 +84,7 @@ func TestNobodyElsesRow(t *testing.T) {
 // table is where a variant's rows of a tenant are.
 func table(kind variant.Kind) string {
 	switch kind { //nolint:exhaustive // the rest is the baselines
-	case variant.Guard, variant.Plugin:
+	case variant.Guard, variant.Plugin, variant.Ent:
 		return "tickets"
 	case variant.SetLocal, variant.SetSession:
 		return "setting_tickets"
@@ -178,7 +178,8 @@ func TestBaselines(t *testing.T) {
 	for _, kind := range []variant.Kind{variant.Plugin, variant.SetLocal, variant.SetSession, variant.SearchPath} {
 		require.Equal(t, variant.PlainGORM, kind.Baseline())
 	}
-	for _, kind := range []variant.Kind{variant.PlainGORM, variant.PlainSQL} {
+	require.Equal(t, variant.PlainEnt, variant.Ent.Baseline())
+	for _, kind := range []variant.Kind{variant.PlainGORM, variant.PlainSQL, variant.PlainEnt} {
 		require.Equal(t, kind, kind.Baseline())
 	}
 }
