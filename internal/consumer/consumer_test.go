@@ -46,6 +46,13 @@ var consumers = []struct {
 		mustNot:  slices.Concat(ent, []string{self + "/entstratum"}),
 		mustHave: []string{self + "/core", self + "/gormstratum", "gorm.io/gorm"},
 	},
+	{
+		name:     "core with ent",
+		imports:  []string{"core", "entstratum"},
+		modules:  sorted(pgx, pool, migrations, uuid, entAndAtlas),
+		mustNot:  slices.Concat(gorm, codegen, []string{self + "/gormstratum"}),
+		mustHave: []string{self + "/core", self + "/entstratum", "entgo.io/ent"},
+	},
 }
 
 // Modules that come together.
@@ -77,10 +84,28 @@ var (
 	}
 )
 
+// entAndAtlas is what each client that ent generates compiles in, for its migrations: none of it is there for our sake.
+var entAndAtlas = []string{
+	"ariga.io/atlas",
+	"entgo.io/ent",
+	"github.com/agext/levenshtein",
+	"github.com/apparentlymart/go-textseg/v15",
+	"github.com/bmatcuk/doublestar",
+	"github.com/go-openapi/inflect",
+	"github.com/google/go-cmp",
+	"github.com/hashicorp/hcl/v2",
+	"github.com/mitchellh/go-wordwrap",
+	"github.com/zclconf/go-cty",
+	"github.com/zclconf/go-cty-yaml",
+	"golang.org/x/mod",
+}
+
 // What a consumer of something else must not compile.
 var (
 	gorm = []string{"gorm.io"}
 	ent  = []string{"entgo.io", "ariga.io"}
+	// codegen serves those who generate a client, and no program that runs one.
+	codegen = []string{"entgo.io/ent/entc", "golang.org/x/tools", self + "/entstratum/codegen"}
 )
 
 // never is what no consumer compiles, whichever packages it imports.
