@@ -58,12 +58,9 @@ func (a Annotation) Merge(other schema.Annotation) schema.Annotation {
 	default:
 		return a
 	}
-	a.Classes = slices.Clone(a.Classes)
-	for _, class := range b.Classes {
-		if !slices.Contains(a.Classes, class) {
-			a.Classes = append(a.Classes, class)
-		}
-	}
+	a.Classes = slices.Concat(a.Classes, b.Classes)
+	slices.Sort(a.Classes)
+	a.Classes = slices.Compact(a.Classes)
 	if b.Column != "" {
 		a.Column = b.Column
 	}

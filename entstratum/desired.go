@@ -1,10 +1,12 @@
 package entstratum
 
 import (
+	"crypto/md5" //nolint:gosec // for names, as ent does it
 	"fmt"
 	"slices"
 	"strings"
 
+	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/entsql"
 	"entgo.io/ent/dialect/sql/schema"
 	"entgo.io/ent/schema/field"
@@ -14,11 +16,13 @@ import (
 
 // Desire changes the tables that ent wants to those that the boundary needs, so that no migration of ent's undoes what
 // Stratum adds: a tenant column in each join table, unique indexes and other indexes led by the tenant column, foreign
-// keys that compare it, and the keys that they refer to. It is called by the generated package migrate, once.
+// keys that compare it, and the keys that they refer to. It is called by the generated package migrate, once all of
+// ent's own has been set up; Migrate, Script and Verify return ErrGenerated where it was not.
 func Desire(wanted []*schema.Table, r *Registry) {
 	r.wanted, r.uniques = wanted, make(map[string][][]string)
 	d := desired{registry: r, tables: wanted}
 	for _, t := range wanted {
+		shorten(t)
 		if known, ok := r.Table(t.Name); ok && known.kind().HasTenant() {
 			d.leadTable(t, known)
 		}
@@ -36,9 +40,35 @@ type desired struct {
 	tables   []*schema.Table
 }
 
-// leadTable gives a table its tenant column, and its indexes the column in front.
+// maxName is the length in bytes at which PostgreSQL cuts off a name.
+const maxName = 63
+
+// shorten gives indexes and keys the names that ent gives them in the database.
+func shorten(t *schema.Table) {
+	for _, index := range t.Indexes {
+		index.Name = symbol(index.Name)
+	}
+	for _, key := range t.ForeignKeys {
+		key.Symbol = symbol(key.Symbol)
+	}
+}
+
+// symbol does with a name that is too long what ent's migration does: it is of no use to find out by the server's rule.
+func symbol(name string) string {
+	if len(name) <= maxName {
+		return name
+	}
+	const kept = maxName - 1 - 2*md5.Size
+	return fmt.Sprintf("%s_%x", name[:kept], md5.Sum([]byte(name))) //nolint:gosec // a name, and no secret
+}
+
+// leadTable gives a table its tenant column, a key beside the primary key for others to refer to, and its indexes the
+// column in front.
 func (d desired) leadTable(t *schema.Table, known Table) {
 	tenant := tenantColumn(t, known)
+	if primary := columnNames(t.PrimaryKey); len(primary) > 0 && !slices.Contains(primary, known.Column) {
+		d.addKey(t, tenant, t.PrimaryKey)
+	}
 	for _, c := range t.Columns {
 		if c.Unique && !isPrimary(t, c) {
 			d.leadUniqueColumn(t, known, tenant, c)
@@ -48,22 +78,29 @@ func (d desired) leadTable(t *schema.Table, known Table) {
 		if !known.canLead(index) {
 			continue
 		}
-		if index.Unique {
+		led := slices.DeleteFunc(slices.Clone(index.Columns), func(c *schema.Column) bool {
+			return c.Name == tenant.Name
+		})
+		if index.Unique && len(led) == len(index.Columns) {
 			d.registry.noteUnique(t.Name, index.Columns)
 		}
-		index.Columns = slices.Insert(slices.Clone(index.Columns), 0, tenant)
+		index.Columns = slices.Insert(led, 0, tenant)
 		index.Annotation = namedColumns(index)
 	}
 }
 
 // leadUniqueColumn makes the unique index of a single column, which ent declares at the column and names so.
 func (d desired) leadUniqueColumn(t *schema.Table, known Table, tenant, c *schema.Column) {
-	name := fmt.Sprintf("%s_%s_key", t.Name, c.Name)
+	name := symbol(fmt.Sprintf("%s_%s_key", t.Name, c.Name))
 	declared := func(i *schema.Index) bool { return i.Name == name }
-	if known.globallyUnique(name) || slices.ContainsFunc(t.Indexes, declared) {
+	if slices.ContainsFunc(t.Indexes, declared) {
 		return
 	}
 	c.Unique = false
+	if known.globallyUnique(name) {
+		t.Indexes = append(t.Indexes, &schema.Index{Name: name, Unique: true, Columns: []*schema.Column{c}})
+		return
+	}
 	d.registry.noteUnique(t.Name, []*schema.Column{c})
 	t.Indexes = append(t.Indexes, &schema.Index{Name: name, Unique: true, Columns: []*schema.Column{tenant, c}})
 }
@@ -75,18 +112,20 @@ func (r *Registry) noteUnique(table string, columns []*schema.Column) {
 	r.uniques[table] = append(r.uniques[table], names)
 }
 
-// canLead reports whether the tenant column can be put in front of an index that does not have it.
+// canLead reports whether the tenant column can be put in front of an index, which does not have it there.
 func (t Table) canLead(index *schema.Index) bool {
-	if t.globallyUnique(index.Name) || slices.Contains(columnNames(index.Columns), t.Column) {
-		return false
-	}
+	led := len(index.Columns) > 0 && index.Columns[0].Name == t.Column
+	return !led && !t.globallyUnique(index.Name) && isTree(index)
+}
+
+// isTree reports whether an index can have a uuid for a column: other kinds, such as GIN, have no operators for it.
+func isTree(index *schema.Index) bool {
 	if index.Annotation == nil {
 		return true
 	}
-	// Other kinds of index, such as GIN, have no operators for a uuid.
-	method := index.Annotation.Type
+	method := index.Annotation.Types[dialect.Postgres]
 	if method == "" {
-		method = index.Annotation.Types["postgres"]
+		method = index.Annotation.Type
 	}
 	return method == "" || strings.EqualFold(method, "BTREE")
 }
@@ -128,7 +167,7 @@ func isPrimary(t *schema.Table, c *schema.Column) bool {
 func (d desired) leadForeignKeys(t *schema.Table, known Table) {
 	tenant := tenantColumn(t, known)
 	for _, key := range t.ForeignKeys {
-		if key.RefTable == nil {
+		if key.RefTable == nil || slices.Contains(columnNames(key.Columns), known.Column) {
 			continue
 		}
 		other, ok := d.registry.Table(key.RefTable.Name)
@@ -136,12 +175,7 @@ func (d desired) leadForeignKeys(t *schema.Table, known Table) {
 			continue
 		}
 		referred := tenantColumn(key.RefTable, other)
-		primary := columnNames(key.RefTable.PrimaryKey)
-		addIndex(key.RefTable, &schema.Index{
-			Name:    tables.ReferredKeyName(key.RefTable.Name, columnNames(key.RefColumns), primary),
-			Unique:  true,
-			Columns: append([]*schema.Column{referred}, key.RefColumns...),
-		})
+		d.addKey(key.RefTable, referred, key.RefColumns)
 		key.Columns = append([]*schema.Column{tenant}, key.Columns...)
 		key.RefColumns = append([]*schema.Column{referred}, key.RefColumns...)
 		if !isIndexed(t, key.Columns) {
@@ -150,6 +184,15 @@ func (d desired) leadForeignKeys(t *schema.Table, known Table) {
 			})
 		}
 	}
+}
+
+// addKey adds the unique index that foreign keys to the columns refer to.
+func (desired) addKey(t *schema.Table, tenant *schema.Column, columns []*schema.Column) {
+	addIndex(t, &schema.Index{
+		Name:    tables.ReferredKeyName(t.Name, columnNames(columns), columnNames(t.PrimaryKey)),
+		Unique:  true,
+		Columns: append([]*schema.Column{tenant}, columns...),
+	})
 }
 
 func addIndex(t *schema.Table, index *schema.Index) {
@@ -163,7 +206,8 @@ func isIndexed(t *schema.Table, columns []*schema.Column) bool {
 	wanted := columnNames(columns)
 	slices.Sort(wanted)
 	return slices.ContainsFunc(t.Indexes, func(index *schema.Index) bool {
-		if len(index.Columns) < len(wanted) || index.Annotation != nil && index.Annotation.Where != "" {
+		if len(index.Columns) < len(wanted) || !isTree(index) ||
+			index.Annotation != nil && index.Annotation.Where != "" {
 			return false
 		}
 		first := columnNames(index.Columns[:len(wanted)])

@@ -5,7 +5,8 @@
 //	hooks.go       stamps new rows, and keeps changes to the tenant's; scope.go the predicate of queries
 //	privacy.go     rules for privacy policies: DenyIfNoTenant, AllowDescendants, AllowSystem
 //	driver.go      Driver: ent's driver on the guarded pool
-//	conflict.go    ON CONFLICT on keys that became unique per tenant
+//	mutation.go    Mutation: what goes from a hook to its statement
+//	conflict.go    ON CONFLICT on keys that became unique per tenant; skipped.go what it has left out
 //	registry.go    Registry: what the generated code knows of its tables
 //	desired.go     what ent should want of the tables; migrate.go Migrate: tables, keys and policies
 //	script.go      the same as files of versioned migrations

@@ -16,8 +16,14 @@ var (
 	// ErrDriver is returned by Migrate for a client that was not made by OpenStratum.
 	ErrDriver = errors.New("entstratum: the client is not on a guarded pool (make it with ent.OpenStratum(st), or " +
 		"with ent.Driver(entstratum.Driver(st)))")
+	// ErrSchemaCreate is returned by the Schema.Create of a guarded client.
+	ErrSchemaCreate = errors.New("entstratum: Schema.Create on a guarded client, whose tenants may not change tables " +
+		"(call ent.StratumMigrate(ctx, client))")
 	// ErrTenantID is returned for a new row whose tenant is missing as the system, or not the tenant of ctx.
 	ErrTenantID = stamp.ErrTenantID
+	// ErrTenantChange is returned for an update that sets or clears the tenant.
+	ErrTenantChange = errors.New("entstratum: a row stays with its tenant (create it as the other tenant, and delete " +
+		"it as this one)")
 	// ErrEncrypted is returned for a value of an Encrypted field while the client has no keys to encrypt it with.
 	ErrEncrypted = errors.New("entstratum: a field is declared as encrypted, and there are no keys to encrypt it " +
 		"with (leave the field out, or remove the annotation entstratum.Encrypted)")

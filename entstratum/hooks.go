@@ -3,6 +3,7 @@ package entstratum
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"entgo.io/ent"
 	"entgo.io/ent/dialect/sql"
@@ -19,75 +20,85 @@ func (t tenancy) hook(next ent.Mutator) ent.Mutator {
 		if err != nil {
 			return nil, err
 		}
+		generated, ok := m.(stated)
+		if !ok {
+			return nil, ErrGenerated
+		}
+		state := generated.StratumState()
+		*state = Mutation{scope: s} // the same mutation may be run again, for another tenant
 		if m.Op().Is(ent.OpCreate) {
-			err = t.stamp(s, m)
+			err = t.stamp(state, m)
 		} else {
-			err = t.keep(s, m)
+			err = t.keep(state, m)
 		}
 		if err != nil {
 			return nil, err
 		}
-		return next.Mutate(ctx, m)
+		value, err := next.Mutate(ctx, m)
+		if refused := state.settle(ctx, err); refused != nil {
+			return nil, refused
+		}
+		return value, err
 	})
 }
 
-// stamp sets the tenant of a new row.
-func (t tenancy) stamp(s scope.Scope, m ent.Mutation) error {
+// stamp sets the tenant of a new row. ent's mutations know a field by its column.
+func (t tenancy) stamp(state *Mutation, m ent.Mutation) error {
 	var given uuid.UUID
-	if value, ok := m.Field(FieldName); ok {
+	if value, ok := m.Field(t.column); ok {
 		if given, ok = value.(uuid.UUID); !ok {
 			return fmt.Errorf("%w cannot be read from a %T", ErrTenantID, value)
 		}
 	}
-	id, err := stamp.Settle(s, given, t.everyone)
+	id, err := stamp.Settle(state.scope, given, t.everyone)
 	if err != nil {
 		return err
 	}
-	if id == uuid.Nil {
-		return m.ClearField(FieldName)
+	if state.everyones = id == uuid.Nil; state.everyones {
+		return m.ClearField(t.column)
 	}
-	return m.SetField(FieldName, id)
+	return m.SetField(t.column, id)
 }
 
-// narrowed is implemented by the mutations that ent generates.
-type narrowed interface {
-	WhereP(conditions ...func(*sql.Selector))
-}
-
-// keep narrows a change to rows of the tenant. A subtree's changes are for the tenant itself.
-func (t tenancy) keep(s scope.Scope, m ent.Mutation) error {
-	if s.Kind == scope.System {
-		return nil
+// keep narrows a change to rows of the tenant. A subtree's changes are for the tenant itself. ent would leave a tenant
+// that is set out of an UPDATE without a word, so that is refused.
+func (t tenancy) keep(state *Mutation, m ent.Mutation) error {
+	s := state.scope
+	if given, ok := m.Field(t.column); m.FieldCleared(t.column) || ok && given != ent.Value(s.Tenant) {
+		return ErrTenantChange
 	}
-	mutation, ok := m.(narrowed)
-	if !ok {
-		return ErrGenerated
+	if s.Kind != scope.System {
+		state.keep = func(selector *sql.Selector) {
+			selector.SetP(both(selector.P(), sql.EQ(selector.C(t.column), s.Tenant)))
+		}
 	}
-	mutation.WhereP(func(selector *sql.Selector) {
-		selector.SetP(both(selector.P(), sql.EQ(selector.C(t.column), s.Tenant)))
-	})
 	return nil
 }
 
 // Unencrypted returns the hook of clients without keys: it refuses values of fields that are declared as encrypted. The
-// generated OpenStratum adds it.
+// generated OpenStratum adds it. What the Update function of an upsert sets, no hook sees; Upsert refuses that.
 func Unencrypted(r *Registry) ent.Hook {
-	encrypted := make(map[string][]string)
+	encrypted := make(map[string][]Field)
 	for _, t := range r.Tables {
-		for _, f := range t.Fields {
-			if f.Encrypted {
-				encrypted[t.Entity] = append(encrypted[t.Entity], f.Name)
-			}
-		}
+		encrypted[t.Entity] = t.encrypted()
 	}
 	return func(next ent.Mutator) ent.Mutator {
 		return ent.MutateFunc(func(ctx context.Context, m ent.Mutation) (ent.Value, error) {
-			for _, name := range encrypted[m.Type()] {
-				if _, ok := m.Field(name); ok {
-					return nil, fmt.Errorf("%w: %s.%s", ErrEncrypted, m.Type(), name)
+			for _, f := range encrypted[m.Type()] {
+				if _, ok := m.Field(f.Column); ok {
+					return nil, errEncrypted(m.Type(), f.Name)
 				}
 			}
 			return next.Mutate(ctx, m)
 		})
 	}
+}
+
+func errEncrypted(entity, field string) error {
+	return fmt.Errorf("%w: %s.%s", ErrEncrypted, entity, field)
+}
+
+// encrypted are the fields that are stored encrypted.
+func (t Table) encrypted() []Field {
+	return slices.DeleteFunc(slices.Clone(t.Fields), func(f Field) bool { return !f.Encrypted })
 }

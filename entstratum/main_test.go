@@ -15,7 +15,10 @@ import (
 	"github.com/stratum-hq/stratum-go/stratumtest"
 )
 
-func TestMain(m *testing.M) { stratumtest.Main(m) }
+func TestMain(m *testing.M) {
+	unlessBare() // before any test, since it changes globals: see conformance_test.go
+	stratumtest.Main(withExamples{m})
+}
 
 // desk is a database with the desk's tables, and a client on it.
 type desk struct {

@@ -32,11 +32,17 @@ type MigrateOptions struct {
 // core.Options.OwnerDSN, in one transaction, so that a failure changes nothing. A second run changes nothing either,
 // and several processes may run it at once.
 //
-// Rows that refer to another tenant's make it fail, with the name of the constraint. What each table is declared as is
-// recorded in stratum.tables. Script prints what Migrate would do.
+// Tables of a plain ent application are taken over: rows without a tenant are given to MigrateOptions.ExistingRows, and
+// unique indexes that the schemas now declare with the tenant are replaced. Rows that refer to another tenant's make it
+// fail, with the name of the constraint. Views that schemas define by entsql.View are made where there are none, and
+// must check policies as whoever asks them. What each table is declared as is recorded in stratum.tables. Script
+// prints what Migrate would do.
 //
-// client.Schema.Create is refused on a guarded client, whose tenants may not change tables. On a connection of the
-// owner it changes nothing after Migrate.
+// client.Schema.Create is refused on a guarded client, whose tenants may not change tables. On a client of the owner,
+// as ent.NewClient(ent.Driver(...)) with the DSN of core.Options.OwnerDSN, it changes nothing after Migrate, and
+// neither does NamedDiff: the generated package migrate adds what ent has no words for. It makes no policies, and no
+// foreign keys that compare tenants; those are Migrate's. Atlas's own loader of ent schemas (ent://) does not see the
+// generated package, and is not for these tables.
 func Migrate(ctx context.Context, st *core.Stratum, r *Registry, options MigrateOptions) error {
 	m, err := newMigration(ctx, st, r)
 	if err != nil {
@@ -58,6 +64,8 @@ type migration struct {
 	registry *Registry
 	wanted   []*schema.Table
 	list     []tables.Table
+	// elsewhere says that what is planned here runs on another database, with rows.
+	elsewhere bool
 }
 
 // newMigration finds out what is wanted. It reads nothing of the tables yet. What ent is given is a copy, since ent
@@ -75,6 +83,34 @@ func newMigration(ctx context.Context, st *core.Stratum, r *Registry) (*migratio
 		return nil, err
 	}
 	return &migration{st: st, registry: r, wanted: copied, list: list}, nil
+}
+
+// begin has names looked up where statements of tenants look them up. ent's migration makes tables in the first schema
+// of the search_path, and is told so here: one of the same name further back is another table.
+func (m *migration) begin(ctx context.Context, tx *sql.Tx) error {
+	var first string
+	err := tx.QueryRowContext(ctx, "SELECT coalesce((pg_catalog.current_schemas(false))[1], '') "+
+		"FROM pg_catalog.set_config('search_path', $1, true)", m.st.SearchPath(access.Token{})).Scan(&first)
+	if err != nil {
+		return fmt.Errorf("entstratum: setting search_path: %w", err)
+	}
+	for i, t := range m.list {
+		if t.Kind == tables.External {
+			continue
+		}
+		known, _ := m.registry.Table(t.Name)
+		if known.Schema != "" && known.Schema != first {
+			return fmt.Errorf("%w: table %q is declared in schema %q, and ent makes tables in the first schema of the "+
+				"search_path alone, which is %q (remove entsql.Schema, or put the schema first in "+
+				"core.Options.SearchPath)",
+				ErrDeclaration, t.Name, known.Schema, first)
+		}
+		m.list[i].Schema = first
+		for j := range t.ForeignKeys {
+			m.list[i].ForeignKeys[j].RefSchema = first
+		}
+	}
+	return nil
 }
 
 // copyTables copies what ent's own function leaves out, too.
@@ -110,12 +146,13 @@ func inTransaction(ctx context.Context, owner *sql.DB, work func(*sql.Tx) error)
 // come last, because they hide the rows that keys are checked against. It returns the statements that changed
 // something.
 func (m *migration) change(ctx context.Context, tx *sql.Tx, options MigrateOptions) ([]string, error) {
-	_, err := tx.ExecContext(ctx, "SELECT pg_catalog.set_config('search_path', $1, true)",
-		m.st.SearchPath(access.Token{}))
-	if err != nil {
-		return nil, fmt.Errorf("entstratum: setting search_path: %w", err)
+	if err := m.begin(ctx, tx); err != nil {
+		return nil, err
 	}
-	t := tables.New(tx, tables.Config{Roles: m.st.Roles(access.Token{}), ExistingRows: options.ExistingRows})
+	t := tables.New(tx, tables.Config{
+		Roles: m.st.Roles(access.Token{}), ExistingRows: options.ExistingRows,
+		Elsewhere: m.elsewhere,
+	})
 	if err := t.Prepare(ctx, m.list); err != nil {
 		return nil, err
 	}
@@ -126,12 +163,15 @@ func (m *migration) change(ctx context.Context, tx *sql.Tx, options MigrateOptio
 		return nil, fmt.Errorf("entstratum: ent's migration: %w", err)
 	}
 	if err := atlas.Create(ctx, m.wanted...); err != nil {
-		return nil, fmt.Errorf("entstratum: ent's migration: %w", err)
+		return nil, fmt.Errorf("entstratum: ent's migration: %w", tables.Refusal(err))
 	}
-	if err := t.Finish(ctx, m.list); err != nil {
+	if err := m.makeViews(ctx, tx, drv); err != nil {
 		return nil, err
 	}
 	if err := m.checkViews(ctx, tx); err != nil {
+		return nil, err
+	}
+	if err := t.Finish(ctx, m.list); err != nil {
 		return nil, err
 	}
 	return slices.Concat(before, drv.statements, t.Script()[len(before):]), nil
@@ -171,6 +211,9 @@ func (*ownerDriver) Dialect() string { return dialect.Postgres }
 
 // describe returns the tables as package tables wants them.
 func (r *Registry) describe() ([]tables.Table, error) {
+	if err := r.check(); err != nil {
+		return nil, err
+	}
 	list := make([]tables.Table, 0, len(r.wanted))
 	for _, t := range r.wanted {
 		known, ok := r.Table(t.Name)
@@ -183,6 +226,25 @@ func (r *Registry) describe() ([]tables.Table, error) {
 	return append(list, externals...), err
 }
 
+// check looks whether Desire has seen all tables, and all that they refer to.
+func (r *Registry) check() error {
+	for _, known := range r.Tables {
+		if known.Class != ClassView && !slices.ContainsFunc(r.wanted, func(t *schema.Table) bool {
+			return t.Name == known.Name
+		}) {
+			return fmt.Errorf("%w: table %q is in its registry alone", ErrGenerated, known.Name)
+		}
+	}
+	for _, t := range r.wanted {
+		for _, key := range t.ForeignKeys {
+			if key.RefTable == nil {
+				return fmt.Errorf("%w: foreign key %q refers to no table yet", ErrGenerated, key.Symbol)
+			}
+		}
+	}
+	return nil
+}
+
 func (r *Registry) describeTable(t *schema.Table, known Table) tables.Table {
 	d := tables.Table{Schema: t.Schema, Name: t.Name, Kind: known.kind(), Column: known.Column}
 	d.PrimaryKey = columnNames(t.PrimaryKey)
@@ -191,18 +253,18 @@ func (r *Registry) describeTable(t *schema.Table, known Table) tables.Table {
 	}
 	d.Join = known.Join
 	for _, u := range known.GlobalUnique {
-		d.GlobalUniques = append(d.GlobalUniques, tables.GlobalUnique{Name: u.Name, Reason: u.Reason})
+		d.GlobalUniques = append(d.GlobalUniques, tables.GlobalUnique{Name: symbol(u.Name), Reason: u.Reason})
 	}
 	for _, index := range t.Indexes {
 		names := columnNames(index.Columns)
 		if len(names) == 0 || names[0] != known.Column || strings.HasSuffix(index.Name, tables.KeySuffix) {
 			continue // package tables knows the keys that foreign keys refer to
 		}
-		if index.Unique && known.Class == ClassMixed {
-			d.Uniques = append(d.Uniques, tables.Unique{Name: index.Name, Columns: names[1:]})
-			continue
+		described := tables.Index{Name: index.Name}
+		if index.Unique && (index.Annotation == nil || index.Annotation.Where == "") {
+			described.Unique = names[1:]
 		}
-		d.Indexes = append(d.Indexes, tables.Index{Name: index.Name})
+		d.Indexes = append(d.Indexes, described)
 	}
 	for _, key := range t.ForeignKeys {
 		d.ForeignKeys = append(d.ForeignKeys, r.describeKey(key))

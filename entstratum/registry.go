@@ -39,6 +39,11 @@ type Table struct {
 	GlobalUnique []UniqueIndex
 	// Fields are those that hold personal data or are stored encrypted.
 	Fields []Field
+	// StorageKeys are the columns of fields whose column has another name than the field, by the field's name. The
+	// tenant's is not among them.
+	StorageKeys map[string]string
+	// View is the query of a view that its schema defines, as by entsql.View. Migrate makes one that is not there.
+	View string
 }
 
 // UniqueIndex is a unique index that stays unique across tenants.
@@ -81,7 +86,17 @@ func (t Table) kind() tables.Kind {
 
 // globallyUnique reports whether the index of a name stays unique across tenants.
 func (t Table) globallyUnique(index string) bool {
-	return slices.ContainsFunc(t.GlobalUnique, func(u UniqueIndex) bool { return u.Name == index })
+	_, ok := t.globalUnique(index)
+	return ok
+}
+
+func (t Table) globalUnique(index string) (UniqueIndex, bool) {
+	for _, u := range t.GlobalUnique {
+		if symbol(u.Name) == index {
+			return u, true
+		}
+	}
+	return UniqueIndex{}, false
 }
 
 // externals are the external tables and the views, with their rights.

@@ -16,7 +16,7 @@ type tenancy struct {
 	everyone bool // rows may be everyone's
 }
 
-// scoped is implemented by the generated queries: the condition is put behind all others.
+// scoped is implemented by the generated queries: the condition is put behind all others each time a query is written.
 type scoped interface {
 	StratumScope(condition func(*sql.Selector))
 }

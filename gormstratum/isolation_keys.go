@@ -15,7 +15,7 @@ import (
 
 // inspections look at how the tables are made, where no statement of a tenant could show it.
 func (s *isolated) inspections(ctx context.Context) ([]isolation.Path, error) {
-	paths := []isolation.Path{secured(s.table, s.facts)}
+	paths := []isolation.Path{adapter.Secured(s.table.schema.Table, s.facts)}
 	for _, name := range s.relationNames() {
 		join := s.table.schema.Relationships.Relations[name].JoinTable
 		if join == nil {
@@ -23,7 +23,7 @@ func (s *isolated) inspections(ctx context.Context) ([]isolation.Path, error) {
 		}
 		t := s.plugin.registry.find(join.Table)
 		if t == nil || t.kind != tables.Owned {
-			paths = append(paths, inspection("join table of "+name, fmt.Sprintf("table %q is not tenant-owned "+
+			paths = append(paths, adapter.Inspection("join table of "+name, fmt.Sprintf("table %q is not tenant-owned "+
 				"(declare its model in Options.Models with a tenant column, not as global or external)", join.Table)))
 			continue
 		}
@@ -31,56 +31,14 @@ func (s *isolated) inspections(ctx context.Context) ([]isolation.Path, error) {
 		if err != nil {
 			return nil, err
 		}
-		paths = append(paths, secured(t, facts))
-		paths = append(paths, s.joinReferences(t, facts)...)
+		paths = append(paths, adapter.Secured(t.schema.Table, facts))
+		paths = append(paths, adapter.Joins(t.schema.Table, t.column, facts, s.refersToOwned)...)
 	}
 	return paths, nil
 }
 
-// inspection is a path whose only result is what is wrong. "" is nothing.
-func inspection(name, wrong string) isolation.Path {
-	return isolation.Path{
-		Name: name, Effect: isolation.Inspects,
-		Run: func(context.Context, isolation.Attempt) ([]string, error) {
-			if wrong == "" {
-				return nil, nil
-			}
-			return nil, fmt.Errorf("gormstratum: %s", wrong)
-		},
-	}
-}
-
-func secured(t *table, facts *isolation.Facts) isolation.Path {
-	name := "row-level security of " + t.schema.Table
-	switch table := isolation.Quote(t.schema.Table); {
-	case !facts.Secured:
-		return inspection(name, "it is off (ALTER TABLE "+table+" ENABLE ROW LEVEL SECURITY, or gormstratum.Migrate)")
-	case !facts.Forced:
-		return inspection(name, "it does not bind the table's owner (ALTER TABLE "+table+" FORCE ROW LEVEL SECURITY, "+
-			"or gormstratum.Migrate)")
-	}
-	return inspection(name, "")
-}
-
-// joinReferences look at the keys of a join table, whose rows have no other column to tell tenants apart.
-func (s *isolated) joinReferences(t *table, facts *isolation.Facts) []isolation.Path {
-	var paths []isolation.Path
-	for _, r := range facts.References {
-		if s.refersToOwned(r) {
-			paths = append(paths, inspection("foreign key "+r.Name+" of "+t.schema.Table, withoutTenant(r, t)))
-		}
-	}
-	return paths
-}
-
-// withoutTenant is what is wrong with a foreign key that leaves out the tenant.
-func withoutTenant(r isolation.Reference, t *table) string {
-	if slices.Contains(r.Columns, t.column) {
-		return ""
-	}
-	return "it leaves out the tenant, so that a row may refer to another tenant's (make it start with " + t.column +
-		" on both sides, or gormstratum.Migrate)"
-}
+// adapter makes the inspections, which are the same for every adapter.
+const adapter = isolation.Adapter("gormstratum")
 
 func (s *isolated) refersToOwned(r isolation.Reference) bool {
 	t := s.plugin.registry.find(r.Schema + "." + r.Table)
@@ -128,12 +86,7 @@ func (s *isolated) unique(u isolation.Unique) isolation.Path {
 	}
 	fields := s.fieldsOf(u)
 	if fields == nil {
-		wrong := ""
-		if len(u.Columns) > 0 && !slices.Contains(u.Columns, s.table.column) {
-			wrong = "the key leaves out the tenant, so that a tenant learns which values others have (make it start " +
-				"with " + s.table.column + ")"
-		}
-		return inspection(name, wrong)
+		return adapter.Inspection(name, adapter.Disclosing(u, s.table.column))
 	}
 	return isolation.Path{Name: name, Effect: isolation.Shares, Run: func(
 		ctx context.Context, a isolation.Attempt,
@@ -232,7 +185,7 @@ func (s *isolated) foreignKeys() []isolation.Path {
 			}
 		}
 		if len(fields) == 0 || slices.Contains(fields, nil) {
-			paths = append(paths, inspection(name, withoutTenant(r, s.table)))
+			paths = append(paths, adapter.Inspection(name, adapter.WithoutTenant(r, s.table.column)))
 			continue
 		}
 		paths = append(paths, isolation.Path{Name: name, Effect: isolation.Links, Run: s.refer(r, fields)})

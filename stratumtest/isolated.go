@@ -33,10 +33,10 @@ type IsolationOptions struct {
 //		stratumtest.AssertIsolated(t, db, &Invoice{Currency: "CHF"})
 //	}
 //
-// db is the application's handle with Stratum in use, such as the *gorm.DB after db.Use, on a database that has been
-// migrated and whose login for SystemDSN works. model is a pointer to a tenant-owned model; what is set in it is set in
-// each row that is made, for columns that take particular values. The rest is filled in by type, and so are rows that a
-// row refers to.
+// db is the application's handle with Stratum in use, such as the *gorm.DB after db.Use or the client of
+// ent.OpenStratum, on a database that has been migrated and whose login for SystemDSN works. model is a pointer to a
+// tenant-owned model, such as &ent.Invoice{}; what is set in it is set in each row that is made, for columns that take
+// particular values. The rest is filled in by type, and so are rows that a row refers to.
 //
 // It makes two tenants, takes each path as the tenant whose row is aimed at, as the other one and without a tenant, and
 // compares the rows of both before and after, read as the system. A path that does not work for its own tenant fails
@@ -84,15 +84,20 @@ type isolator interface {
 
 // errHandle is returned for a db that AssertIsolated finds nothing of Stratum's in.
 var errHandle = errors.New("stratumtest: AssertIsolated needs the application's database handle with Stratum in use " +
-	"(for GORM the *gorm.DB after db.Use(gormstratum.New(st, ...)))")
+	"(for GORM the *gorm.DB after db.Use(gormstratum.New(st, ...)), for ent the client of ent.OpenStratum(st))")
 
-// isolatorOf looks into an ORM's handle for Stratum's part without compiling the ORM: a *gorm.DB has its plugins in the
-// map Plugins, by their names.
+// isolatorOf looks into an ORM's handle for Stratum's part without compiling the ORM: a client of ent's has a generated
+// method, a *gorm.DB has its plugins in the map Plugins, by their names.
 func isolatorOf(db any) (isolator, error) {
 	if found, ok := db.(isolator); ok {
 		return found, nil
 	}
 	v := reflect.ValueOf(db)
+	if generated, ok := db.(interface{ StratumIsolation() any }); ok && (v.Kind() != reflect.Pointer || !v.IsNil()) {
+		if found, ok := generated.StratumIsolation().(isolator); ok {
+			return found, nil
+		}
+	}
 	if v.Kind() != reflect.Pointer || v.IsNil() || v.Elem().Kind() != reflect.Struct {
 		return nil, fmt.Errorf("%w, not a %T", errHandle, db)
 	}

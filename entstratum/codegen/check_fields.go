@@ -1,6 +1,7 @@
 package codegen
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 
@@ -9,27 +10,31 @@ import (
 	"github.com/stratum-hq/stratum-go/entstratum"
 )
 
-// checkFields looks at the fields of a schema with a tenant.
-func (c *checker) checkFields(n *gen.Type) {
+// checkTenant wants the tenant's field to be as the mixin makes it, and to be the only way to its column.
+func (c *checker) checkTenant(n *gen.Type) {
+	column := annotationOf(n.Annotations).Column
 	tenant := false
-	for _, f := range n.Fields {
-		if f.Name == entstratum.FieldName {
+	for _, f := range fieldsWithID(n) {
+		switch {
+		case f.Name == entstratum.FieldName:
 			tenant = true
-			c.checkTenant(n, f)
-			continue
+			c.checkTenantField(n, f, column)
+		case f.StorageKey() == column:
+			c.refuse(n.Name, f.Name, "it is stored in the tenant column", "store it in a column of its own")
 		}
-		c.checkField(n, f)
 	}
 	if !tenant {
 		c.refuse(n.Name, "", "it has no field tenant_id", "add entstratum.Mixin{} to its Mixin()")
 	}
-	if n.ID != nil && n.ID.Name == entstratum.FieldName {
-		c.refuse(n.Name, n.ID.Name, "the tenant is its id", "give it an id of its own")
+	for _, key := range n.ForeignKeys {
+		if e := key.Edge; e.Rel.Column() == column {
+			c.refuse(e.Owner.Name, e.Name, "changing it would move rows of "+n.Name+" to another tenant: its column "+
+				"is the tenant's", "store it in a column of its own")
+		}
 	}
 }
 
-// checkTenant wants the field to be as the mixin makes it, also where a schema declares it once more.
-func (c *checker) checkTenant(n *gen.Type, f *gen.Field) {
+func (c *checker) checkTenantField(n *gen.Type, f *gen.Field, column string) {
 	const cure = "leave the field to the mixin"
 	if !f.IsUUID() {
 		c.refuse(n.Name, f.Name, "the tenant is not a uuid", cure)
@@ -40,37 +45,74 @@ func (c *checker) checkTenant(n *gen.Type, f *gen.Field) {
 	if f.Unique {
 		c.refuse(n.Name, f.Name, "a tenant could have one row only", cure)
 	}
-	if f.StorageKey() != annotationOf(n.Annotations).Column {
+	if f.StorageKey() != column {
 		c.refuse(n.Name, f.Name, "its column is not the one that the mixin names", cure)
+	}
+	if !isMixedIn(n, f) {
+		c.refuse(n.Name, f.Name, "it is not the mixin's, whose hook stamps rows and whose interceptor and policy "+
+			"narrow statements", cure)
 	}
 }
 
-func (c *checker) checkField(n *gen.Type, f *gen.Field) {
-	a := annotationOf(f.Annotations)
+// isMixedIn reports whether a mixin has brought the field together with a hook, an interceptor and a policy.
+func isMixedIn(n *gen.Type, f *gen.Field) bool {
+	at := f.Position
+	return at != nil && at.MixedIn && slices.Contains(n.MixedInHooks(), at.MixinIndex) &&
+		slices.Contains(n.MixedInInterceptors(), at.MixinIndex) && slices.Contains(n.MixedInPolicies(), at.MixinIndex)
+}
+
+func (c *checker) checkUniqueField(n *gen.Type, f *gen.Field) {
+	reason := annotationOf(f.Annotations).GlobalUnique
 	switch {
-	case f.Unique && a.GlobalUnique == "":
+	case reason != "" && f.IsEdgeField():
+		c.refuse(n.Name, f.Name, "the field of an edge is declared as globally unique",
+			"remove entstratum.GlobalUnique: what it refers to is the tenant's")
+	case f.Unique && f.IsEdgeField():
+		c.refuse(n.Name, f.Name, "the unique field of an edge tells one tenant of another's values",
+			`remove Unique(): an edge that is unique on both sides is unique per tenant; otherwise use `+
+				`index.Fields("tenant_id", "`+f.Name+`").Unique()`)
+	case f.Unique && reason == "":
 		c.refuse(n.Name, f.Name, "a unique field tells one tenant of another's values",
 			`replace Unique() by index.Fields("tenant_id", "`+f.Name+`").Unique(), or annotate the field with `+
 				"entstratum.GlobalUnique(reason)")
-	case !f.Unique && a.GlobalUnique != "":
+	case !f.Unique && reason != "":
 		c.refuse(n.Name, f.Name, "a field that is not unique is declared as globally unique",
 			"add Unique(), or remove entstratum.GlobalUnique")
-	case a.GlobalUnique != "":
-		c.checkReason(n.Name, f.Name, a.GlobalUnique)
-	}
-	switch {
-	case a.Searchable && !a.Encrypted:
-		c.refuse(n.Name, f.Name, "a field that is not encrypted is declared as searchable",
-			"add entstratum.Encrypted(), or remove entstratum.Searchable()")
-	case a.Encrypted && f.Unique:
-		c.refuse(n.Name, f.Name, "an encrypted field cannot be unique: equal values are stored differently",
-			"remove Unique()")
+	case reason != "":
+		c.checkReason(n.Name, f.Name, reason)
 	}
 }
 
 // checkReason wants a text that a reader of the catalog can use.
 func (c *checker) checkReason(schema, object, reason string) {
 	if strings.TrimSpace(reason) == "" || strings.ContainsFunc(reason, unicode.IsControl) {
-		c.refuse(schema, object, "the reason of a globally unique index is not one line of text", "write it on one line")
+		c.refuse(schema, object, "the reason of a globally unique index is not one line of text",
+			"write it on one line")
 	}
+}
+
+// checkEncrypted looks at what fields say of their storage.
+func (c *checker) checkEncrypted(n *gen.Type) {
+	for _, f := range fieldsWithID(n) {
+		a := annotationOf(f.Annotations)
+		switch {
+		case a.Searchable && !a.Encrypted:
+			c.refuse(n.Name, f.Name, "a field that is not encrypted is declared as searchable",
+				"add entstratum.Encrypted(), or remove entstratum.Searchable()")
+		case !a.Encrypted:
+		case f == n.ID || f.Name == entstratum.FieldName || f.IsEdgeField():
+			c.refuse(n.Name, f.Name, "it is compared by the database, and cannot be encrypted",
+				"remove entstratum.Encrypted()")
+		case f.Unique || isUniqueIn(n, f):
+			c.refuse(n.Name, f.Name, "an encrypted field cannot be unique: equal values are stored differently",
+				"remove Unique(), or the index")
+		}
+	}
+}
+
+// isUniqueIn reports whether a unique index has the field.
+func isUniqueIn(n *gen.Type, f *gen.Field) bool {
+	return slices.ContainsFunc(n.Indexes, func(index *gen.Index) bool {
+		return index.Unique && slices.Contains(index.Columns, f.StorageKey())
+	})
 }

@@ -1,6 +1,7 @@
 package codegen
 
 import (
+	"bytes"
 	"encoding/json"
 	"slices"
 
@@ -18,13 +19,30 @@ func (c class) hasTenant() bool {
 
 func (c class) is(other entstratum.Class) bool { return c == class(other) }
 
-// annotationOf reads what a schema, field or index says of itself. ent hands annotations on as decoded JSON.
+// annotationOf is what a schema, field or index says of itself, or nothing where that cannot be read.
 func annotationOf(annotations gen.Annotations) entstratum.Annotation {
-	var a entstratum.Annotation
-	if text, err := json.Marshal(annotations[entstratum.AnnotationName]); err == nil {
-		_ = json.Unmarshal(text, &a) // one that does not fit says nothing, and the schema is refused
+	a, err := readAnnotation(annotations)
+	if err != nil {
+		return entstratum.Annotation{}
 	}
 	return a
+}
+
+// readAnnotation reads what a schema, field, index or edge says of itself. ent hands annotations on as decoded JSON.
+func readAnnotation(annotations gen.Annotations) (entstratum.Annotation, error) {
+	var a entstratum.Annotation
+	said, ok := annotations[entstratum.AnnotationName]
+	if !ok {
+		return a, nil
+	}
+	text, err := json.Marshal(said)
+	if err != nil {
+		return a, err
+	}
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.DisallowUnknownFields()
+	err = decoder.Decode(&a)
+	return a, err
 }
 
 // classOf returns the class of a schema, or none where it has none or several.

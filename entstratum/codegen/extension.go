@@ -1,11 +1,19 @@
 package codegen
 
 import (
+	"bytes"
 	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"text/template"
 
 	"entgo.io/ent/entc"
 	"entgo.io/ent/entc/gen"
+
+	"github.com/stratum-hq/stratum-go/entstratum"
 )
 
 //go:embed templates/*.tmpl
@@ -37,23 +45,56 @@ func NewExtension(options ...Option) (*Extension, error) {
 	return e, nil
 }
 
-// Options turns on what the generated code needs of ent.
-func (*Extension) Options() []entc.Option {
-	return []entc.Option{entc.FeatureNames(
-		gen.FeaturePrivacy.Name, gen.FeatureIntercept.Name, gen.FeatureExecQuery.Name,
-	)}
+// Options turns on what the generated code needs of ent, and puts the check in front of the hooks of all extensions,
+// whichever comes first in entc.go: a schema that is refused leaves the generated files as they are, and others'.
+func (e *Extension) Options() []entc.Option {
+	return []entc.Option{
+		entc.FeatureNames(gen.FeaturePrivacy.Name, gen.FeatureIntercept.Name, gen.FeatureExecQuery.Name),
+		func(config *gen.Config) error {
+			config.Hooks = append([]gen.Hook{e.hook}, config.Hooks...)
+			return nil
+		},
+	}
 }
 
-// Hooks checks the schemas before anything is written: a schema that is refused leaves the generated files as they are.
-func (*Extension) Hooks() []gen.Hook {
-	return []gen.Hook{func(next gen.Generator) gen.Generator {
-		return gen.GenerateFunc(func(g *gen.Graph) error {
-			if err := check(g); err != nil {
-				return err
-			}
-			return next.Generate(g)
-		})
-	}}
+// hook checks the schemas before anything is written.
+func (e *Extension) hook(next gen.Generator) gen.Generator {
+	return gen.GenerateFunc(func(g *gen.Graph) error {
+		err := check(g, e.external)
+		if err == nil {
+			err = next.Generate(g)
+		}
+		if err == nil {
+			return nil
+		}
+		if undone := untouch(g.Target); undone != nil {
+			return errors.Join(err, undone)
+		}
+		return err
+	})
+}
+
+// toolsTag is what ent puts in front of runtime.go, where that imports the schemas, and leaves there when it fails.
+const toolsTag = "// +build tools\n"
+
+// untouch takes off what ent has put in front of a file before it has called the hooks.
+func untouch(target string) error {
+	path := filepath.Join(target, "runtime.go")
+	text, err := os.ReadFile(path) //nolint:gosec // the target of code generation
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return fmt.Errorf("entstratum/codegen: reading what ent has changed: %w", err)
+	}
+	rest, tagged := bytes.CutPrefix(text, []byte(toolsTag))
+	if !tagged {
+		return nil
+	}
+	if err := os.WriteFile(path, rest, 0o644); err != nil { //nolint:gosec // as ent writes it, and it exists
+		return fmt.Errorf("entstratum/codegen: restoring what ent has changed: %w", err)
+	}
+	return nil
 }
 
 // Templates adds to the generated client.
@@ -62,8 +103,17 @@ func (e *Extension) Templates() []*gen.Template { return e.templates }
 // funcs are called by the templates.
 func (e *Extension) funcs() template.FuncMap {
 	return template.FuncMap{
-		"stratumTables":   registryOf,
+		"stratumTables":   e.registry,
 		"stratumExternal": func() []string { return e.external },
 		"stratumTenant":   func(a gen.Annotations) bool { return classOf(a).hasTenant() },
 	}
+}
+
+// registry checks the schemas once more, as the hooks of other extensions have left them, and returns their tables. ent
+// writes nothing until all templates have run.
+func (e *Extension) registry(g *gen.Graph) ([]entstratum.Table, error) {
+	if err := check(g, e.external); err != nil {
+		return nil, err
+	}
+	return registryOf(g)
 }

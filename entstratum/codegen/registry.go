@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"entgo.io/ent/dialect"
 	"entgo.io/ent/entc/gen"
 
 	"github.com/stratum-hq/stratum-go/entstratum"
@@ -25,7 +26,7 @@ func registryOf(g *gen.Graph) ([]entstratum.Table, error) {
 		}
 		nodes[n.Table()] = n
 		for _, e := range n.Edges {
-			if e.M2M() && !e.IsInverse() {
+			if e.M2M() && !e.IsInverse() && throughOf(e) == nil {
 				joins[e.Rel.Table] = joinOf(n, e)
 			}
 		}
@@ -50,7 +51,10 @@ func registryOf(g *gen.Graph) ([]entstratum.Table, error) {
 func viewOf(n *gen.Type) entstratum.Table {
 	t := entstratum.Table{Name: n.Table(), Entity: n.Name, Class: entstratum.ClassView, Fields: fieldsOf(n)}
 	if a := n.EntSQL(); a != nil {
-		t.Schema = a.Schema
+		t.Schema, t.View = a.Schema, a.ViewAs
+		if query := a.ViewFor[dialect.Postgres]; query != "" {
+			t.View = query
+		}
 	}
 	return t
 }
@@ -58,17 +62,17 @@ func viewOf(n *gen.Type) entstratum.Table {
 func tableOf(n *gen.Type) entstratum.Table {
 	t := entstratum.Table{Name: n.Table(), Entity: n.Name, Class: entstratum.Class(classOf(n.Annotations))}
 	t.Column, t.Fields = annotationOf(n.Annotations).Column, fieldsOf(n)
-	for _, f := range n.Fields {
-		if reason := annotationOf(f.Annotations).GlobalUnique; reason != "" {
-			name := fmt.Sprintf("%s_%s_key", n.Table(), f.StorageKey())
-			t.GlobalUnique = append(t.GlobalUnique, entstratum.UniqueIndex{Name: name, Reason: strings.TrimSpace(reason)})
+	t.StorageKeys = storageKeysOf(n)
+	keep := func(index string, annotations gen.Annotations) {
+		if reason := strings.TrimSpace(annotationOf(annotations).GlobalUnique); reason != "" {
+			t.GlobalUnique = append(t.GlobalUnique, entstratum.UniqueIndex{Name: index, Reason: reason})
 		}
 	}
+	for _, f := range n.Fields {
+		keep(fmt.Sprintf("%s_%s_key", n.Table(), f.StorageKey()), f.Annotations)
+	}
 	for _, index := range n.Indexes {
-		if reason := annotationOf(index.Annotations).GlobalUnique; reason != "" {
-			t.GlobalUnique = append(t.GlobalUnique,
-				entstratum.UniqueIndex{Name: index.Name, Reason: strings.TrimSpace(reason)})
-		}
+		keep(index.Name, index.Annotations)
 	}
 	return t
 }
@@ -82,9 +86,20 @@ func joinOf(n *gen.Type, e *gen.Edge) entstratum.Table {
 	return t
 }
 
+// storageKeysOf are the columns that are named otherwise than their fields.
+func storageKeysOf(n *gen.Type) map[string]string {
+	keys := make(map[string]string)
+	for _, f := range fieldsWithID(n) {
+		if f.Name != f.StorageKey() && f.Name != entstratum.FieldName {
+			keys[f.Name] = f.StorageKey()
+		}
+	}
+	return keys
+}
+
 func fieldsOf(n *gen.Type) []entstratum.Field {
 	var fields []entstratum.Field
-	for _, f := range n.Fields {
+	for _, f := range fieldsWithID(n) {
 		a := annotationOf(f.Annotations)
 		if a.Personal || a.Encrypted {
 			fields = append(fields, entstratum.Field{

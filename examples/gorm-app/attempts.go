@@ -4,130 +4,116 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
-	"time"
+
+	"github.com/google/uuid"
+	"gorm.io/gorm"
 
 	"github.com/stratum-hq/stratum-go/core"
+	"github.com/stratum-hq/stratum-go/examples/internal/attack"
 )
 
-// errLeak is returned when an attempt has succeeded, or has failed for another reason than it should.
-var errLeak = errors.New("the boundary between tenants does not hold")
+// scene is who takes part in the attempts, with their rows as models.
+type scene struct {
+	*attack.Scene
+	*app
 
-// attemptTimeout bounds one attempt.
-const attemptTimeout = 20 * time.Second
-
-// topic is a list of attempts that act in the same context.
-type topic struct {
-	title    string
-	as       actor
-	attempts []attempt
+	me, other, child party
 }
 
-// actor gives a context to somebody.
-type actor func(ctx context.Context, s *scene) context.Context
-
-// attempt is one way to reach another tenant's rows.
-type attempt struct {
-	name string
-	want outcome
-	try  func(ctx context.Context, s *scene) (reached, error)
+// party is a tenant's rows, one of each kind.
+type party struct {
+	ticket  Ticket
+	comment Comment
+	tag     Tag
 }
 
-// topics are all attempts. Most act as one ordinary tenant, who is taken to know every id there is.
-func topics() []topic {
-	return []topic{
-		{"Without a tenant", asNobody, tenantlessAttempts()},
-		{"Reading another tenant's rows", asMe, readAttempts()},
-		{"Changing another tenant's rows", asMe, changeAttempts()},
-		{"Writing rows in another tenant's name", asMe, forgeAttempts()},
-		{"Linking own rows with another tenant's", asMe, linkAttempts()},
-		{"Raw SQL that gets out of its statement", asMe, commandAttempts()},
-		{"Raw SQL that changes who it runs as", asMe, roleAttempts()},
-		{"Sharing connections, transactions and prepared statements", asMe, sessionAttempts()},
-		{"Up and down the tree of tenants", asMe, treeAttempts()},
-		{"Global tables and the registry of tenants", asMe, globalAttempts()},
-	}
-}
-
-func asNobody(ctx context.Context, _ *scene) context.Context { return ctx }
-
-func asMe(ctx context.Context, s *scene) context.Context { return as(ctx, s.me) }
-
-// as is the context of a request by somebody at p.
-func as(ctx context.Context, p party) context.Context {
-	return core.WithActor(core.WithTenant(ctx, p.tenant.ID), core.Actor{ID: "mallory", Kind: "user"})
-}
-
-// attack makes all attempts, prints what becomes of each, and counts at the end.
-func (d *desk) attack(ctx context.Context, config config) error {
-	s, err := d.newScene(ctx)
+// Topics are all attempts. Most act as one ordinary tenant, who is taken to know every id there is.
+func (a *app) Topics(ctx context.Context, cast *attack.Scene) ([]attack.Topic, error) {
+	s := &scene{Scene: cast, app: a}
+	err := errors.Join(
+		a.read(ctx, cast.Me, &s.me), a.read(ctx, cast.Other, &s.other), a.read(ctx, cast.Child, &s.child))
 	if err != nil {
+		return nil, err
+	}
+	return s.topics(), nil
+}
+
+func (s *scene) topics() []attack.Topic {
+	return []attack.Topic{
+		{Title: "Without a tenant", As: attack.AsNobody, Attempts: s.tenantlessAttempts()},
+		{Title: "Reading another tenant's rows", As: s.AsMe, Attempts: s.readAttempts()},
+		{Title: "Changing another tenant's rows", As: s.AsMe, Attempts: s.changeAttempts()},
+		{Title: "Writing rows in another tenant's name", As: s.AsMe, Attempts: s.forgeAttempts()},
+		{Title: "Linking own rows with another tenant's", As: s.AsMe, Attempts: s.linkAttempts()},
+		{Title: "Raw SQL that gets out of its statement", As: s.AsMe, Attempts: s.Commands()},
+		{Title: "Raw SQL that changes who it runs as", As: s.AsMe, Attempts: s.Roles()},
+		{
+			Title: "Sharing connections, transactions and prepared statements",
+			As:    s.AsMe, Attempts: s.sessionAttempts(),
+		},
+		{Title: "Up and down the tree of tenants", As: s.AsMe, Attempts: s.treeAttempts()},
+		{Title: "Global tables and the registry of tenants", As: s.AsMe, Attempts: s.globalAttempts()},
+	}
+}
+
+// read reads the rows of somebody who takes part.
+func (a *app) read(ctx context.Context, of attack.Party, into *party) error {
+	db := a.db.WithContext(core.AsSystem(ctx, "read rows for the attempts"))
+	for model, id := range map[any]uuid.UUID{&into.ticket: of.Ticket, &into.comment: of.Comment, &into.tag: of.Tag} {
+		if err := db.First(model, "id = ?", id).Error; err != nil {
+			return fmt.Errorf("read rows for the attempts: %w", err)
+		}
+	}
+	return nil
+}
+
+// owned is a model that embeds Tenant.
+type owned interface{ owner() uuid.UUID }
+
+func (t Ticket) owner() uuid.UUID  { return t.TenantID }
+func (c Comment) owner() uuid.UUID { return c.TenantID }
+func (t Tag) owner() uuid.UUID     { return t.TenantID }
+
+// find runs a query for models and returns whose rows it found.
+func find[T owned](query *gorm.DB) (attack.Reached, error) {
+	var rows []T
+	err := query.Find(&rows).Error
+	return ownersOf(rows), err
+}
+
+// ownersOf returns the owner of each row.
+func ownersOf[T owned](rows []T) attack.Reached {
+	owners := make(attack.Reached, 0, len(rows))
+	for _, row := range rows {
+		owners = append(owners, row.owner())
+	}
+	return owners
+}
+
+// owners runs a query whose one column is the tenant_id of rows.
+func owners(query *gorm.DB) (owners attack.Reached, err error) {
+	err = query.Scan((*[]uuid.UUID)(&owners)).Error
+	return owners, err
+}
+
+// change returns what a statement has changed, which can only have been rows of one owner.
+func change(result *gorm.DB, owner attack.Party) (attack.Reached, error) {
+	return attack.Changed(result.RowsAffected, owner), result.Error
+}
+
+// errUndo ends a transaction that is not to be committed.
+var errUndo = errors.New("undo")
+
+// undone runs fn in a transaction and takes it back.
+func undone(db *gorm.DB, fn func(tx *gorm.DB) (attack.Reached, error)) (got attack.Reached, err error) {
+	err = db.Transaction(func(tx *gorm.DB) (err error) {
+		if got, err = fn(tx); err == nil {
+			err = errUndo
+		}
 		return err
+	})
+	if errors.Is(err, errUndo) {
+		err = nil
 	}
-	if config.sabotage != nil {
-		if err := config.sabotage(ctx); err != nil {
-			return err
-		}
-	}
-	d.printf("\nAttempts to reach rows of %q and others as %q, a tenant that knows every id\n", s.other.tenant.Name,
-		s.me.tenant.Name)
-	t := tally{verbose: config.verbose}
-	for _, topic := range topics() {
-		d.printf("\n%s\n", topic.title)
-		for _, attempt := range topic.attempts {
-			v, err := s.try(topic.as(ctx, s), attempt)
-			if err != nil {
-				return fmt.Errorf("looking at the tables after %q: %w", attempt.name, err)
-			}
-			d.printf("%s\n", t.line(attempt.name, v))
-		}
-	}
-	d.printf("\n%s\n", t.total())
-	if t.leaks+t.unexpected > 0 {
-		return errLeak
-	}
-	return ctx.Err()
-}
-
-// try makes one attempt and then looks, as the system, whether anything has changed.
-func (s *scene) try(ctx context.Context, a attempt) (verdict, error) {
-	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
-	defer cancel()
-	got, err := a.try(ctx, s)
-	changed, lookErr := s.changed(ctx)
-	if lookErr != nil {
-		return verdict{}, lookErr
-	}
-	return a.want.judge(evidence{own: s.me.tenant.ID, rows: got, err: err, changed: changed}), nil
-}
-
-// tally counts attempts and prints them.
-type tally struct {
-	attempts, leaks, unexpected int
-	verbose                     bool
-}
-
-// nameWidth is where the dots behind an attempt's name end.
-const nameWidth = 54
-
-func (t *tally) line(name string, v verdict) string {
-	t.attempts++
-	switch v.kind {
-	case held:
-	case leaked:
-		t.leaks++
-	case unexpected:
-		t.unexpected++
-	}
-	dots := strings.Repeat(".", max(nameWidth-len(name), 2))
-	return fmt.Sprintf("%3d  %s %s %s", t.attempts, name, dots, v.describe(t.verbose))
-}
-
-// total is the last line of the output.
-func (t *tally) total() string {
-	text := fmt.Sprintf("%d attempts, %d leaks", t.attempts, t.leaks)
-	if t.unexpected > 0 {
-		text += fmt.Sprintf(", %d failed for another reason than they should", t.unexpected)
-	}
-	return text
+	return got, err
 }

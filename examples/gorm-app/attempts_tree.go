@@ -2,132 +2,89 @@ package main
 
 import (
 	"context"
+	"slices"
 
-	"github.com/google/uuid"
 	"gorm.io/gorm/clause"
 
 	"github.com/stratum-hq/stratum-go/core"
+	"github.com/stratum-hq/stratum-go/examples/internal/attack"
 	"github.com/stratum-hq/stratum-go/gormstratum"
 )
 
 // treeAttempts go from a tenant to its parent, its child and others without having the right to.
-func treeAttempts() []attempt {
-	return []attempt{
-		{"a child's rows without WithSubtree", nothing(), childWithoutSubtree},
-		{"the parent's rows with WithSubtree", nothing(), parentWithSubtree},
-		{"another's rows with WithSubtree", nothing(), otherWithSubtree},
-		{"Update of a child's row with WithSubtree", nothing(), updateWithSubtree},
-		{"Delete of a child's row with WithSubtree", nothing(), deleteWithSubtree},
-		{"Create for a child with WithSubtree", refused(core.ErrCrossTenant), createWithSubtree},
-		{"raw INSERT for a child with WithSubtree", refused(core.ErrCrossTenant), rawInsertWithSubtree},
-		{"Tenants.BySlug of another tenant", refused(core.ErrTenantNotFound), lookUpOther},
-		{"Tenants.Children of the root", refused(core.ErrForbidden), listRoots},
-		{"Tenants.Move of another beneath oneself", refused(core.ErrTenantNotFound), moveOther},
-		{"Tenants.Suspend of one's parent", refused(core.ErrTenantNotFound), suspendParent},
-	}
+func (s *scene) treeAttempts() []attack.Attempt {
+	return slices.Concat([]attack.Attempt{
+		attack.Try("a child's rows without WithSubtree", attack.Nothing(), s.childWithoutSubtree),
+		attack.Try("the parent's rows with WithSubtree", attack.Nothing(), s.parentWithSubtree),
+		attack.Try("another's rows with WithSubtree", attack.Nothing(), s.otherWithSubtree),
+		attack.Try("Update of a child's row with WithSubtree", attack.Nothing(), s.updateWithSubtree),
+		attack.Try("Delete of a child's row with WithSubtree", attack.Nothing(), s.deleteWithSubtree),
+		attack.Try("Create for a child with WithSubtree", attack.Refused(core.ErrCrossTenant), s.createWithSubtree),
+	}, s.Subtrees(), s.Tenants())
 }
 
 // globalAttempts write what all tenants read, and read what belongs to Stratum.
-func globalAttempts() []attempt {
-	return []attempt{
-		{"Create of a country", refused(core.ErrPermission), createCountry},
-		{"upsert of a country", refused(core.ErrPermission), upsertCountry},
-		{"Update of a country", refused(core.ErrPermission), updateCountry},
-		{"Delete of a country", refused(core.ErrPermission), deleteCountry},
-		{"raw SELECT of all tenants", refused(core.ErrPermission), readTenants},
-		{"raw UPDATE of one's place in the tree", refused(core.ErrPermission), updateTenants},
-		{"a table that Stratum does not know", refused(gormstratum.ErrModel), unknownTable},
-		{"AutoMigrate as a tenant", refused(gormstratum.ErrAutoMigrate), autoMigrate},
-	}
+func (s *scene) globalAttempts() []attack.Attempt {
+	return slices.Concat([]attack.Attempt{
+		attack.Try("Create of a country", attack.Refused(core.ErrPermission), s.createCountry),
+		attack.Try("upsert of a country", attack.Refused(core.ErrPermission), s.upsertCountry),
+		attack.Try("Update of a country", attack.Refused(core.ErrPermission), s.updateCountry),
+		attack.Try("Delete of a country", attack.Refused(core.ErrPermission), s.deleteCountry),
+	}, s.Registry(), []attack.Attempt{
+		attack.Try("a table that Stratum does not know", attack.Refused(gormstratum.ErrModel), s.unknownTable),
+		attack.Try("AutoMigrate as a tenant", attack.Refused(gormstratum.ErrAutoMigrate), s.autoMigrate),
+	})
 }
 
-func childWithoutSubtree(ctx context.Context, s *scene) (reached, error) {
-	return find[Ticket](s.db.WithContext(ctx).Where("tenant_id = ?", s.child.tenant.ID))
+func (s *scene) childWithoutSubtree(ctx context.Context) (attack.Reached, error) {
+	return find[Ticket](s.db.WithContext(ctx).Where("tenant_id = ?", s.Child.Tenant.ID))
 }
 
-// subtree widens the scope to all that is beneath the attempting tenant.
-func subtree(ctx context.Context, s *scene) context.Context {
-	return core.WithSubtree(ctx, s.me.tenant.ID)
+func (s *scene) parentWithSubtree(ctx context.Context) (attack.Reached, error) {
+	return find[Ticket](s.db.WithContext(s.Subtree(ctx)).Where("tenant_id = ?", s.Parent.Tenant.ID))
 }
 
-func parentWithSubtree(ctx context.Context, s *scene) (reached, error) {
-	return find[Ticket](s.db.WithContext(subtree(ctx, s)).Where("tenant_id = ?", s.parent.tenant.ID))
+func (s *scene) otherWithSubtree(ctx context.Context) (attack.Reached, error) {
+	return find[Ticket](s.db.WithContext(s.Subtree(ctx)).Where("tenant_id = ?", s.Other.Tenant.ID))
 }
 
-func otherWithSubtree(ctx context.Context, s *scene) (reached, error) {
-	return find[Ticket](s.db.WithContext(subtree(ctx, s)).Where("tenant_id = ?", s.other.tenant.ID))
+func (s *scene) updateWithSubtree(ctx context.Context) (attack.Reached, error) {
+	return change(s.db.WithContext(s.Subtree(ctx)).Model(&Ticket{}).
+		Where("id = ?", s.child.ticket.ID).Update("subject", "changed"), s.Child)
 }
 
-func updateWithSubtree(ctx context.Context, s *scene) (reached, error) {
-	return change(s.db.WithContext(subtree(ctx, s)).Model(&Ticket{}).
-		Where("id = ?", s.child.ticket.ID).Update("subject", "changed"), s.child)
+func (s *scene) deleteWithSubtree(ctx context.Context) (attack.Reached, error) {
+	return change(s.db.WithContext(s.Subtree(ctx)).Delete(&Ticket{}, "id = ?", s.child.ticket.ID), s.Child)
 }
 
-func deleteWithSubtree(ctx context.Context, s *scene) (reached, error) {
-	return change(s.db.WithContext(subtree(ctx, s)).Delete(&Ticket{}, "id = ?", s.child.ticket.ID), s.child)
-}
-
-func createWithSubtree(ctx context.Context, s *scene) (reached, error) {
+func (s *scene) createWithSubtree(ctx context.Context) (attack.Reached, error) {
 	tag := Tag{Name: "forged"}
-	tag.TenantID = s.child.tenant.ID
-	return change(s.db.WithContext(subtree(ctx, s)).Create(&tag), s.child)
+	tag.TenantID = s.Child.Tenant.ID
+	return change(s.db.WithContext(s.Subtree(ctx)).Create(&tag), s.Child)
 }
 
-func rawInsertWithSubtree(ctx context.Context, s *scene) (reached, error) {
-	return change(s.db.WithContext(subtree(ctx, s)).Exec("INSERT INTO tags (tenant_id, name) VALUES (?, 'forged')",
-		s.child.tenant.ID), s.child)
-}
-
-func lookUpOther(ctx context.Context, s *scene) (reached, error) {
-	_, err := s.st.Tenants.BySlug(ctx, s.other.tenant.Slug)
-	return nil, err
-}
-
-func listRoots(ctx context.Context, s *scene) (reached, error) {
-	_, err := s.st.Tenants.Children(ctx, uuid.Nil)
-	return nil, err
-}
-
-func moveOther(ctx context.Context, s *scene) (reached, error) {
-	_, err := s.st.Tenants.Move(ctx, s.other.tenant.ID, s.me.tenant.ID)
-	return nil, err
-}
-
-func suspendParent(ctx context.Context, s *scene) (reached, error) {
-	return nil, s.st.Tenants.Suspend(ctx, s.parent.tenant.ID)
-}
-
-func createCountry(ctx context.Context, s *scene) (reached, error) {
+func (s *scene) createCountry(ctx context.Context) (attack.Reached, error) {
 	return nil, s.db.WithContext(ctx).Create(&Country{Code: "XX", Name: "Nowhere"}).Error
 }
 
-func upsertCountry(ctx context.Context, s *scene) (reached, error) {
+func (s *scene) upsertCountry(ctx context.Context) (attack.Reached, error) {
 	return nil, s.db.WithContext(ctx).Clauses(clause.OnConflict{UpdateAll: true}).
 		Create(&Country{Code: "IE", Name: "Nowhere"}).Error
 }
 
-func updateCountry(ctx context.Context, s *scene) (reached, error) {
+func (s *scene) updateCountry(ctx context.Context) (attack.Reached, error) {
 	return nil, s.db.WithContext(ctx).Model(&Country{}).Where("code = ?", "IE").Update("name", "Nowhere").Error
 }
 
-func deleteCountry(ctx context.Context, s *scene) (reached, error) {
+func (s *scene) deleteCountry(ctx context.Context) (attack.Reached, error) {
 	return nil, s.db.WithContext(ctx).Where("1 = 1").Delete(&Country{}).Error
 }
 
-func readTenants(ctx context.Context, s *scene) (reached, error) {
-	return owners(s.db.WithContext(ctx).Raw("SELECT id FROM stratum.tenants"))
-}
-
-func updateTenants(ctx context.Context, s *scene) (reached, error) {
-	return nil, s.db.WithContext(ctx).Exec("UPDATE stratum.tenants SET parent_id = NULL WHERE id = ?",
-		s.me.tenant.ID).Error
-}
-
-func unknownTable(ctx context.Context, s *scene) (reached, error) {
+func (s *scene) unknownTable(ctx context.Context) (attack.Reached, error) {
 	var names []string
 	return nil, s.db.WithContext(ctx).Table("customers").Pluck("name", &names).Error
 }
 
-func autoMigrate(ctx context.Context, s *scene) (reached, error) {
+func (s *scene) autoMigrate(ctx context.Context) (attack.Reached, error) {
 	return nil, s.db.WithContext(ctx).AutoMigrate(&Ticket{})
 }

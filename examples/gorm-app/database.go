@@ -2,110 +2,74 @@ package main
 
 import (
 	"context"
+	"database/sql"
+	"database/sql/driver"
 	"errors"
-	"fmt"
-	"io"
-	"log/slog"
-	"os"
-	"time"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/logger"
 
 	"github.com/stratum-hq/stratum-go/core"
+	"github.com/stratum-hq/stratum-go/examples/internal/attack"
+	"github.com/stratum-hq/stratum-go/examples/internal/desk"
 	"github.com/stratum-hq/stratum-go/gormstratum"
-	"github.com/stratum-hq/stratum-go/stratumtest"
 )
 
-// desk is the open application.
-type desk struct {
-	out    io.Writer
-	st     *core.Stratum
-	db     *gorm.DB
-	server *stratumtest.Server // nil with -dsn
-
-	systemRole string // what work across tenants runs as
+// app is the open application.
+type app struct {
+	st *core.Stratum
+	db *gorm.DB
 }
 
-// openDesk starts or reaches the database and makes it ready for rows.
-func openDesk(ctx context.Context, config config, out io.Writer) (*desk, error) {
-	d := &desk{out: out}
-	options, err := d.database(ctx, config)
-	if err == nil {
-		err = d.open(ctx, options)
+// open is what an application of your own does, line by line. The options have three logins, as a production set-up
+// should have: one for tenants' statements, one for work across tenants, and one that owns the tables.
+func open(ctx context.Context, options core.Options) (_ desk.App, err error) {
+	a := &app{}
+	if a.st, err = core.Open(ctx, options); err != nil {
+		return nil, err
 	}
-	if err != nil {
-		return nil, errors.Join(err, d.close(ctx))
-	}
-	return d, nil
-}
-
-// open is what an application of your own does, line by line.
-func (d *desk) open(ctx context.Context, options core.Options) (err error) {
-	options.Logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	if d.st, err = core.Open(ctx, options); err != nil {
-		return err
-	}
-	if err = d.st.Migrate(ctx); err != nil { // Stratum's own schema
-		return err
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.Close())
+		}
+	}()
+	if err = a.st.Migrate(ctx); err != nil { // Stratum's own schema
+		return nil, err
 	}
 	// Errors are returned to whoever caused them, so GORM need not log them as well.
-	if d.db, err = gorm.Open(gormstratum.Open(d.st), &gorm.Config{
+	if a.db, err = gorm.Open(gormstratum.Open(a.st), &gorm.Config{
 		Logger:         logger.Discard,
 		TranslateError: true,
 	}); err != nil {
-		return err
+		return nil, err
 	}
-	if err = d.db.Use(gormstratum.New(d.st, gormstratum.Options{
+	if err = a.db.Use(gormstratum.New(a.st, gormstratum.Options{
 		Models: models(),
 	})); err != nil {
-		return err
+		return nil, err
 	}
-	return gormstratum.Migrate(ctx, d.db, gormstratum.MigrateOptions{}) // instead of d.db.AutoMigrate
+	err = gormstratum.Migrate(ctx, a.db, gormstratum.MigrateOptions{}) // instead of a.db.AutoMigrate
+	return a, err
 }
 
-// database returns three logins, as a production set-up should have: one for tenants' statements, which owns nothing
-// and can become nobody else; one for work across tenants; one that owns the tables. With -dsn alone all are the same.
-func (d *desk) database(ctx context.Context, config config) (core.Options, error) {
-	d.systemRole = "stratum_system"
-	if config.dsn != "" {
-		return core.Options{DSN: config.dsn, SystemDSN: config.systemDSN, OwnerDSN: config.ownerDSN}, nil
-	}
-	started := time.Now()
-	server, err := stratumtest.Start(ctx, stratumtest.Options{})
-	if err != nil {
-		return core.Options{}, err
-	}
-	d.server = server
-	database, err := server.CreateDatabase(ctx, "")
-	if err != nil {
-		return core.Options{}, err
-	}
-	d.printf("%s, started in %s\n", server.Source(), since(started))
-	// Roles are shared by all databases of a server. These begin with the database's name, and go when it goes.
-	prefix := database.Name + "_stratum"
-	d.systemRole = prefix + "_system"
-	return core.Options{
-		DSN: database.DSN, SystemDSN: database.SystemDSN, OwnerDSN: database.OwnerDSN, RolePrefix: prefix,
-	}, nil
+// Close gives the connections back.
+func (a *app) Close() error { return a.st.Close() }
+
+// Stratum is the handle.
+func (a *app) Stratum() *core.Stratum { return a.st }
+
+// Tickets finds all tickets, for the attempts.
+func (a *app) Tickets(ctx context.Context) (attack.Reached, error) {
+	return find[Ticket](a.db.WithContext(ctx))
 }
 
-// close gives everything back, also when ctx has ended.
-func (d *desk) close(ctx context.Context) error {
-	var errs []error
-	if d.st != nil {
-		errs = append(errs, d.st.Close())
-	}
-	if d.server != nil {
-		errs = append(errs, d.server.Close(ctx))
-	}
-	return errors.Join(errs...)
+// ExecContext runs SQL through GORM, for the attempts.
+func (a *app) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	result := a.db.WithContext(ctx).Exec(query, args...)
+	return driver.RowsAffected(result.RowsAffected), result.Error
 }
 
-// printf writes to the program's output. Where that cannot be written there is nobody to tell.
-func (d *desk) printf(format string, args ...any) {
-	_, _ = fmt.Fprintf(d.out, format, args...)
+// QueryContext runs a query through GORM, for the attempts.
+func (a *app) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	return a.db.WithContext(ctx).Raw(query, args...).Rows()
 }
-
-// since is how long something took, for people.
-func since(start time.Time) time.Duration { return time.Since(start).Round(10 * time.Millisecond) }

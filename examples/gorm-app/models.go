@@ -5,6 +5,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/stratum-hq/stratum-go/examples/internal/dataset"
 	"github.com/stratum-hq/stratum-go/gormstratum"
 )
 
@@ -52,33 +53,8 @@ type Tag struct {
 	Name string    `gorm:"not null;uniqueIndex" json:"name"`
 }
 
-// Status says how far a ticket is.
-type Status string
-
-// The statuses of a ticket.
-const (
-	StatusOpen    Status = "open"
-	StatusPending Status = "pending" // waiting for the requester
-	StatusClosed  Status = "closed"
+// Status and Priority are those of the CSV files.
+type (
+	Status   = dataset.Status
+	Priority = dataset.Priority
 )
-
-// Priority says how urgent a ticket is.
-type Priority string
-
-// The priorities of a ticket.
-const (
-	PriorityLow    Priority = "low"
-	PriorityNormal Priority = "normal"
-	PriorityHigh   Priority = "high"
-	PriorityUrgent Priority = "urgent"
-)
-
-// valid reports whether s is one of the statuses.
-func (s Status) valid() bool {
-	return s == StatusOpen || s == StatusPending || s == StatusClosed
-}
-
-// valid reports whether p is one of the priorities.
-func (p Priority) valid() bool {
-	return p == PriorityLow || p == PriorityNormal || p == PriorityHigh || p == PriorityUrgent
-}

@@ -25,9 +25,10 @@ var (
 		"and changes of the schema are the owner's, with the login of OwnerDSN)")
 	ErrOwner = errors.New("stratum: the owner of a tenant-owned table does not see its rows (use a tenant's ctx, or " +
 		"core.AsSystem with a reason)")
-	ErrDuplicateKey = errors.New("stratum: duplicate key")
-	ErrForeignKey   = errors.New("stratum: foreign key (the row refers to one that is not there or is another " +
-		"tenant's, or others refer to it)")
+	// The words of these two are also PostgreSQL's: ent, for one, knows a violation by them.
+	ErrDuplicateKey = errors.New("stratum: duplicate key value violates unique constraint")
+	ErrForeignKey   = errors.New("stratum: row violates foreign key constraint (it refers to one that is not there " +
+		"or is another tenant's, or others refer to it)")
 	ErrConflictTarget = errors.New("stratum: no unique index has just the columns of this ON CONFLICT (the unique " +
 		"indexes of a tenant-owned table begin with its tenant column: write ON CONFLICT (tenant_id, number), or " +
 		"name the constraint)")
@@ -85,7 +86,7 @@ type StatementError struct {
 // Error says what was refused and how to cure it. It leaves out the server's detail, which quotes keys.
 func (e *StatementError) Error() string {
 	if e.Constraint != "" {
-		return fmt.Sprintf("%s in %q", e.sentinel, e.Constraint)
+		return fmt.Sprintf("%s: %q", e.sentinel, e.Constraint)
 	}
 	return e.sentinel.Error()
 }

@@ -9,6 +9,8 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -133,6 +135,33 @@ func TestArgumentErrors(t *testing.T) {
 	}
 	_, err := h.db.ExecContext(h.as(h.acme), "SELECT $1::text", upper(""))
 	require.ErrorIs(t, err, errEmpty)
+}
+
+// TestTooManyArguments are more than a message has room for, as of an INSERT of many rows: nothing is sent, so that a
+// transaction goes on.
+func TestTooManyArguments(t *testing.T) {
+	t.Parallel()
+	h := newDatabase(t).open(t, setup{})
+	ctx := h.as(h.acme)
+	tx, err := h.db.BeginTx(ctx, nil)
+	require.NoError(t, err)
+	const most = 65535
+	for _, n := range []int{most, most + 1, 2*most + 2} {
+		var placeholders strings.Builder
+		for i := range n {
+			fmt.Fprintf(&placeholders, ",$%d", i+1)
+		}
+		query := "SELECT 1 WHERE 1 IN (" + placeholders.String()[1:] + ")"
+		_, err = tx.ExecContext(ctx, query, slices.Repeat([]any{1}, n)...)
+		if n == most {
+			require.NoError(t, err)
+			continue
+		}
+		require.ErrorContains(t, err, fmt.Sprintf("at most 65535 arguments, %d were given", n))
+	}
+	_, err = tx.ExecContext(ctx, "SELECT $1::int", 1)
+	require.NoError(t, err)
+	require.NoError(t, tx.Commit())
 }
 
 func TestRedactConnect(t *testing.T) {

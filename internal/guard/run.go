@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"math"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -11,6 +13,9 @@ import (
 
 	"github.com/stratum-hq/stratum-go/internal/sqltext"
 )
+
+// maxArguments is what PostgreSQL's protocol has room for where arguments travel beside the statement.
+const maxArguments = math.MaxUint16
 
 func inspect(sql string) sqltext.Command { return sqltext.Inspect(sql) }
 
@@ -21,6 +26,10 @@ func (s *session) run(ctx context.Context, t train, st *statement, args []any) (
 	}
 	if s.simpleProtocol() {
 		return s.runSimple(ctx, t, st, args)
+	}
+	if len(args) > maxArguments { // before the statement is described: the server counts beyond that
+		return nil, fmt.Errorf("stratum: a statement takes at most %d arguments, %d were given "+
+			"(send fewer rows or values at a time)", maxArguments, len(args))
 	}
 	if st.desc == nil {
 		if err := s.describe(ctx, t.entry, st); err != nil {

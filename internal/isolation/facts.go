@@ -60,6 +60,9 @@ type Facts struct {
 	Secured bool `json:"secured"`
 	Forced  bool `json:"forced"`
 
+	// Primary are the columns of the primary key, in its order.
+	Primary []string `json:"primary"`
+
 	Columns    []Column    `json:"columns"`
 	Checks     []string    `json:"checks"`
 	Uniques    []Unique    `json:"uniques"`

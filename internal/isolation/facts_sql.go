@@ -17,6 +17,11 @@ SELECT json_build_object(
 				WHERE e.enumtypid = coalesce(nullif(t.typbasetype, 0), a.atttypid))) ORDER BY a.attnum)
 		FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
 		WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
+	'primary', (
+		SELECT json_agg(a.attname ORDER BY k.ord)
+		FROM pg_index i, unnest(i.indkey::int2[]) WITH ORDINALITY AS k(num, ord), pg_attribute a
+		WHERE i.indrelid = c.oid AND i.indisprimary AND k.ord <= i.indnkeyatts
+			AND a.attrelid = c.oid AND a.attnum = k.num),
 	'checks', (
 		SELECT json_agg(pg_get_constraintdef(k.oid) ORDER BY k.conname) FROM pg_constraint k
 		WHERE k.conrelid = c.oid AND k.contype = 'c'),

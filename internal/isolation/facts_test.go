@@ -52,6 +52,7 @@ func TestReadFacts(t *testing.T) {
 		Name: "buyer", Columns: []string{"tenant_id", "customer"}, RefColumns: []string{"tenant_id", "id"},
 		Schema: "public", Table: "customers",
 	}}, facts.References)
+	require.Equal(t, []string{"id"}, facts.Primary)
 	require.True(t, facts.IsUnique("code"))
 	require.False(t, facts.IsUnique("note"))
 	require.Nil(t, facts.Column("missing"))

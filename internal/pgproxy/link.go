@@ -2,6 +2,7 @@ package pgproxy
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"io"
 	"net"
@@ -61,7 +62,7 @@ func (l *link) up(from *bufio.Reader) {
 		if _, err := to.Write(header); err != nil {
 			return
 		}
-		if _, err := io.CopyN(to, from, int64(size-lengthField)); err != nil {
+		if err := l.pass(header[0], to, from, int64(size-lengthField)); err != nil {
 			return
 		}
 		// Messages that came together go on together.
@@ -72,6 +73,20 @@ func (l *link) up(from *bufio.Reader) {
 			return
 		}
 	}
+}
+
+// pass passes a message's body on, and keeps a statement's text where Record asks for it.
+func (l *link) pass(kind byte, to io.Writer, from io.Reader, size int64) error {
+	if !l.proxy.log.on(kind) {
+		_, err := io.CopyN(to, from, size)
+		return err
+	}
+	var body bytes.Buffer
+	if _, err := io.CopyN(io.MultiWriter(to, &body), from, size); err != nil {
+		return err
+	}
+	l.proxy.log.add(kind, body.Bytes())
+	return nil
 }
 
 // down passes the server's answers on.

@@ -18,6 +18,7 @@ type Proxy struct {
 	address  string
 	listener net.Listener
 	counter  *counter
+	log      statementLog
 	work     sync.WaitGroup
 	ended    chan struct{}
 	once     sync.Once

@@ -3,22 +3,43 @@ package script
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 )
 
 // atlasIgnore begins a file that Atlas leaves out of its sum, but for the name.
 const atlasIgnore = "-- atlas:sum ignore"
 
-// atlasSum returns the directory's atlas.sum with the new file in it: for each file the hash of all names and contents
+// sumName is the file with the directory's sum.
+const sumName = "atlas.sum"
+
+// withSum adds a new atlas.sum where the directory has one: ent keeps it for the directories of all tools, and writes
+// no more files to one whose sum does not fit.
+func (o Options) withSum(added ...File) ([]File, error) {
+	if o.Format != Atlas {
+		if o.Dir == nil {
+			return added, nil
+		}
+		if _, err := fs.Stat(o.Dir, sumName); errors.Is(err, fs.ErrNotExist) {
+			return added, nil
+		}
+	}
+	sum, err := o.atlasSum(added...)
+	return append(added, sum), err
+}
+
+// atlasSum returns the directory's atlas.sum with the new files in it: for each file the hash of all names and contents
 // up to it, and on top the hash of these lines. See https://atlasgo.io/concepts/migration-directory-integrity and
 // NewHashFile in ariga.io/atlas/sql/migrate.
-func (o Options) atlasSum(added File) (File, error) {
-	names, err := o.existing()
+func (o Options) atlasSum(added ...File) (File, error) {
+	names, err := o.all()
 	if err != nil {
 		return File{}, err
 	}
+	files := slices.Clone(added)
 	contents, all, lines := sha256.New(), sha256.New(), ""
 	add := func(file File) {
 		_, _ = contents.Write([]byte(file.Name)) // a hash does not fail
@@ -35,9 +56,12 @@ func (o Options) atlasSum(added File) (File, error) {
 		if err != nil {
 			return File{}, fmt.Errorf("stratum: reading the directory of migrations: %w", err)
 		}
-		add(File{name, content})
+		files = append(files, File{name, content})
 	}
-	add(added)
+	slices.SortFunc(files, func(a, b File) int { return strings.Compare(a.Name, b.Name) })
+	for _, file := range files {
+		add(file)
+	}
 	total := base64.StdEncoding.EncodeToString(all.Sum(nil))
-	return File{"atlas.sum", []byte("h1:" + total + "\n" + lines)}, nil
+	return File{sumName, []byte("h1:" + total + "\n" + lines)}, nil
 }

@@ -16,15 +16,17 @@ type Source struct {
 }
 
 // Framed puts around the statements what the transaction of a migration is like: the owner sees rows, and names are
-// looked up where the application's tables are. A tool may use the transaction after them, so the settings are put back.
+// looked up where the application's tables are. A tool may use the transaction after them, so the settings are put
+// back.
 func Framed(statements []string, searchPath string) []string {
 	framed := make([]string, 0, len(statements)+2)
 	framed = append(framed, "SELECT pg_catalog.set_config('stratum.path', pg_catalog.current_setting('search_path'), "+
 		"true), pg_catalog.set_config('search_path', "+tables.Literal(searchPath)+", true), "+
 		"pg_catalog.set_config('stratum.owner', 'migrate', true)")
 	framed = append(framed, statements...)
-	return append(framed, "SELECT pg_catalog.set_config('search_path', pg_catalog.current_setting('stratum.path'), "+
-		"true), pg_catalog.set_config('stratum.owner', '', true)")
+	// Without a transaction, as ent tries files out, the setting is gone by now.
+	return append(framed, "SELECT pg_catalog.set_config('search_path', "+
+		"pg_catalog.current_setting('stratum.path', true), true), pg_catalog.set_config('stratum.owner', '', true)")
 }
 
 // Files lays the statements out for the tool.
@@ -41,16 +43,13 @@ func (o Options) Files(statements []string, from Source) ([]File, error) {
 		b.WriteString("\n-- +goose Down\n" + gooseStatement(from.down()))
 	case Atlas:
 		b.WriteString(from.head() + terminated(statements))
-		file := File{o.fileName(), []byte(b.String())}
-		sum, err := o.atlasSum(file)
-		return []File{file, sum}, err
 	case GolangMigrate:
 		// The tool sends a file as one query, which PostgreSQL runs as one transaction.
 		b.WriteString(from.head() + terminated(statements))
 		down := File{strings.Replace(o.fileName(), ".up.", ".down.", 1), []byte(from.down() + ";\n")}
-		return []File{{o.fileName(), []byte(b.String())}, down}, nil
+		return o.withSum(File{o.fileName(), []byte(b.String())}, down)
 	}
-	return []File{{o.fileName(), []byte(b.String())}}, nil
+	return o.withSum(File{o.fileName(), []byte(b.String())})
 }
 
 // head says what the file is.

@@ -4,7 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/big"
 	"regexp"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -32,14 +35,18 @@ const (
 type Options struct {
 	// Format is the tool that the files are for. Defaults to Plain.
 	Format Format
-	// Version begins the file's name. It consists of digits. Defaults to the time in UTC, as 20060102150405.
+	// Version begins the file's name. It consists of digits. Defaults to the time in UTC, as 20060102150405, or to what
+	// follows the last version in Dir where that is not before it.
 	Version string
 	// Name follows the version in the file's name. It consists of letters, digits, _ and -. Defaults to "stratum".
 	Name string
 	// Dir is the directory of migrations that the files will be written to, such as os.DirFS("migrations"). The new
 	// file must come last in it. Defaults to none, which for Atlas is an empty directory: its atlas.sum covers all
-	// files.
+	// files. A directory that has an atlas.sum gets a new one whatever the tool, since ent wants it.
 	Dir fs.FS
+	// Applied says that the directory's files have been run on the database already, by their tool. Defaults to false:
+	// entstratum.Script runs them, in its own transaction. gormstratum looks at the database alone.
+	Applied bool
 	// LockTimeout bounds how long the plan waits for a lock on a table. Defaults to 5 seconds.
 	LockTimeout time.Duration
 }
@@ -60,11 +67,14 @@ var (
 
 // WithDefaults fills in what is empty and checks the rest.
 func (o Options) WithDefaults() (Options, error) {
-	if o.Version == "" {
-		o.Version = time.Now().UTC().Format("20060102150405")
-	}
 	if o.Name == "" {
 		o.Name = "stratum"
+	}
+	if o.Version == "" {
+		var err error
+		if o.Version, err = o.nextVersion(); err != nil {
+			return o, err
+		}
 	}
 	if o.LockTimeout == 0 {
 		o.LockTimeout = 5 * time.Second
@@ -98,7 +108,7 @@ func (o Options) CheckLast() error {
 		return err
 	}
 	for _, name := range names {
-		if name >= o.fileName() {
+		if !o.before(name, o.fileName()) {
 			return fmt.Errorf("%w: %q would not come last in the directory, where there is %q (give it a later "+
 				"version)", ErrOptions, o.fileName(), name)
 		}
@@ -106,8 +116,36 @@ func (o Options) CheckLast() error {
 	return nil
 }
 
-// existing are the names of the migrations in the directory, in order.
+// nextVersion is the time, or what follows the directory's last version: a tool that was run in the same second has
+// given that to its file.
+func (o Options) nextVersion() (string, error) {
+	now := time.Now().UTC().Format("20060102150405")
+	names, err := o.existing()
+	if err != nil || len(names) == 0 {
+		return now, err
+	}
+	name := names[len(names)-1]
+	last := version(name)
+	if last == nil || o.before(name, now+"_"+o.Name) {
+		return now, nil
+	}
+	return last.Add(last, big.NewInt(1)).String(), nil
+}
+
+// existing are the names of the migrations in the directory, in the order in which the tool runs them. Files without a
+// version are none to goose and golang-migrate.
 func (o Options) existing() ([]string, error) {
+	names, err := o.all()
+	if err != nil || !o.byNumber() {
+		return names, err
+	}
+	names = slices.DeleteFunc(names, func(name string) bool { return version(name) == nil })
+	slices.SortStableFunc(names, func(a, b string) int { return version(a).Cmp(version(b)) })
+	return names, nil
+}
+
+// all are the names of the directory's files of SQL, in order.
+func (o Options) all() ([]string, error) {
 	if o.Dir == nil {
 		return nil, nil
 	}
@@ -116,4 +154,25 @@ func (o Options) existing() ([]string, error) {
 		return nil, fmt.Errorf("stratum: reading the directory of migrations: %w", err)
 	}
 	return names, nil
+}
+
+// byNumber reports whether the tool runs 10_b.sql behind 9_a.sql. To others the names are texts.
+func (o Options) byNumber() bool { return o.Format == Goose || o.Format == GolangMigrate }
+
+// before reports whether the tool runs a file before another.
+func (o Options) before(name, other string) bool {
+	if o.byNumber() {
+		return version(name).Cmp(version(other)) < 0
+	}
+	return name < other
+}
+
+// version is the number that a file's name begins with, or nil.
+func version(name string) *big.Int {
+	digits, _, ok := strings.Cut(name, "_")
+	number, isNumber := new(big.Int).SetString(digits, 10)
+	if !ok || !isNumber {
+		return nil
+	}
+	return number
 }

@@ -11,10 +11,13 @@ import (
 var ownTransaction = regexp.MustCompile(`(?m)^(BEGIN|COMMIT);$`)
 
 // gooseDirective is a line that tells goose what follows.
-var gooseDirective = regexp.MustCompile(`(?m)^--\s*\+goose\s+(Up|Down)\s*$`)
+var gooseDirective = regexp.MustCompile(`(?m)^--[ \t]*\+goose[ \t]+(Up|Down)[ \t]*\r?$`)
 
-// Up returns the SQL of the directory's migrations in order, without the ways back and without transactions of their
-// own.
+// checkpoint is a line at the top of a file of Atlas's that stands for all files before it.
+var checkpoint = regexp.MustCompile(`\A(--[^\n]*\n)*--[ \t]*atlas:checkpoint\b`)
+
+// Up returns the SQL of the directory's migrations in the order in which the tool runs them, without the ways back and
+// without transactions of their own.
 func (o Options) Up() ([]File, error) {
 	names, err := o.existing()
 	if err != nil {
@@ -22,24 +25,29 @@ func (o Options) Up() ([]File, error) {
 	}
 	files := make([]File, 0, len(names))
 	for _, name := range names {
-		if strings.HasSuffix(name, ".down.sql") {
+		if o.Format == GolangMigrate && !strings.HasSuffix(name, ".up.sql") {
 			continue
 		}
 		content, err := fs.ReadFile(o.Dir, name)
 		if err != nil {
 			return nil, fmt.Errorf("stratum: reading the directory of migrations: %w", err)
 		}
-		files = append(files, File{name, ownTransaction.ReplaceAll(upOnly(content), nil)})
+		switch {
+		case o.Format == Goose:
+			content = upOnly(content)
+		case o.Format == Plain:
+			content = ownTransaction.ReplaceAll(content, nil)
+		case o.Format == Atlas && checkpoint.Match(content):
+			files = files[:0]
+		}
+		files = append(files, File{name, content})
 	}
 	return files, nil
 }
 
-// upOnly takes the parts of a goose migration that go up. Other files have no such lines.
+// upOnly takes the parts of a goose migration that go up.
 func upOnly(content []byte) []byte {
 	marks := gooseDirective.FindAllSubmatchIndex(content, -1)
-	if len(marks) == 0 {
-		return content
-	}
 	var up []byte
 	for i, mark := range marks {
 		end := len(content)

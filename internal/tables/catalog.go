@@ -6,12 +6,14 @@ import (
 
 // relation is what the catalog says of a table. Steps that were taken are noted in it, so that later ones see them.
 type relation struct {
-	OID         uint32       `json:"oid"`
-	Schema      string       `json:"schema"`
-	Name        string       `json:"name"`
-	Kind        string       `json:"kind"` // as in pg_class.relkind
-	Owner       string       `json:"owner"`
-	Mine        bool         `json:"mine"`     // the migrating login may do as the owner may
+	OID    uint32 `json:"oid"`
+	Schema string `json:"schema"`
+	Name   string `json:"name"`
+	Kind   string `json:"kind"` // as in pg_class.relkind
+	Owner  string `json:"owner"`
+	Mine   bool   `json:"mine"` // the migrating login may do as the owner may
+	Own    bool   `json:"own"`  // the migrating login is the owner itself, and not a member of it
+
 	Secured     bool         `json:"secured"`  // row-level security is enabled
 	Forced      bool         `json:"forced"`   // for the owner too
 	Adopting    bool         `json:"adopting"` // has the trigger of an adoption, which stays when it is sealed

@@ -70,23 +70,26 @@ func (m *Migration) backfill(ctx context.Context, v *view, t *target) error {
 	if err := m.reveal(ctx, r); err != nil {
 		return err
 	}
+	elsewhere := m.elsewhere && m.existingRows != uuid.Nil && r.policy(policyEveryone) == nil
 	rows, err := m.orphans(ctx, t)
-	if rows == 0 || err != nil {
+	if rows == 0 && !elsewhere || err != nil {
 		return err
 	}
 	if t.Join {
 		if err := m.followReference(ctx, v, t); err != nil {
 			return err
 		}
-		if rows, err = m.orphans(ctx, t); rows == 0 || err != nil {
+		if rows, err = m.orphans(ctx, t); rows == 0 && !elsewhere || err != nil {
 			return err
 		}
 	}
 	if m.existingRows == uuid.Nil || r.policy(policyEveryone) != nil {
 		return t.orphansRefused(rows)
 	}
-	if err := m.checkTenant(ctx, r); err != nil {
-		return err
+	if rows > 0 {
+		if err := m.checkTenant(ctx, r); err != nil {
+			return err
+		}
 	}
 	return m.exec(ctx, r, "UPDATE "+r.String()+" SET "+quote(t.Column)+" = $1 WHERE "+quote(t.Column)+" IS NULL",
 		m.existingRows.String())

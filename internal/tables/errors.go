@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // Refusals, for errors.Is. Each travels in a *TableError, which says of which table it is and what cures it.
@@ -66,3 +68,26 @@ func (e *TableError) Error() string {
 
 // Unwrap returns the sentinel: ErrMissing, ErrExistingRows and so on.
 func (e *TableError) Unwrap() error { return e.kind }
+
+// Refusal is err as a *TableError where it is the server's about existing rows that are in the way of a key. The
+// server's own is not passed on: its details quote rows. Other errors are returned as they are.
+func Refusal(err error) error {
+	var pgErr *pgconn.PgError
+	if !errors.As(err, &pgErr) || pgErr.TableName == "" {
+		return err
+	}
+	refusal := &TableError{Table: quote(pgErr.SchemaName, pgErr.TableName), Object: pgErr.ConstraintName}
+	switch pgErr.Code {
+	case codeUnique:
+		refusal.kind, refusal.Finding = ErrDuplicate, "rows of one tenant have the same values in the columns of "+
+			quote(pgErr.ConstraintName)
+		refusal.Cure = "find them by GROUP BY its columns HAVING count(*) > 1, and make them differ"
+	case codeForeignKey:
+		refusal.kind, refusal.Finding = ErrReference, "rows violate the foreign key "+quote(pgErr.ConstraintName)+
+			": they refer to rows that do not exist"
+		refusal.Cure = "correct them and migrate again"
+	default:
+		return err
+	}
+	return refusal
+}

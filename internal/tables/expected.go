@@ -1,6 +1,10 @@
 package tables
 
-import "github.com/stratum-hq/stratum-go/internal/install"
+import (
+	"strings"
+
+	"github.com/stratum-hq/stratum-go/internal/install"
+)
 
 // Expected is what a tenant-owned table must look like in the catalog once it was migrated, and the SQL for it: for
 // whoever compares a database with that and changes nothing.
@@ -38,6 +42,14 @@ const TenantDefault = tenantDefault
 
 // KeySuffix ends the names of the unique keys that Migrate adds for foreign keys to refer to.
 const KeySuffix = keySuffix
+
+// CheckSuffix ends the names of the checks that Migrate adds to mixed tables.
+const CheckSuffix = checkSuffix
+
+// GloballyUniqueComment is the comment of an index that is unique across tenants, for the reason given.
+func GloballyUniqueComment(reason string) string {
+	return globallyUniqueComment + strings.TrimSpace(reason)
+}
 
 // IsPolicy reports whether a policy of this name is Stratum's.
 func IsPolicy(name string) bool { return isOurs(name) }

@@ -41,9 +41,11 @@ func (t *target) outdated() []string {
 // declares reports whether an index is among those that the tenant column leads. A declared unique key is also found
 // under another name, such as PostgreSQL's own: it would still tell one tenant of another's values.
 func (t *target) declares(x index) bool {
-	return slices.Contains(t.Indexes, Index{x.Name}) || slices.ContainsFunc(t.Uniques, func(u Unique) bool {
-		return u.Name == x.Name || (x.Unique && x.Plain && sameSet(x.Columns, u.Columns))
-	})
+	has := func(name string, columns []string) bool {
+		return name == x.Name || (len(columns) > 0 && x.Unique && x.Plain && sameSet(x.Columns, columns))
+	}
+	return slices.ContainsFunc(t.Indexes, func(i Index) bool { return has(i.Name, i.Unique) }) ||
+		slices.ContainsFunc(t.Uniques, func(u Unique) bool { return has(u.Name, u.Columns) })
 }
 
 // globallyUnique reports whether the index of a name is declared to be unique across tenants.

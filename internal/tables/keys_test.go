@@ -81,7 +81,9 @@ func TestIndexesAreDroppedForTheORM(t *testing.T) {
 	good := value[uint32](t, w.OwnerDSN, "SELECT 'idx_good'::regclass::oid")
 	j := job{
 		tables: []tables.Table{{
-			Name: "notes", Indexes: []tables.Index{{"idx_code"}, {"idx_lower"}, {"idx_unique"}, {"idx_good"}},
+			Name: "notes", Indexes: []tables.Index{
+				{Name: "idx_code"}, {Name: "idx_lower"}, {Name: "idx_unique"}, {Name: "idx_good"},
+			},
 		}},
 		orm: `CREATE INDEX idx_code ON notes (tenant_id, code); CREATE INDEX idx_lower ON notes (tenant_id, lower(code));
 			CREATE UNIQUE INDEX idx_unique ON notes (tenant_id, code)`,

@@ -37,7 +37,8 @@ WITH asked AS (
 )
 SELECT f.ord, json_build_object(
 	'oid', c.oid::int8, 'schema', n.nspname, 'name', c.relname, 'kind', c.relkind, 'owner', o.rolname,
-	'mine', pg_has_role(c.relowner, 'USAGE'), 'secured', c.relrowsecurity, 'forced', c.relforcerowsecurity,
+	'mine', pg_has_role(c.relowner, 'USAGE'), 'own', c.relowner = current_user::regrole,
+	'secured', c.relrowsecurity, 'forced', c.relforcerowsecurity,
 	'adopting', EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = c.oid AND g.tgname = '` + fillTrigger + `'),
 	'columns', ` + columnsSQL + `,
 	'constraints', ` + constraintsSQL() + `,

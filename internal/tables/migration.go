@@ -19,6 +19,9 @@ type Config struct {
 	// ExistingRows is the tenant that rows are given to which belong to none yet. Defaults to none: such rows are
 	// refused with ErrExistingRows.
 	ExistingRows uuid.UUID
+	// Elsewhere says that the statements are for another database, which may have rows where this one has none. They
+	// are given to ExistingRows unseen.
+	Elsewhere bool
 	// Logger is told each statement. Defaults to silence.
 	Logger *slog.Logger
 }
@@ -29,6 +32,7 @@ type Migration struct {
 	tx           *sql.Tx
 	roles        install.Roles
 	existingRows uuid.UUID
+	elsewhere    bool
 	log          *slog.Logger
 	statements   []string
 	script       []string // statements with their values
@@ -42,7 +46,9 @@ func New(tx *sql.Tx, config Config) *Migration {
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Migration{tx: tx, roles: config.Roles, existingRows: config.ExistingRows, log: config.Logger}
+	return &Migration{
+		tx: tx, roles: config.Roles, existingRows: config.ExistingRows, elsewhere: config.Elsewhere, log: config.Logger,
+	}
 }
 
 // Prepare makes way for the ORM's migrator: rows that belong to no tenant are given one, and keys and indexes that are

@@ -122,8 +122,12 @@ func (p policy) equal(other policy) bool {
 
 // define returns the statement that makes the policy.
 func (w rule) define(r *relation) string {
-	statement := "CREATE POLICY " + quote(w.Name) + " ON " + r.String() + " FOR " + w.forCommand + " TO " +
-		quoteEach(w.Roles)
+	// A file with the statement may run in another database, whose tables another login owns.
+	to := quoteEach(w.Roles)
+	if r.Own && w.Name == policyOwner {
+		to = "CURRENT_USER"
+	}
+	statement := "CREATE POLICY " + quote(w.Name) + " ON " + r.String() + " FOR " + w.forCommand + " TO " + to
 	if w.using != "" {
 		statement += " USING (" + w.using + ")"
 	}

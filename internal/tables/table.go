@@ -80,6 +80,9 @@ type GlobalUnique struct {
 type Index struct {
 	// Name is the index's name.
 	Name string
+	// Unique are the columns of a unique index without the tenant column: Prepare drops others that are unique on just
+	// these, which would still tell one tenant of another's values. Defaults to none, for an index that is not unique.
+	Unique []string
 }
 
 // ForeignKey is a reference from an owned table.
@@ -135,7 +138,7 @@ func (t Table) normalise() Table {
 	}
 	t.Indexes = slices.Clone(t.Indexes)
 	for i, index := range t.Indexes {
-		t.Indexes[i] = Index{Name: clip(index.Name)}
+		t.Indexes[i] = Index{Name: clip(index.Name), Unique: clipAll(index.Unique)}
 	}
 	t.ForeignKeys = slices.Clone(t.ForeignKeys)
 	for i, key := range t.ForeignKeys {
@@ -223,7 +226,7 @@ func (t Table) checkGlobalUnique(u GlobalUnique) error {
 		return t.refused("globally unique index %q needs a name and a reason", u.Name)
 	case strings.ContainsFunc(u.Reason, unicode.IsControl):
 		return t.refused("the reason of globally unique index %q is more than one line", u.Name)
-	case slices.Contains(t.Indexes, Index{u.Name}),
+	case slices.ContainsFunc(t.Indexes, func(other Index) bool { return other.Name == u.Name }),
 		slices.ContainsFunc(t.Uniques, func(other Unique) bool { return other.Name == u.Name }):
 		return t.refused("index %q is declared as unique per tenant and as globally unique", u.Name)
 	}

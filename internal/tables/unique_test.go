@@ -74,7 +74,7 @@ func TestGlobalUniqueIsTurnedAround(t *testing.T) {
 	w := newWorld(t)
 	perTenant := devices()
 	perTenant[0].GlobalUniques = nil
-	perTenant[0].Indexes = []tables.Index{{"idx_devices_serial"}}
+	perTenant[0].Indexes = []tables.Index{{Name: "idx_devices_serial"}}
 	perTenant[0].Uniques = append(perTenant[0].Uniques, tables.Unique{Name: "uni_devices_imei", Columns: []string{"imei"}})
 	w.exec(t, devicesDDL)
 	led := job{tables: perTenant, orm: "CREATE UNIQUE INDEX idx_devices_serial ON devices (tenant_id, serial)"}

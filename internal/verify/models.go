@@ -26,7 +26,21 @@ func (l *look) checkModels() {
 }
 
 // migrate cures what is declared and not there.
-const migrate = "run gormstratum.Migrate"
+const migrate = "run gormstratum.Migrate, or ent.StratumMigrate"
+
+// uniqueNames are the unique keys of a model, be they constraints or indexes.
+func uniqueNames(d *tables.Table) []string {
+	var names []string
+	for _, u := range d.Uniques {
+		names = append(names, u.Name)
+	}
+	for _, i := range d.Indexes {
+		if len(i.Unique) > 0 {
+			names = append(names, i.Name)
+		}
+	}
+	return names
+}
 
 // checkModel compares a table with its model.
 func (l *look) checkModel(t *table, d *tables.Table) {
@@ -39,11 +53,11 @@ func (l *look) checkModel(t *table, d *tables.Table) {
 	if !t.isOwned() || l.isAdopting(t) {
 		return
 	}
-	for _, u := range d.Uniques {
-		if !slices.ContainsFunc(l.indexed[t.OID], func(x *index) bool { return x.Unique && x.Name == u.Name }) {
+	for _, name := range uniqueNames(d) {
+		if !slices.ContainsFunc(l.indexed[t.OID], func(x *index) bool { return x.Unique && x.Name == name }) {
 			l.add(Finding{
 				Severity: Weakens, Code: CodeUniqueMissing, Cure: migrate,
-				Object:  "index " + quote(t.Schema, u.Name) + " on " + t.String(),
+				Object:  "index " + quote(t.Schema, name) + " on " + t.String(),
 				Finding: "its model declares it and it does not exist, so a tenant can have the same value twice",
 			})
 		}

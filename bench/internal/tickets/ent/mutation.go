@@ -45,6 +45,7 @@ type TicketMutation struct {
 	done          bool
 	oldValue      func(context.Context) (*Ticket, error)
 	predicates    []predicate.Ticket
+	stratumState  stratumMutation
 }
 
 var _ ent.Mutation = (*TicketMutation)(nil)

@@ -24,7 +24,6 @@ type TicketQuery struct {
 	order        []ticket.OrderOption
 	inters       []Interceptor
 	predicates   []predicate.Ticket
-	stratumAt    int
 	stratumScope func(*sql.Selector)
 	// intermediate query (i.e. traversal path).
 	sql  *sql.Selector
@@ -353,7 +352,10 @@ func (_q *TicketQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Ticke
 		nodes = append(nodes, node)
 		return node.assignValues(columns, values)
 	}
-	if scope := _q.stratumScope; scope != nil && len(_spec.Modifiers) > 0 {
+	if scope := _q.stratumScope; scope != nil {
+		if _spec.From != nil {
+			_spec.From.WithContext(ctx)
+		}
 		_spec.Modifiers = append(_spec.Modifiers[:len(_spec.Modifiers):len(_spec.Modifiers)], scope)
 	}
 	for i := range hooks {
@@ -370,7 +372,10 @@ func (_q *TicketQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Ticke
 
 func (_q *TicketQuery) sqlCount(ctx context.Context) (int, error) {
 	_spec := _q.querySpec()
-	if scope := _q.stratumScope; scope != nil && len(_spec.Modifiers) > 0 {
+	if scope := _q.stratumScope; scope != nil {
+		if _spec.From != nil {
+			_spec.From.WithContext(ctx)
+		}
 		_spec.Modifiers = append(_spec.Modifiers[:len(_spec.Modifiers):len(_spec.Modifiers)], scope)
 	}
 	_spec.Node.Columns = _q.ctx.Fields
@@ -436,6 +441,9 @@ func (_q *TicketQuery) sqlQuery(ctx context.Context) *sql.Selector {
 		selector.Distinct()
 	}
 	selector.WithContext(ctx)
+	if scope := _q.stratumScope; scope != nil {
+		defer scope(selector)
+	}
 	for _, p := range _q.predicates {
 		p(selector)
 	}
@@ -453,14 +461,15 @@ func (_q *TicketQuery) sqlQuery(ctx context.Context) *sql.Selector {
 	return selector
 }
 
-// StratumScope puts the condition on the tenant behind all others, so that none of them can widen it. It is called
-// by the interceptor of entstratum each time the query runs.
-func (_q *TicketQuery) StratumScope(condition func(*sql.Selector)) {
-	if at := _q.stratumAt; at > 0 && at <= len(_q.predicates) {
-		_q.predicates = append(_q.predicates[:at-1:at-1], _q.predicates[at:]...)
+// StratumScope sets the condition on the tenant, which stands behind all others, so that none of them can widen it.
+// It is called by the interceptor of entstratum each time the query runs.
+func (_q *TicketQuery) StratumScope(_narrow func(*sql.Selector)) {
+	_q.stratumScope = func(_s *sql.Selector) {
+		// What a modifier has put in the place of the table need not have the tenant's column.
+		if _t := _s.Table(); _t != nil && _s.TableName() == ticket.Table {
+			_narrow(_s)
+		}
 	}
-	_q.predicates = append(_q.predicates, condition)
-	_q.stratumAt, _q.stratumScope = len(_q.predicates), condition
 }
 
 // TicketGroupBy is the group-by builder for Ticket entities.

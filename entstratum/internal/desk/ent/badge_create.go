@@ -187,7 +187,9 @@ func (_c *BadgeCreate) createSpec() (*Badge, *sqlgraph.CreateSpec) {
 		_spec = sqlgraph.NewCreateSpec(badge.Table, sqlgraph.NewFieldSpec(badge.FieldID, field.TypeUUID))
 	)
 	_spec.OnConflict = _c.conflict
-	_spec.OnConflict = stratumConflict(badge.Table, _spec.OnConflict)
+	if len(_c.conflict) > 0 {
+		_c.driver = stratumUpsert(&_c.mutation.stratumState, _c.driver, _spec)
+	}
 	if id, ok := _c.mutation.ID(); ok {
 		_node.ID = id
 		_spec.ID.Value = &id
@@ -502,7 +504,9 @@ func (_c *BadgeCreateBulk) Save(ctx context.Context) ([]*Badge, error) {
 				} else {
 					spec := &sqlgraph.BatchCreateSpec{Nodes: specs}
 					spec.OnConflict = _c.conflict
-					spec.OnConflict = stratumConflict(badge.Table, spec.OnConflict)
+					if len(_c.conflict) > 0 {
+						_c.driver = stratumUpsertBulk(&mutation.stratumState, _c.driver, spec)
+					}
 					// Invoke the actual operation on the latest mutation in the chain.
 					if err = sqlgraph.BatchCreate(ctx, _c.driver, spec); err != nil {
 						if sqlgraph.IsConstraintError(err) {

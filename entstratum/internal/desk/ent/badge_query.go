@@ -28,7 +28,6 @@ type BadgeQuery struct {
 	predicates   []predicate.Badge
 	withPerson   *PersonQuery
 	modifiers    []func(*sql.Selector)
-	stratumAt    int
 	stratumScope func(*sql.Selector)
 	// intermediate query (i.e. traversal path).
 	sql  *sql.Selector
@@ -399,7 +398,10 @@ func (_q *BadgeQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Badge,
 	if len(_q.modifiers) > 0 {
 		_spec.Modifiers = _q.modifiers
 	}
-	if scope := _q.stratumScope; scope != nil && len(_spec.Modifiers) > 0 {
+	if scope := _q.stratumScope; scope != nil {
+		if _spec.From != nil {
+			_spec.From.WithContext(ctx)
+		}
 		_spec.Modifiers = append(_spec.Modifiers[:len(_spec.Modifiers):len(_spec.Modifiers)], scope)
 	}
 	for i := range hooks {
@@ -463,7 +465,10 @@ func (_q *BadgeQuery) sqlCount(ctx context.Context) (int, error) {
 	if len(_q.modifiers) > 0 {
 		_spec.Modifiers = _q.modifiers
 	}
-	if scope := _q.stratumScope; scope != nil && len(_spec.Modifiers) > 0 {
+	if scope := _q.stratumScope; scope != nil {
+		if _spec.From != nil {
+			_spec.From.WithContext(ctx)
+		}
 		_spec.Modifiers = append(_spec.Modifiers[:len(_spec.Modifiers):len(_spec.Modifiers)], scope)
 	}
 	_spec.Node.Columns = _q.ctx.Fields
@@ -535,6 +540,9 @@ func (_q *BadgeQuery) sqlQuery(ctx context.Context) *sql.Selector {
 		m(selector)
 	}
 	selector.WithContext(ctx)
+	if scope := _q.stratumScope; scope != nil {
+		defer scope(selector)
+	}
 	for _, p := range _q.predicates {
 		p(selector)
 	}
@@ -584,14 +592,15 @@ func (_q *BadgeQuery) Modify(modifiers ...func(s *sql.Selector)) *BadgeSelect {
 	return _q.Select()
 }
 
-// StratumScope puts the condition on the tenant behind all others, so that none of them can widen it. It is called
-// by the interceptor of entstratum each time the query runs.
-func (_q *BadgeQuery) StratumScope(condition func(*sql.Selector)) {
-	if at := _q.stratumAt; at > 0 && at <= len(_q.predicates) {
-		_q.predicates = append(_q.predicates[:at-1:at-1], _q.predicates[at:]...)
+// StratumScope sets the condition on the tenant, which stands behind all others, so that none of them can widen it.
+// It is called by the interceptor of entstratum each time the query runs.
+func (_q *BadgeQuery) StratumScope(_narrow func(*sql.Selector)) {
+	_q.stratumScope = func(_s *sql.Selector) {
+		// What a modifier has put in the place of the table need not have the tenant's column.
+		if _t := _s.Table(); _t != nil && _s.TableName() == badge.Table {
+			_narrow(_s)
+		}
 	}
-	_q.predicates = append(_q.predicates, condition)
-	_q.stratumAt, _q.stratumScope = len(_q.predicates), condition
 }
 
 // BadgeGroupBy is the group-by builder for Badge entities.

@@ -1485,6 +1485,22 @@ func (c *TicketClient) QueryTags(_m *Ticket) *TagQuery {
 	return query
 }
 
+// QueryRelated queries the related edge of a Ticket.
+func (c *TicketClient) QueryRelated(_m *Ticket) *TicketQuery {
+	query := (&TicketClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(ticket.Table, ticket.FieldID, id),
+			sqlgraph.To(ticket.Table, ticket.FieldID),
+			sqlgraph.Edge(sqlgraph.M2M, false, ticket.RelatedTable, ticket.RelatedPrimaryKey...),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
 // QueryWatchers queries the watchers edge of a Ticket.
 func (c *TicketClient) QueryWatchers(_m *Ticket) *PersonQuery {
 	query := (&PersonClient{config: c.config}).Query()

@@ -300,6 +300,18 @@ var schemaGraph = func() *sqlgraph.Schema {
 		"Tag",
 	)
 	graph.MustAddE(
+		"related",
+		&sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.M2M,
+			Inverse: false,
+			Table:   ticket.RelatedTable,
+			Columns: ticket.RelatedPrimaryKey,
+			Bidi:    true,
+		},
+		"Ticket",
+		"Ticket",
+	)
+	graph.MustAddE(
 		"watchers",
 		&sqlgraph.EdgeSpec{
 			Rel:     sqlgraph.M2M,
@@ -950,6 +962,20 @@ func (f *TicketFilter) WhereHasTags() {
 // WhereHasTagsWith applies a predicate to check if query has an edge tags with a given conditions (other predicates).
 func (f *TicketFilter) WhereHasTagsWith(preds ...predicate.Tag) {
 	f.Where(entql.HasEdgeWith("tags", sqlgraph.WrapFunc(func(s *sql.Selector) {
+		for _, p := range preds {
+			p(s)
+		}
+	})))
+}
+
+// WhereHasRelated applies a predicate to check if query has an edge related.
+func (f *TicketFilter) WhereHasRelated() {
+	f.Where(entql.HasEdge("related"))
+}
+
+// WhereHasRelatedWith applies a predicate to check if query has an edge related with a given conditions (other predicates).
+func (f *TicketFilter) WhereHasRelatedWith(preds ...predicate.Ticket) {
+	f.Where(entql.HasEdgeWith("related", sqlgraph.WrapFunc(func(s *sql.Selector) {
 		for _, p := range preds {
 			p(s)
 		}

@@ -59,6 +59,7 @@ type BadgeMutation struct {
 	done          bool
 	oldValue      func(context.Context) (*Badge, error)
 	predicates    []predicate.Badge
+	stratumState  stratumMutation
 }
 
 var _ ent.Mutation = (*BadgeMutation)(nil)
@@ -666,6 +667,7 @@ type CommentMutation struct {
 	done          bool
 	oldValue      func(context.Context) (*Comment, error)
 	predicates    []predicate.Comment
+	stratumState  stratumMutation
 }
 
 var _ ent.Mutation = (*CommentMutation)(nil)
@@ -1584,6 +1586,7 @@ type PersonMutation struct {
 	done           bool
 	oldValue       func(context.Context) (*Person, error)
 	predicates     []predicate.Person
+	stratumState   stratumMutation
 }
 
 var _ ent.Mutation = (*PersonMutation)(nil)
@@ -2147,6 +2150,7 @@ type RemarkMutation struct {
 	done           bool
 	oldValue       func(context.Context) (*Remark, error)
 	predicates     []predicate.Remark
+	stratumState   stratumMutation
 }
 
 var _ ent.Mutation = (*RemarkMutation)(nil)
@@ -2963,6 +2967,7 @@ type TagMutation struct {
 	done           bool
 	oldValue       func(context.Context) (*Tag, error)
 	predicates     []predicate.Tag
+	stratumState   stratumMutation
 }
 
 var _ ent.Mutation = (*TagMutation)(nil)
@@ -3515,6 +3520,7 @@ type TemplateMutation struct {
 	done          bool
 	oldValue      func(context.Context) (*Template, error)
 	predicates    []predicate.Template
+	stratumState  stratumMutation
 }
 
 var _ ent.Mutation = (*TemplateMutation)(nil)
@@ -3983,12 +3989,16 @@ type TicketMutation struct {
 	tags            map[uuid.UUID]struct{}
 	removedtags     map[uuid.UUID]struct{}
 	clearedtags     bool
+	related         map[uuid.UUID]struct{}
+	removedrelated  map[uuid.UUID]struct{}
+	clearedrelated  bool
 	watchers        map[uuid.UUID]struct{}
 	removedwatchers map[uuid.UUID]struct{}
 	clearedwatchers bool
 	done            bool
 	oldValue        func(context.Context) (*Ticket, error)
 	predicates      []predicate.Ticket
+	stratumState    stratumMutation
 }
 
 var _ ent.Mutation = (*TicketMutation)(nil)
@@ -4416,6 +4426,60 @@ func (m *TicketMutation) ResetTags() {
 	m.removedtags = nil
 }
 
+// AddRelatedIDs adds the "related" edge to the Ticket entity by ids.
+func (m *TicketMutation) AddRelatedIDs(ids ...uuid.UUID) {
+	if m.related == nil {
+		m.related = make(map[uuid.UUID]struct{})
+	}
+	for i := range ids {
+		m.related[ids[i]] = struct{}{}
+	}
+}
+
+// ClearRelated clears the "related" edge to the Ticket entity.
+func (m *TicketMutation) ClearRelated() {
+	m.clearedrelated = true
+}
+
+// RelatedCleared reports if the "related" edge to the Ticket entity was cleared.
+func (m *TicketMutation) RelatedCleared() bool {
+	return m.clearedrelated
+}
+
+// RemoveRelatedIDs removes the "related" edge to the Ticket entity by IDs.
+func (m *TicketMutation) RemoveRelatedIDs(ids ...uuid.UUID) {
+	if m.removedrelated == nil {
+		m.removedrelated = make(map[uuid.UUID]struct{})
+	}
+	for i := range ids {
+		delete(m.related, ids[i])
+		m.removedrelated[ids[i]] = struct{}{}
+	}
+}
+
+// RemovedRelated returns the removed IDs of the "related" edge to the Ticket entity.
+func (m *TicketMutation) RemovedRelatedIDs() (ids []uuid.UUID) {
+	for id := range m.removedrelated {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// RelatedIDs returns the "related" edge IDs in the mutation.
+func (m *TicketMutation) RelatedIDs() (ids []uuid.UUID) {
+	for id := range m.related {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// ResetRelated resets all changes to the "related" edge.
+func (m *TicketMutation) ResetRelated() {
+	m.related = nil
+	m.clearedrelated = false
+	m.removedrelated = nil
+}
+
 // AddWatcherIDs adds the "watchers" edge to the Person entity by ids.
 func (m *TicketMutation) AddWatcherIDs(ids ...uuid.UUID) {
 	if m.watchers == nil {
@@ -4695,12 +4759,15 @@ func (m *TicketMutation) ResetField(name string) error {
 
 // AddedEdges returns all edge names that were set/added in this mutation.
 func (m *TicketMutation) AddedEdges() []string {
-	edges := make([]string, 0, 3)
+	edges := make([]string, 0, 4)
 	if m.comments != nil {
 		edges = append(edges, ticket.EdgeComments)
 	}
 	if m.tags != nil {
 		edges = append(edges, ticket.EdgeTags)
+	}
+	if m.related != nil {
+		edges = append(edges, ticket.EdgeRelated)
 	}
 	if m.watchers != nil {
 		edges = append(edges, ticket.EdgeWatchers)
@@ -4724,6 +4791,12 @@ func (m *TicketMutation) AddedIDs(name string) []ent.Value {
 			ids = append(ids, id)
 		}
 		return ids
+	case ticket.EdgeRelated:
+		ids := make([]ent.Value, 0, len(m.related))
+		for id := range m.related {
+			ids = append(ids, id)
+		}
+		return ids
 	case ticket.EdgeWatchers:
 		ids := make([]ent.Value, 0, len(m.watchers))
 		for id := range m.watchers {
@@ -4736,12 +4809,15 @@ func (m *TicketMutation) AddedIDs(name string) []ent.Value {
 
 // RemovedEdges returns all edge names that were removed in this mutation.
 func (m *TicketMutation) RemovedEdges() []string {
-	edges := make([]string, 0, 3)
+	edges := make([]string, 0, 4)
 	if m.removedcomments != nil {
 		edges = append(edges, ticket.EdgeComments)
 	}
 	if m.removedtags != nil {
 		edges = append(edges, ticket.EdgeTags)
+	}
+	if m.removedrelated != nil {
+		edges = append(edges, ticket.EdgeRelated)
 	}
 	if m.removedwatchers != nil {
 		edges = append(edges, ticket.EdgeWatchers)
@@ -4765,6 +4841,12 @@ func (m *TicketMutation) RemovedIDs(name string) []ent.Value {
 			ids = append(ids, id)
 		}
 		return ids
+	case ticket.EdgeRelated:
+		ids := make([]ent.Value, 0, len(m.removedrelated))
+		for id := range m.removedrelated {
+			ids = append(ids, id)
+		}
+		return ids
 	case ticket.EdgeWatchers:
 		ids := make([]ent.Value, 0, len(m.removedwatchers))
 		for id := range m.removedwatchers {
@@ -4777,12 +4859,15 @@ func (m *TicketMutation) RemovedIDs(name string) []ent.Value {
 
 // ClearedEdges returns all edge names that were cleared in this mutation.
 func (m *TicketMutation) ClearedEdges() []string {
-	edges := make([]string, 0, 3)
+	edges := make([]string, 0, 4)
 	if m.clearedcomments {
 		edges = append(edges, ticket.EdgeComments)
 	}
 	if m.clearedtags {
 		edges = append(edges, ticket.EdgeTags)
+	}
+	if m.clearedrelated {
+		edges = append(edges, ticket.EdgeRelated)
 	}
 	if m.clearedwatchers {
 		edges = append(edges, ticket.EdgeWatchers)
@@ -4798,6 +4883,8 @@ func (m *TicketMutation) EdgeCleared(name string) bool {
 		return m.clearedcomments
 	case ticket.EdgeTags:
 		return m.clearedtags
+	case ticket.EdgeRelated:
+		return m.clearedrelated
 	case ticket.EdgeWatchers:
 		return m.clearedwatchers
 	}
@@ -4822,6 +4909,9 @@ func (m *TicketMutation) ResetEdge(name string) error {
 	case ticket.EdgeTags:
 		m.ResetTags()
 		return nil
+	case ticket.EdgeRelated:
+		m.ResetRelated()
+		return nil
 	case ticket.EdgeWatchers:
 		m.ResetWatchers()
 		return nil
@@ -4845,6 +4935,7 @@ type WatcherMutation struct {
 	done          bool
 	oldValue      func(context.Context) (*Watcher, error)
 	predicates    []predicate.Watcher
+	stratumState  stratumMutation
 }
 
 var _ ent.Mutation = (*WatcherMutation)(nil)

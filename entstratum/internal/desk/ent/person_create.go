@@ -189,7 +189,9 @@ func (_c *PersonCreate) createSpec() (*Person, *sqlgraph.CreateSpec) {
 		_spec = sqlgraph.NewCreateSpec(person.Table, sqlgraph.NewFieldSpec(person.FieldID, field.TypeUUID))
 	)
 	_spec.OnConflict = _c.conflict
-	_spec.OnConflict = stratumConflict(person.Table, _spec.OnConflict)
+	if len(_c.conflict) > 0 {
+		_c.driver = stratumUpsert(&_c.mutation.stratumState, _c.driver, _spec)
+	}
 	if id, ok := _c.mutation.ID(); ok {
 		_node.ID = id
 		_spec.ID.Value = &id
@@ -441,7 +443,9 @@ func (_c *PersonCreateBulk) Save(ctx context.Context) ([]*Person, error) {
 				} else {
 					spec := &sqlgraph.BatchCreateSpec{Nodes: specs}
 					spec.OnConflict = _c.conflict
-					spec.OnConflict = stratumConflict(person.Table, spec.OnConflict)
+					if len(_c.conflict) > 0 {
+						_c.driver = stratumUpsertBulk(&mutation.stratumState, _c.driver, spec)
+					}
 					// Invoke the actual operation on the latest mutation in the chain.
 					if err = sqlgraph.BatchCreate(ctx, _c.driver, spec); err != nil {
 						if sqlgraph.IsConstraintError(err) {

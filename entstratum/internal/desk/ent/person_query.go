@@ -35,7 +35,6 @@ type PersonQuery struct {
 	modifiers        []func(*sql.Selector)
 	withNamedWatched map[string]*TicketQuery
 	withNamedWatches map[string]*WatcherQuery
-	stratumAt        int
 	stratumScope     func(*sql.Selector)
 	// intermediate query (i.e. traversal path).
 	sql  *sql.Selector
@@ -476,7 +475,10 @@ func (_q *PersonQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Perso
 	if len(_q.modifiers) > 0 {
 		_spec.Modifiers = _q.modifiers
 	}
-	if scope := _q.stratumScope; scope != nil && len(_spec.Modifiers) > 0 {
+	if scope := _q.stratumScope; scope != nil {
+		if _spec.From != nil {
+			_spec.From.WithContext(ctx)
+		}
 		_spec.Modifiers = append(_spec.Modifiers[:len(_spec.Modifiers):len(_spec.Modifiers)], scope)
 	}
 	for i := range hooks {
@@ -667,7 +669,10 @@ func (_q *PersonQuery) sqlCount(ctx context.Context) (int, error) {
 	if len(_q.modifiers) > 0 {
 		_spec.Modifiers = _q.modifiers
 	}
-	if scope := _q.stratumScope; scope != nil && len(_spec.Modifiers) > 0 {
+	if scope := _q.stratumScope; scope != nil {
+		if _spec.From != nil {
+			_spec.From.WithContext(ctx)
+		}
 		_spec.Modifiers = append(_spec.Modifiers[:len(_spec.Modifiers):len(_spec.Modifiers)], scope)
 	}
 	_spec.Node.Columns = _q.ctx.Fields
@@ -736,6 +741,9 @@ func (_q *PersonQuery) sqlQuery(ctx context.Context) *sql.Selector {
 		m(selector)
 	}
 	selector.WithContext(ctx)
+	if scope := _q.stratumScope; scope != nil {
+		defer scope(selector)
+	}
 	for _, p := range _q.predicates {
 		p(selector)
 	}
@@ -813,14 +821,15 @@ func (_q *PersonQuery) WithNamedWatches(name string, opts ...func(*WatcherQuery)
 	return _q
 }
 
-// StratumScope puts the condition on the tenant behind all others, so that none of them can widen it. It is called
-// by the interceptor of entstratum each time the query runs.
-func (_q *PersonQuery) StratumScope(condition func(*sql.Selector)) {
-	if at := _q.stratumAt; at > 0 && at <= len(_q.predicates) {
-		_q.predicates = append(_q.predicates[:at-1:at-1], _q.predicates[at:]...)
+// StratumScope sets the condition on the tenant, which stands behind all others, so that none of them can widen it.
+// It is called by the interceptor of entstratum each time the query runs.
+func (_q *PersonQuery) StratumScope(_narrow func(*sql.Selector)) {
+	_q.stratumScope = func(_s *sql.Selector) {
+		// What a modifier has put in the place of the table need not have the tenant's column.
+		if _t := _s.Table(); _t != nil && _s.TableName() == person.Table {
+			_narrow(_s)
+		}
 	}
-	_q.predicates = append(_q.predicates, condition)
-	_q.stratumAt, _q.stratumScope = len(_q.predicates), condition
 }
 
 // PersonGroupBy is the group-by builder for Person entities.

@@ -178,7 +178,9 @@ func (_c *TagCreate) createSpec() (*Tag, *sqlgraph.CreateSpec) {
 		_spec = sqlgraph.NewCreateSpec(tag.Table, sqlgraph.NewFieldSpec(tag.FieldID, field.TypeUUID))
 	)
 	_spec.OnConflict = _c.conflict
-	_spec.OnConflict = stratumConflict(tag.Table, _spec.OnConflict)
+	if len(_c.conflict) > 0 {
+		_c.driver = stratumUpsert(&_c.mutation.stratumState, _c.driver, _spec)
+	}
 	if id, ok := _c.mutation.ID(); ok {
 		_node.ID = id
 		_spec.ID.Value = &id
@@ -440,7 +442,9 @@ func (_c *TagCreateBulk) Save(ctx context.Context) ([]*Tag, error) {
 				} else {
 					spec := &sqlgraph.BatchCreateSpec{Nodes: specs}
 					spec.OnConflict = _c.conflict
-					spec.OnConflict = stratumConflict(tag.Table, spec.OnConflict)
+					if len(_c.conflict) > 0 {
+						_c.driver = stratumUpsertBulk(&mutation.stratumState, _c.driver, spec)
+					}
 					// Invoke the actual operation on the latest mutation in the chain.
 					if err = sqlgraph.BatchCreate(ctx, _c.driver, spec); err != nil {
 						if sqlgraph.IsConstraintError(err) {

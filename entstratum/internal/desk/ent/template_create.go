@@ -161,8 +161,13 @@ func (_c *TemplateCreate) createSpec() (*Template, *sqlgraph.CreateSpec) {
 		_node = &Template{config: _c.config}
 		_spec = sqlgraph.NewCreateSpec(template.Table, sqlgraph.NewFieldSpec(template.FieldID, field.TypeUUID))
 	)
+	if _c.mutation.stratumState.IsEveryones() {
+		_spec.SetField(template.FieldTenantID, field.TypeUUID, nil)
+	}
 	_spec.OnConflict = _c.conflict
-	_spec.OnConflict = stratumConflict(template.Table, _spec.OnConflict)
+	if len(_c.conflict) > 0 {
+		_c.driver = stratumUpsert(&_c.mutation.stratumState, _c.driver, _spec)
+	}
 	if id, ok := _c.mutation.ID(); ok {
 		_node.ID = id
 		_spec.ID.Value = &id
@@ -408,7 +413,9 @@ func (_c *TemplateCreateBulk) Save(ctx context.Context) ([]*Template, error) {
 				} else {
 					spec := &sqlgraph.BatchCreateSpec{Nodes: specs}
 					spec.OnConflict = _c.conflict
-					spec.OnConflict = stratumConflict(template.Table, spec.OnConflict)
+					if len(_c.conflict) > 0 {
+						_c.driver = stratumUpsertBulk(&mutation.stratumState, _c.driver, spec)
+					}
 					// Invoke the actual operation on the latest mutation in the chain.
 					if err = sqlgraph.BatchCreate(ctx, _c.driver, spec); err != nil {
 						if sqlgraph.IsConstraintError(err) {

@@ -41,6 +41,11 @@ func (_d *TemplateDelete) ExecX(ctx context.Context) int {
 
 func (_d *TemplateDelete) sqlExec(ctx context.Context) (int, error) {
 	_spec := sqlgraph.NewDeleteSpec(template.Table, sqlgraph.NewFieldSpec(template.FieldID, field.TypeUUID))
+	if keep := _d.mutation.stratumState.Narrow(nil); keep != nil {
+		before := _d.mutation.predicates
+		defer func() { _d.mutation.predicates = before }()
+		_d.mutation.predicates = append(before[:len(before):len(before)], keep)
+	}
 	if ps := _d.mutation.predicates; len(ps) > 0 {
 		_spec.Predicate = func(selector *sql.Selector) {
 			for i := range ps {

@@ -113,6 +113,7 @@ func (_u *TemplateUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 		_spec.SetField(template.FieldBody, field.TypeString, value)
 	}
 	_spec.AddModifiers(_u.modifiers...)
+	_spec.Predicate = _u.mutation.stratumState.Narrow(_spec.Predicate)
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
 		if _, ok := err.(*sqlgraph.NotFoundError); ok {
 			err = &NotFoundError{template.Label}
@@ -249,6 +250,7 @@ func (_u *TemplateUpdateOne) sqlSave(ctx context.Context) (_node *Template, err 
 		_spec.SetField(template.FieldBody, field.TypeString, value)
 	}
 	_spec.AddModifiers(_u.modifiers...)
+	_spec.Predicate = _u.mutation.stratumState.Narrow(_spec.Predicate)
 	_node = &Template{config: _u.config}
 	_spec.Assign = _node.assignValues
 	_spec.ScanValues = _node.scanValues

@@ -39,15 +39,18 @@ type TicketEdges struct {
 	Comments []*Comment `json:"comments,omitempty"`
 	// Tags holds the value of the tags edge.
 	Tags []*Tag `json:"tags,omitempty"`
+	// Related holds the value of the related edge.
+	Related []*Ticket `json:"related,omitempty"`
 	// Watchers holds the value of the watchers edge.
 	Watchers []*Person `json:"watchers,omitempty"`
 	// Watches holds the value of the watches edge.
 	Watches []*Watcher `json:"watches,omitempty"`
 	// loadedTypes holds the information for reporting if a
 	// type was loaded (or requested) in eager-loading or not.
-	loadedTypes   [4]bool
+	loadedTypes   [5]bool
 	namedComments map[string][]*Comment
 	namedTags     map[string][]*Tag
+	namedRelated  map[string][]*Ticket
 	namedWatchers map[string][]*Person
 	namedWatches  map[string][]*Watcher
 }
@@ -70,10 +73,19 @@ func (e TicketEdges) TagsOrErr() ([]*Tag, error) {
 	return nil, &NotLoadedError{edge: "tags"}
 }
 
+// RelatedOrErr returns the Related value or an error if the edge
+// was not loaded in eager-loading.
+func (e TicketEdges) RelatedOrErr() ([]*Ticket, error) {
+	if e.loadedTypes[2] {
+		return e.Related, nil
+	}
+	return nil, &NotLoadedError{edge: "related"}
+}
+
 // WatchersOrErr returns the Watchers value or an error if the edge
 // was not loaded in eager-loading.
 func (e TicketEdges) WatchersOrErr() ([]*Person, error) {
-	if e.loadedTypes[2] {
+	if e.loadedTypes[3] {
 		return e.Watchers, nil
 	}
 	return nil, &NotLoadedError{edge: "watchers"}
@@ -82,7 +94,7 @@ func (e TicketEdges) WatchersOrErr() ([]*Person, error) {
 // WatchesOrErr returns the Watches value or an error if the edge
 // was not loaded in eager-loading.
 func (e TicketEdges) WatchesOrErr() ([]*Watcher, error) {
-	if e.loadedTypes[3] {
+	if e.loadedTypes[4] {
 		return e.Watches, nil
 	}
 	return nil, &NotLoadedError{edge: "watches"}
@@ -171,6 +183,11 @@ func (_m *Ticket) QueryComments() *CommentQuery {
 // QueryTags queries the "tags" edge of the Ticket entity.
 func (_m *Ticket) QueryTags() *TagQuery {
 	return NewTicketClient(_m.config).QueryTags(_m)
+}
+
+// QueryRelated queries the "related" edge of the Ticket entity.
+func (_m *Ticket) QueryRelated() *TicketQuery {
+	return NewTicketClient(_m.config).QueryRelated(_m)
 }
 
 // QueryWatchers queries the "watchers" edge of the Ticket entity.
@@ -269,6 +286,30 @@ func (_m *Ticket) appendNamedTags(name string, edges ...*Tag) {
 		_m.Edges.namedTags[name] = []*Tag{}
 	} else {
 		_m.Edges.namedTags[name] = append(_m.Edges.namedTags[name], edges...)
+	}
+}
+
+// NamedRelated returns the Related named value or an error if the edge was not
+// loaded in eager-loading with this name.
+func (_m *Ticket) NamedRelated(name string) ([]*Ticket, error) {
+	if _m.Edges.namedRelated == nil {
+		return nil, &NotLoadedError{edge: name}
+	}
+	nodes, ok := _m.Edges.namedRelated[name]
+	if !ok {
+		return nil, &NotLoadedError{edge: name}
+	}
+	return nodes, nil
+}
+
+func (_m *Ticket) appendNamedRelated(name string, edges ...*Ticket) {
+	if _m.Edges.namedRelated == nil {
+		_m.Edges.namedRelated = make(map[string][]*Ticket)
+	}
+	if len(edges) == 0 {
+		_m.Edges.namedRelated[name] = []*Ticket{}
+	} else {
+		_m.Edges.namedRelated[name] = append(_m.Edges.namedRelated[name], edges...)
 	}
 }
 

@@ -132,6 +132,21 @@ func (_c *TicketCreate) AddTags(v ...*Tag) *TicketCreate {
 	return _c.AddTagIDs(ids...)
 }
 
+// AddRelatedIDs adds the "related" edge to the Ticket entity by IDs.
+func (_c *TicketCreate) AddRelatedIDs(ids ...uuid.UUID) *TicketCreate {
+	_c.mutation.AddRelatedIDs(ids...)
+	return _c
+}
+
+// AddRelated adds the "related" edges to the Ticket entity.
+func (_c *TicketCreate) AddRelated(v ...*Ticket) *TicketCreate {
+	ids := make([]uuid.UUID, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _c.AddRelatedIDs(ids...)
+}
+
 // AddWatcherIDs adds the "watchers" edge to the Person entity by IDs.
 func (_c *TicketCreate) AddWatcherIDs(ids ...uuid.UUID) *TicketCreate {
 	_c.mutation.AddWatcherIDs(ids...)
@@ -252,7 +267,9 @@ func (_c *TicketCreate) createSpec() (*Ticket, *sqlgraph.CreateSpec) {
 		_spec = sqlgraph.NewCreateSpec(ticket.Table, sqlgraph.NewFieldSpec(ticket.FieldID, field.TypeUUID))
 	)
 	_spec.OnConflict = _c.conflict
-	_spec.OnConflict = stratumConflict(ticket.Table, _spec.OnConflict)
+	if len(_c.conflict) > 0 {
+		_c.driver = stratumUpsert(&_c.mutation.stratumState, _c.driver, _spec)
+	}
 	if id, ok := _c.mutation.ID(); ok {
 		_node.ID = id
 		_spec.ID.Value = &id
@@ -302,6 +319,22 @@ func (_c *TicketCreate) createSpec() (*Ticket, *sqlgraph.CreateSpec) {
 			Bidi:    false,
 			Target: &sqlgraph.EdgeTarget{
 				IDSpec: sqlgraph.NewFieldSpec(tag.FieldID, field.TypeUUID),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges = append(_spec.Edges, edge)
+	}
+	if nodes := _c.mutation.RelatedIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.M2M,
+			Inverse: false,
+			Table:   ticket.RelatedTable,
+			Columns: ticket.RelatedPrimaryKey,
+			Bidi:    true,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(ticket.FieldID, field.TypeUUID),
 			},
 		}
 		for _, k := range nodes {
@@ -623,7 +656,9 @@ func (_c *TicketCreateBulk) Save(ctx context.Context) ([]*Ticket, error) {
 				} else {
 					spec := &sqlgraph.BatchCreateSpec{Nodes: specs}
 					spec.OnConflict = _c.conflict
-					spec.OnConflict = stratumConflict(ticket.Table, spec.OnConflict)
+					if len(_c.conflict) > 0 {
+						_c.driver = stratumUpsertBulk(&mutation.stratumState, _c.driver, spec)
+					}
 					// Invoke the actual operation on the latest mutation in the chain.
 					if err = sqlgraph.BatchCreate(ctx, _c.driver, spec); err != nil {
 						if sqlgraph.IsConstraintError(err) {

@@ -32,14 +32,15 @@ type TicketQuery struct {
 	predicates        []predicate.Ticket
 	withComments      *CommentQuery
 	withTags          *TagQuery
+	withRelated       *TicketQuery
 	withWatchers      *PersonQuery
 	withWatches       *WatcherQuery
 	modifiers         []func(*sql.Selector)
 	withNamedComments map[string]*CommentQuery
 	withNamedTags     map[string]*TagQuery
+	withNamedRelated  map[string]*TicketQuery
 	withNamedWatchers map[string]*PersonQuery
 	withNamedWatches  map[string]*WatcherQuery
-	stratumAt         int
 	stratumScope      func(*sql.Selector)
 	// intermediate query (i.e. traversal path).
 	sql  *sql.Selector
@@ -114,6 +115,28 @@ func (_q *TicketQuery) QueryTags() *TagQuery {
 			sqlgraph.From(ticket.Table, ticket.FieldID, selector),
 			sqlgraph.To(tag.Table, tag.FieldID),
 			sqlgraph.Edge(sqlgraph.M2M, false, ticket.TagsTable, ticket.TagsPrimaryKey...),
+		)
+		fromU = sqlgraph.SetNeighbors(_q.driver.Dialect(), step)
+		return fromU, nil
+	}
+	return query
+}
+
+// QueryRelated chains the current query on the "related" edge.
+func (_q *TicketQuery) QueryRelated() *TicketQuery {
+	query := (&TicketClient{config: _q.config}).Query()
+	query.path = func(ctx context.Context) (fromU *sql.Selector, err error) {
+		if err := _q.prepareQuery(ctx); err != nil {
+			return nil, err
+		}
+		selector := _q.sqlQuery(ctx)
+		if err := selector.Err(); err != nil {
+			return nil, err
+		}
+		step := sqlgraph.NewStep(
+			sqlgraph.From(ticket.Table, ticket.FieldID, selector),
+			sqlgraph.To(ticket.Table, ticket.FieldID),
+			sqlgraph.Edge(sqlgraph.M2M, false, ticket.RelatedTable, ticket.RelatedPrimaryKey...),
 		)
 		fromU = sqlgraph.SetNeighbors(_q.driver.Dialect(), step)
 		return fromU, nil
@@ -359,6 +382,7 @@ func (_q *TicketQuery) Clone() *TicketQuery {
 		predicates:   append([]predicate.Ticket{}, _q.predicates...),
 		withComments: _q.withComments.Clone(),
 		withTags:     _q.withTags.Clone(),
+		withRelated:  _q.withRelated.Clone(),
 		withWatchers: _q.withWatchers.Clone(),
 		withWatches:  _q.withWatches.Clone(),
 		// clone intermediate query.
@@ -387,6 +411,17 @@ func (_q *TicketQuery) WithTags(opts ...func(*TagQuery)) *TicketQuery {
 		opt(query)
 	}
 	_q.withTags = query
+	return _q
+}
+
+// WithRelated tells the query-builder to eager-load the nodes that are connected to
+// the "related" edge. The optional arguments are used to configure the query builder of the edge.
+func (_q *TicketQuery) WithRelated(opts ...func(*TicketQuery)) *TicketQuery {
+	query := (&TicketClient{config: _q.config}).Query()
+	for _, opt := range opts {
+		opt(query)
+	}
+	_q.withRelated = query
 	return _q
 }
 
@@ -496,9 +531,10 @@ func (_q *TicketQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Ticke
 	var (
 		nodes       = []*Ticket{}
 		_spec       = _q.querySpec()
-		loadedTypes = [4]bool{
+		loadedTypes = [5]bool{
 			_q.withComments != nil,
 			_q.withTags != nil,
+			_q.withRelated != nil,
 			_q.withWatchers != nil,
 			_q.withWatches != nil,
 		}
@@ -515,7 +551,10 @@ func (_q *TicketQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Ticke
 	if len(_q.modifiers) > 0 {
 		_spec.Modifiers = _q.modifiers
 	}
-	if scope := _q.stratumScope; scope != nil && len(_spec.Modifiers) > 0 {
+	if scope := _q.stratumScope; scope != nil {
+		if _spec.From != nil {
+			_spec.From.WithContext(ctx)
+		}
 		_spec.Modifiers = append(_spec.Modifiers[:len(_spec.Modifiers):len(_spec.Modifiers)], scope)
 	}
 	for i := range hooks {
@@ -543,6 +582,13 @@ func (_q *TicketQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Ticke
 		if err := _q.loadTags(ctx, query, nodes,
 			func(n *Ticket) { n.Edges.Tags = []*Tag{} },
 			func(n *Ticket, e *Tag) { n.Edges.Tags = append(n.Edges.Tags, e) }); err != nil {
+			return nil, err
+		}
+	}
+	if query := _q.withRelated; query != nil {
+		if err := _q.loadRelated(ctx, query, nodes,
+			func(n *Ticket) { n.Edges.Related = []*Ticket{} },
+			func(n *Ticket, e *Ticket) { n.Edges.Related = append(n.Edges.Related, e) }); err != nil {
 			return nil, err
 		}
 	}
@@ -581,6 +627,13 @@ func (_q *TicketQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Ticke
 		if err := _q.loadTags(ctx, query, nodes,
 			func(n *Ticket) { n.appendNamedTags(name) },
 			func(n *Ticket, e *Tag) { n.appendNamedTags(name, e) }); err != nil {
+			return nil, err
+		}
+	}
+	for name, query := range _q.withNamedRelated {
+		if err := _q.loadRelated(ctx, query, nodes,
+			func(n *Ticket) { n.appendNamedRelated(name) },
+			func(n *Ticket, e *Ticket) { n.appendNamedRelated(name, e) }); err != nil {
 			return nil, err
 		}
 	}
@@ -700,6 +753,67 @@ func (_q *TicketQuery) loadTags(ctx context.Context, query *TagQuery, nodes []*T
 	}
 	return nil
 }
+func (_q *TicketQuery) loadRelated(ctx context.Context, query *TicketQuery, nodes []*Ticket, init func(*Ticket), assign func(*Ticket, *Ticket)) error {
+	edgeIDs := make([]driver.Value, len(nodes))
+	byID := make(map[uuid.UUID]*Ticket)
+	nids := make(map[uuid.UUID]map[*Ticket]struct{})
+	for i, node := range nodes {
+		edgeIDs[i] = node.ID
+		byID[node.ID] = node
+		if init != nil {
+			init(node)
+		}
+	}
+	query.Where(func(s *sql.Selector) {
+		joinT := sql.Table(ticket.RelatedTable)
+		s.Join(joinT).On(s.C(ticket.FieldID), joinT.C(ticket.RelatedPrimaryKey[1]))
+		s.Where(sql.InValues(joinT.C(ticket.RelatedPrimaryKey[0]), edgeIDs...))
+		columns := s.SelectedColumns()
+		s.Select(joinT.C(ticket.RelatedPrimaryKey[0]))
+		s.AppendSelect(columns...)
+		s.SetDistinct(false)
+	})
+	if err := query.prepareQuery(ctx); err != nil {
+		return err
+	}
+	qr := QuerierFunc(func(ctx context.Context, q Query) (Value, error) {
+		return query.sqlAll(ctx, func(_ context.Context, spec *sqlgraph.QuerySpec) {
+			assign := spec.Assign
+			values := spec.ScanValues
+			spec.ScanValues = func(columns []string) ([]any, error) {
+				values, err := values(columns[1:])
+				if err != nil {
+					return nil, err
+				}
+				return append([]any{new(uuid.UUID)}, values...), nil
+			}
+			spec.Assign = func(columns []string, values []any) error {
+				outValue := *values[0].(*uuid.UUID)
+				inValue := *values[1].(*uuid.UUID)
+				if nids[inValue] == nil {
+					nids[inValue] = map[*Ticket]struct{}{byID[outValue]: {}}
+					return assign(columns[1:], values[1:])
+				}
+				nids[inValue][byID[outValue]] = struct{}{}
+				return nil
+			}
+		})
+	})
+	neighbors, err := withInterceptors[[]*Ticket](ctx, query, qr, query.inters)
+	if err != nil {
+		return err
+	}
+	for _, n := range neighbors {
+		nodes, ok := nids[n.ID]
+		if !ok {
+			return fmt.Errorf(`unexpected "related" node returned %v`, n.ID)
+		}
+		for kn := range nodes {
+			assign(kn, n)
+		}
+	}
+	return nil
+}
 func (_q *TicketQuery) loadWatchers(ctx context.Context, query *PersonQuery, nodes []*Ticket, init func(*Ticket), assign func(*Ticket, *Person)) error {
 	edgeIDs := make([]driver.Value, len(nodes))
 	byID := make(map[uuid.UUID]*Ticket)
@@ -797,7 +911,10 @@ func (_q *TicketQuery) sqlCount(ctx context.Context) (int, error) {
 	if len(_q.modifiers) > 0 {
 		_spec.Modifiers = _q.modifiers
 	}
-	if scope := _q.stratumScope; scope != nil && len(_spec.Modifiers) > 0 {
+	if scope := _q.stratumScope; scope != nil {
+		if _spec.From != nil {
+			_spec.From.WithContext(ctx)
+		}
 		_spec.Modifiers = append(_spec.Modifiers[:len(_spec.Modifiers):len(_spec.Modifiers)], scope)
 	}
 	_spec.Node.Columns = _q.ctx.Fields
@@ -866,6 +983,9 @@ func (_q *TicketQuery) sqlQuery(ctx context.Context) *sql.Selector {
 		m(selector)
 	}
 	selector.WithContext(ctx)
+	if scope := _q.stratumScope; scope != nil {
+		defer scope(selector)
+	}
 	for _, p := range _q.predicates {
 		p(selector)
 	}
@@ -943,6 +1063,20 @@ func (_q *TicketQuery) WithNamedTags(name string, opts ...func(*TagQuery)) *Tick
 	return _q
 }
 
+// WithNamedRelated tells the query-builder to eager-load the nodes that are connected to the "related"
+// edge with the given name. The optional arguments are used to configure the query builder of the edge.
+func (_q *TicketQuery) WithNamedRelated(name string, opts ...func(*TicketQuery)) *TicketQuery {
+	query := (&TicketClient{config: _q.config}).Query()
+	for _, opt := range opts {
+		opt(query)
+	}
+	if _q.withNamedRelated == nil {
+		_q.withNamedRelated = make(map[string]*TicketQuery)
+	}
+	_q.withNamedRelated[name] = query
+	return _q
+}
+
 // WithNamedWatchers tells the query-builder to eager-load the nodes that are connected to the "watchers"
 // edge with the given name. The optional arguments are used to configure the query builder of the edge.
 func (_q *TicketQuery) WithNamedWatchers(name string, opts ...func(*PersonQuery)) *TicketQuery {
@@ -971,14 +1105,15 @@ func (_q *TicketQuery) WithNamedWatches(name string, opts ...func(*WatcherQuery)
 	return _q
 }
 
-// StratumScope puts the condition on the tenant behind all others, so that none of them can widen it. It is called
-// by the interceptor of entstratum each time the query runs.
-func (_q *TicketQuery) StratumScope(condition func(*sql.Selector)) {
-	if at := _q.stratumAt; at > 0 && at <= len(_q.predicates) {
-		_q.predicates = append(_q.predicates[:at-1:at-1], _q.predicates[at:]...)
+// StratumScope sets the condition on the tenant, which stands behind all others, so that none of them can widen it.
+// It is called by the interceptor of entstratum each time the query runs.
+func (_q *TicketQuery) StratumScope(_narrow func(*sql.Selector)) {
+	_q.stratumScope = func(_s *sql.Selector) {
+		// What a modifier has put in the place of the table need not have the tenant's column.
+		if _t := _s.Table(); _t != nil && _s.TableName() == ticket.Table {
+			_narrow(_s)
+		}
 	}
-	_q.predicates = append(_q.predicates, condition)
-	_q.stratumAt, _q.stratumScope = len(_q.predicates), condition
 }
 
 // TicketGroupBy is the group-by builder for Ticket entities.

@@ -125,6 +125,21 @@ func (_u *TicketUpdate) AddTags(v ...*Tag) *TicketUpdate {
 	return _u.AddTagIDs(ids...)
 }
 
+// AddRelatedIDs adds the "related" edge to the Ticket entity by IDs.
+func (_u *TicketUpdate) AddRelatedIDs(ids ...uuid.UUID) *TicketUpdate {
+	_u.mutation.AddRelatedIDs(ids...)
+	return _u
+}
+
+// AddRelated adds the "related" edges to the Ticket entity.
+func (_u *TicketUpdate) AddRelated(v ...*Ticket) *TicketUpdate {
+	ids := make([]uuid.UUID, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.AddRelatedIDs(ids...)
+}
+
 // AddWatcherIDs adds the "watchers" edge to the Person entity by IDs.
 func (_u *TicketUpdate) AddWatcherIDs(ids ...uuid.UUID) *TicketUpdate {
 	_u.mutation.AddWatcherIDs(ids...)
@@ -185,6 +200,27 @@ func (_u *TicketUpdate) RemoveTags(v ...*Tag) *TicketUpdate {
 		ids[i] = v[i].ID
 	}
 	return _u.RemoveTagIDs(ids...)
+}
+
+// ClearRelated clears all "related" edges to the Ticket entity.
+func (_u *TicketUpdate) ClearRelated() *TicketUpdate {
+	_u.mutation.ClearRelated()
+	return _u
+}
+
+// RemoveRelatedIDs removes the "related" edge to Ticket entities by IDs.
+func (_u *TicketUpdate) RemoveRelatedIDs(ids ...uuid.UUID) *TicketUpdate {
+	_u.mutation.RemoveRelatedIDs(ids...)
+	return _u
+}
+
+// RemoveRelated removes "related" edges to Ticket entities.
+func (_u *TicketUpdate) RemoveRelated(v ...*Ticket) *TicketUpdate {
+	ids := make([]uuid.UUID, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.RemoveRelatedIDs(ids...)
 }
 
 // ClearWatchers clears all "watchers" edges to the Person entity.
@@ -358,6 +394,51 @@ func (_u *TicketUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 		}
 		_spec.Edges.Add = append(_spec.Edges.Add, edge)
 	}
+	if _u.mutation.RelatedCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.M2M,
+			Inverse: false,
+			Table:   ticket.RelatedTable,
+			Columns: ticket.RelatedPrimaryKey,
+			Bidi:    true,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(ticket.FieldID, field.TypeUUID),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.RemovedRelatedIDs(); len(nodes) > 0 && !_u.mutation.RelatedCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.M2M,
+			Inverse: false,
+			Table:   ticket.RelatedTable,
+			Columns: ticket.RelatedPrimaryKey,
+			Bidi:    true,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(ticket.FieldID, field.TypeUUID),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.RelatedIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.M2M,
+			Inverse: false,
+			Table:   ticket.RelatedTable,
+			Columns: ticket.RelatedPrimaryKey,
+			Bidi:    true,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(ticket.FieldID, field.TypeUUID),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
+	}
 	if _u.mutation.WatchersCleared() {
 		edge := &sqlgraph.EdgeSpec{
 			Rel:     sqlgraph.M2M,
@@ -416,6 +497,7 @@ func (_u *TicketUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 		_spec.Edges.Add = append(_spec.Edges.Add, edge)
 	}
 	_spec.AddModifiers(_u.modifiers...)
+	_spec.Predicate = _u.mutation.stratumState.Narrow(_spec.Predicate)
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
 		if _, ok := err.(*sqlgraph.NotFoundError); ok {
 			err = &NotFoundError{ticket.Label}
@@ -530,6 +612,21 @@ func (_u *TicketUpdateOne) AddTags(v ...*Tag) *TicketUpdateOne {
 	return _u.AddTagIDs(ids...)
 }
 
+// AddRelatedIDs adds the "related" edge to the Ticket entity by IDs.
+func (_u *TicketUpdateOne) AddRelatedIDs(ids ...uuid.UUID) *TicketUpdateOne {
+	_u.mutation.AddRelatedIDs(ids...)
+	return _u
+}
+
+// AddRelated adds the "related" edges to the Ticket entity.
+func (_u *TicketUpdateOne) AddRelated(v ...*Ticket) *TicketUpdateOne {
+	ids := make([]uuid.UUID, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.AddRelatedIDs(ids...)
+}
+
 // AddWatcherIDs adds the "watchers" edge to the Person entity by IDs.
 func (_u *TicketUpdateOne) AddWatcherIDs(ids ...uuid.UUID) *TicketUpdateOne {
 	_u.mutation.AddWatcherIDs(ids...)
@@ -590,6 +687,27 @@ func (_u *TicketUpdateOne) RemoveTags(v ...*Tag) *TicketUpdateOne {
 		ids[i] = v[i].ID
 	}
 	return _u.RemoveTagIDs(ids...)
+}
+
+// ClearRelated clears all "related" edges to the Ticket entity.
+func (_u *TicketUpdateOne) ClearRelated() *TicketUpdateOne {
+	_u.mutation.ClearRelated()
+	return _u
+}
+
+// RemoveRelatedIDs removes the "related" edge to Ticket entities by IDs.
+func (_u *TicketUpdateOne) RemoveRelatedIDs(ids ...uuid.UUID) *TicketUpdateOne {
+	_u.mutation.RemoveRelatedIDs(ids...)
+	return _u
+}
+
+// RemoveRelated removes "related" edges to Ticket entities.
+func (_u *TicketUpdateOne) RemoveRelated(v ...*Ticket) *TicketUpdateOne {
+	ids := make([]uuid.UUID, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.RemoveRelatedIDs(ids...)
 }
 
 // ClearWatchers clears all "watchers" edges to the Person entity.
@@ -793,6 +911,51 @@ func (_u *TicketUpdateOne) sqlSave(ctx context.Context) (_node *Ticket, err erro
 		}
 		_spec.Edges.Add = append(_spec.Edges.Add, edge)
 	}
+	if _u.mutation.RelatedCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.M2M,
+			Inverse: false,
+			Table:   ticket.RelatedTable,
+			Columns: ticket.RelatedPrimaryKey,
+			Bidi:    true,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(ticket.FieldID, field.TypeUUID),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.RemovedRelatedIDs(); len(nodes) > 0 && !_u.mutation.RelatedCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.M2M,
+			Inverse: false,
+			Table:   ticket.RelatedTable,
+			Columns: ticket.RelatedPrimaryKey,
+			Bidi:    true,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(ticket.FieldID, field.TypeUUID),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.RelatedIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.M2M,
+			Inverse: false,
+			Table:   ticket.RelatedTable,
+			Columns: ticket.RelatedPrimaryKey,
+			Bidi:    true,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(ticket.FieldID, field.TypeUUID),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
+	}
 	if _u.mutation.WatchersCleared() {
 		edge := &sqlgraph.EdgeSpec{
 			Rel:     sqlgraph.M2M,
@@ -851,6 +1014,7 @@ func (_u *TicketUpdateOne) sqlSave(ctx context.Context) (_node *Ticket, err erro
 		_spec.Edges.Add = append(_spec.Edges.Add, edge)
 	}
 	_spec.AddModifiers(_u.modifiers...)
+	_spec.Predicate = _u.mutation.stratumState.Narrow(_spec.Predicate)
 	_node = &Ticket{config: _u.config}
 	_spec.Assign = _node.assignValues
 	_spec.ScanValues = _node.scanValues

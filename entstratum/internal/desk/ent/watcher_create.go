@@ -183,7 +183,9 @@ func (_c *WatcherCreate) createSpec() (*Watcher, *sqlgraph.CreateSpec) {
 		_spec = sqlgraph.NewCreateSpec(watcher.Table, nil)
 	)
 	_spec.OnConflict = _c.conflict
-	_spec.OnConflict = stratumConflict(watcher.Table, _spec.OnConflict)
+	if len(_c.conflict) > 0 {
+		_c.driver = stratumUpsert(&_c.mutation.stratumState, _c.driver, _spec)
+	}
 	if value, ok := _c.mutation.TenantID(); ok {
 		_spec.SetField(watcher.FieldTenantID, field.TypeUUID, value)
 		_node.TenantID = value
@@ -482,7 +484,9 @@ func (_c *WatcherCreateBulk) Save(ctx context.Context) ([]*Watcher, error) {
 				} else {
 					spec := &sqlgraph.BatchCreateSpec{Nodes: specs}
 					spec.OnConflict = _c.conflict
-					spec.OnConflict = stratumConflict(watcher.Table, spec.OnConflict)
+					if len(_c.conflict) > 0 {
+						_c.driver = stratumUpsertBulk(&mutation.stratumState, _c.driver, spec)
+					}
 					// Invoke the actual operation on the latest mutation in the chain.
 					if err = sqlgraph.BatchCreate(ctx, _c.driver, spec); err != nil {
 						if sqlgraph.IsConstraintError(err) {

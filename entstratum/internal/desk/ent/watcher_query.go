@@ -29,7 +29,6 @@ type WatcherQuery struct {
 	withTicket   *TicketQuery
 	withPerson   *PersonQuery
 	modifiers    []func(*sql.Selector)
-	stratumAt    int
 	stratumScope func(*sql.Selector)
 	// intermediate query (i.e. traversal path).
 	sql  *sql.Selector
@@ -363,7 +362,10 @@ func (_q *WatcherQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Watc
 	if len(_q.modifiers) > 0 {
 		_spec.Modifiers = _q.modifiers
 	}
-	if scope := _q.stratumScope; scope != nil && len(_spec.Modifiers) > 0 {
+	if scope := _q.stratumScope; scope != nil {
+		if _spec.From != nil {
+			_spec.From.WithContext(ctx)
+		}
 		_spec.Modifiers = append(_spec.Modifiers[:len(_spec.Modifiers):len(_spec.Modifiers)], scope)
 	}
 	for i := range hooks {
@@ -454,7 +456,10 @@ func (_q *WatcherQuery) sqlCount(ctx context.Context) (int, error) {
 	if len(_q.modifiers) > 0 {
 		_spec.Modifiers = _q.modifiers
 	}
-	if scope := _q.stratumScope; scope != nil && len(_spec.Modifiers) > 0 {
+	if scope := _q.stratumScope; scope != nil {
+		if _spec.From != nil {
+			_spec.From.WithContext(ctx)
+		}
 		_spec.Modifiers = append(_spec.Modifiers[:len(_spec.Modifiers):len(_spec.Modifiers)], scope)
 	}
 	_spec.Unique = false
@@ -524,6 +529,9 @@ func (_q *WatcherQuery) sqlQuery(ctx context.Context) *sql.Selector {
 		m(selector)
 	}
 	selector.WithContext(ctx)
+	if scope := _q.stratumScope; scope != nil {
+		defer scope(selector)
+	}
 	for _, p := range _q.predicates {
 		p(selector)
 	}
@@ -573,14 +581,15 @@ func (_q *WatcherQuery) Modify(modifiers ...func(s *sql.Selector)) *WatcherSelec
 	return _q.Select()
 }
 
-// StratumScope puts the condition on the tenant behind all others, so that none of them can widen it. It is called
-// by the interceptor of entstratum each time the query runs.
-func (_q *WatcherQuery) StratumScope(condition func(*sql.Selector)) {
-	if at := _q.stratumAt; at > 0 && at <= len(_q.predicates) {
-		_q.predicates = append(_q.predicates[:at-1:at-1], _q.predicates[at:]...)
+// StratumScope sets the condition on the tenant, which stands behind all others, so that none of them can widen it.
+// It is called by the interceptor of entstratum each time the query runs.
+func (_q *WatcherQuery) StratumScope(_narrow func(*sql.Selector)) {
+	_q.stratumScope = func(_s *sql.Selector) {
+		// What a modifier has put in the place of the table need not have the tenant's column.
+		if _t := _s.Table(); _t != nil && _s.TableName() == watcher.Table {
+			_narrow(_s)
+		}
 	}
-	_q.predicates = append(_q.predicates, condition)
-	_q.stratumAt, _q.stratumScope = len(_q.predicates), condition
 }
 
 // WatcherGroupBy is the group-by builder for Watcher entities.

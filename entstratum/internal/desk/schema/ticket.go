@@ -10,7 +10,7 @@ import (
 	"github.com/stratum-hq/stratum-go/entstratum"
 )
 
-// Ticket has comments and, through ticket_tags, tags. People watch it.
+// Ticket has comments and, through ticket_tags, tags. People watch it. Tickets are related to tickets, both ways.
 type Ticket struct{ ent.Schema }
 
 // Mixin makes it tenant-owned.
@@ -32,6 +32,7 @@ func (Ticket) Edges() []ent.Edge {
 	return []ent.Edge{
 		edge.To("comments", Comment.Type),
 		edge.To("tags", Tag.Type).StorageKey(edge.Table("ticket_tags"), edge.Columns("ticket_id", "tag_id")),
+		edge.To("related", Ticket.Type).StorageKey(edge.Table("ticket_relations"), edge.Columns("ticket_id", "related_id")),
 		edge.From("watchers", Person.Type).Ref("watched").Through("watches", Watcher.Type),
 	}
 }

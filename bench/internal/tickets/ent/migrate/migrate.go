@@ -9,6 +9,8 @@ import (
 
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql/schema"
+
+	"github.com/stratum-hq/stratum-go/entstratum"
 )
 
 var (
@@ -40,14 +42,18 @@ type Schema struct {
 // NewSchema creates a new schema client.
 func NewSchema(drv dialect.Driver) *Schema { return &Schema{drv: drv} }
 
-// Create creates all schema resources.
+// Create creates all schema resources, but for the foreign keys that compare tenants and the policies: see
+// StratumMigrate. After that it changes nothing.
 func (s *Schema) Create(ctx context.Context, opts ...schema.MigrateOption) error {
 	return Create(ctx, s, Tables, opts...)
 }
 
 // Create creates all table resources using the given schema driver.
 func Create(ctx context.Context, s *Schema, tables []*schema.Table, opts ...schema.MigrateOption) error {
-	migrate, err := schema.NewMigrate(s.drv, opts...)
+	if _, err := entstratum.Stratum(s.drv); err == nil {
+		return entstratum.ErrSchemaCreate
+	}
+	migrate, err := schema.NewMigrate(s.drv, stratumOption(opts)...)
 	if err != nil {
 		return fmt.Errorf("ent/migrate: %w", err)
 	}
@@ -61,4 +67,8 @@ func Create(ctx context.Context, s *Schema, tables []*schema.Table, opts ...sche
 //	}
 func (s *Schema) WriteTo(ctx context.Context, w io.Writer, opts ...schema.MigrateOption) error {
 	return Create(ctx, &Schema{drv: &schema.WriteDriver{Writer: w, Driver: s.drv}}, Tables, opts...)
+}
+
+func stratumOption(opts []schema.MigrateOption) []schema.MigrateOption {
+	return append(opts[:len(opts):len(opts)], StratumOption())
 }

@@ -18,9 +18,9 @@ var StratumTables = &entstratum.Registry{
 	},
 }
 
-// StratumOption is for whoever has ent write files of versioned migrations:
+// StratumOption is for whoever calls the package schema of ent. What is generated here has it already:
 //
-//	err := migrate.NamedDiff(ctx, url, name, schema.WithDir(dir), migrate.StratumOption())
+//	m, err := schema.NewMigrate(driver, migrate.StratumOption())
 func StratumOption() schema.MigrateOption { return StratumTables.Option() }
 
 // The file is sorted behind schema.go, whose init sets what foreign keys refer to.

@@ -9,6 +9,8 @@ import (
 
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql/schema"
+
+	"github.com/stratum-hq/stratum-go/entstratum"
 )
 
 var (
@@ -40,14 +42,18 @@ type Schema struct {
 // NewSchema creates a new schema client.
 func NewSchema(drv dialect.Driver) *Schema { return &Schema{drv: drv} }
 
-// Create creates all schema resources.
+// Create creates all schema resources, but for the foreign keys that compare tenants and the policies: see
+// StratumMigrate. After that it changes nothing.
 func (s *Schema) Create(ctx context.Context, opts ...schema.MigrateOption) error {
 	return Create(ctx, s, Tables, opts...)
 }
 
 // Create creates all table resources using the given schema driver.
 func Create(ctx context.Context, s *Schema, tables []*schema.Table, opts ...schema.MigrateOption) error {
-	migrate, err := schema.NewMigrate(s.drv, opts...)
+	if _, err := entstratum.Stratum(s.drv); err == nil {
+		return entstratum.ErrSchemaCreate
+	}
+	migrate, err := schema.NewMigrate(s.drv, stratumOption(opts)...)
 	if err != nil {
 		return fmt.Errorf("ent/migrate: %w", err)
 	}
@@ -62,28 +68,33 @@ func Diff(ctx context.Context, url string, opts ...schema.MigrateOption) error {
 
 // NamedDiff compares the state read from a database connection or migration directory with
 // the state defined by the Ent schema. Changes will be written to new named migration files.
+// What is Stratum's is written by StratumScript to a file behind them.
 func NamedDiff(ctx context.Context, url, name string, opts ...schema.MigrateOption) error {
-	return schema.Diff(ctx, url, name, Tables, opts...)
+	tables, err := StratumTables.Versioned(Tables)
+	if err != nil {
+		return err
+	}
+	return schema.Diff(ctx, url, name, tables, stratumOption(opts)...)
 }
 
 // Diff creates a migration file containing the statements to resolve the diff
 // between the Ent schema and the connected database.
 func (s *Schema) Diff(ctx context.Context, opts ...schema.MigrateOption) error {
-	migrate, err := schema.NewMigrate(s.drv, opts...)
-	if err != nil {
-		return fmt.Errorf("ent/migrate: %w", err)
-	}
-	return migrate.Diff(ctx, Tables...)
+	return s.NamedDiff(ctx, "changes", opts...)
 }
 
 // NamedDiff creates a named migration file containing the statements to resolve the diff
 // between the Ent schema and the connected database.
 func (s *Schema) NamedDiff(ctx context.Context, name string, opts ...schema.MigrateOption) error {
-	migrate, err := schema.NewMigrate(s.drv, opts...)
+	tables, err := StratumTables.Versioned(Tables)
+	if err != nil {
+		return err
+	}
+	migrate, err := schema.NewMigrate(s.drv, stratumOption(opts)...)
 	if err != nil {
 		return fmt.Errorf("ent/migrate: %w", err)
 	}
-	return migrate.NamedDiff(ctx, name, Tables...)
+	return migrate.NamedDiff(ctx, name, tables...)
 }
 
 // WriteTo writes the schema changes to w instead of running them against the database.
@@ -93,4 +104,8 @@ func (s *Schema) NamedDiff(ctx context.Context, name string, opts ...schema.Migr
 //	}
 func (s *Schema) WriteTo(ctx context.Context, w io.Writer, opts ...schema.MigrateOption) error {
 	return Create(ctx, &Schema{drv: &schema.WriteDriver{Writer: w, Driver: s.drv}}, Tables, opts...)
+}
+
+func stratumOption(opts []schema.MigrateOption) []schema.MigrateOption {
+	return append(opts[:len(opts):len(opts)], StratumOption())
 }

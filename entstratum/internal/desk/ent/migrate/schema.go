@@ -220,6 +220,31 @@ var (
 			},
 		},
 	}
+	// TicketRelationsColumns holds the columns for the "ticket_relations" table.
+	TicketRelationsColumns = []*schema.Column{
+		{Name: "ticket_id", Type: field.TypeUUID},
+		{Name: "related_id", Type: field.TypeUUID},
+	}
+	// TicketRelationsTable holds the schema information for the "ticket_relations" table.
+	TicketRelationsTable = &schema.Table{
+		Name:       "ticket_relations",
+		Columns:    TicketRelationsColumns,
+		PrimaryKey: []*schema.Column{TicketRelationsColumns[0], TicketRelationsColumns[1]},
+		ForeignKeys: []*schema.ForeignKey{
+			{
+				Symbol:     "ticket_relations_ticket_id",
+				Columns:    []*schema.Column{TicketRelationsColumns[0]},
+				RefColumns: []*schema.Column{TicketsColumns[0]},
+				OnDelete:   schema.Cascade,
+			},
+			{
+				Symbol:     "ticket_relations_related_id",
+				Columns:    []*schema.Column{TicketRelationsColumns[1]},
+				RefColumns: []*schema.Column{TicketsColumns[0]},
+				OnDelete:   schema.Cascade,
+			},
+		},
+	}
 	// Tables holds all the tables in the schema.
 	Tables = []*schema.Table{
 		BadgesTable,
@@ -232,6 +257,7 @@ var (
 		TicketsTable,
 		WatchersTable,
 		TicketTagsTable,
+		TicketRelationsTable,
 	}
 )
 
@@ -246,4 +272,6 @@ func init() {
 	WatchersTable.ForeignKeys[1].RefTable = PeopleTable
 	TicketTagsTable.ForeignKeys[0].RefTable = TicketsTable
 	TicketTagsTable.ForeignKeys[1].RefTable = TagsTable
+	TicketRelationsTable.ForeignKeys[0].RefTable = TicketsTable
+	TicketRelationsTable.ForeignKeys[1].RefTable = TicketsTable
 }

@@ -57,13 +57,17 @@ var StratumTables = &entstratum.Registry{
 			Name:  "ticket_tags",
 			Class: "owned", Column: "tenant_id", Join: true,
 		},
+		{
+			Name:  "ticket_relations",
+			Class: "owned", Column: "tenant_id", Join: true,
+		},
 	},
 	External: []string{"river_job: SELECT, INSERT"},
 }
 
-// StratumOption is for whoever has ent write files of versioned migrations:
+// StratumOption is for whoever calls the package schema of ent. What is generated here has it already:
 //
-//	err := migrate.NamedDiff(ctx, url, name, schema.WithDir(dir), migrate.StratumOption())
+//	m, err := schema.NewMigrate(driver, migrate.StratumOption())
 func StratumOption() schema.MigrateOption { return StratumTables.Option() }
 
 // The file is sorted behind schema.go, whose init sets what foreign keys refer to.

@@ -28,6 +28,8 @@ const (
 	EdgeComments = "comments"
 	// EdgeTags holds the string denoting the tags edge name in mutations.
 	EdgeTags = "tags"
+	// EdgeRelated holds the string denoting the related edge name in mutations.
+	EdgeRelated = "related"
 	// EdgeWatchers holds the string denoting the watchers edge name in mutations.
 	EdgeWatchers = "watchers"
 	// EdgeWatches holds the string denoting the watches edge name in mutations.
@@ -46,6 +48,8 @@ const (
 	// TagsInverseTable is the table name for the Tag entity.
 	// It exists in this package in order to avoid circular dependency with the "tag" package.
 	TagsInverseTable = "tags"
+	// RelatedTable is the table that holds the related relation/edge. The primary key declared below.
+	RelatedTable = "ticket_relations"
 	// WatchersTable is the table that holds the watchers relation/edge. The primary key declared below.
 	WatchersTable = "watchers"
 	// WatchersInverseTable is the table name for the Person entity.
@@ -74,6 +78,9 @@ var (
 	// TagsPrimaryKey and TagsColumn2 are the table columns denoting the
 	// primary key for the tags relation (M2M).
 	TagsPrimaryKey = []string{"ticket_id", "tag_id"}
+	// RelatedPrimaryKey and RelatedColumn2 are the table columns denoting the
+	// primary key for the related relation (M2M).
+	RelatedPrimaryKey = []string{"ticket_id", "related_id"}
 	// WatchersPrimaryKey and WatchersColumn2 are the table columns denoting the
 	// primary key for the watchers relation (M2M).
 	WatchersPrimaryKey = []string{"person_id", "ticket_id"}
@@ -169,6 +176,20 @@ func ByTags(term sql.OrderTerm, terms ...sql.OrderTerm) OrderOption {
 	}
 }
 
+// ByRelatedCount orders the results by related count.
+func ByRelatedCount(opts ...sql.OrderTermOption) OrderOption {
+	return func(s *sql.Selector) {
+		sqlgraph.OrderByNeighborsCount(s, newRelatedStep(), opts...)
+	}
+}
+
+// ByRelated orders the results by related terms.
+func ByRelated(term sql.OrderTerm, terms ...sql.OrderTerm) OrderOption {
+	return func(s *sql.Selector) {
+		sqlgraph.OrderByNeighborTerms(s, newRelatedStep(), append([]sql.OrderTerm{term}, terms...)...)
+	}
+}
+
 // ByWatchersCount orders the results by watchers count.
 func ByWatchersCount(opts ...sql.OrderTermOption) OrderOption {
 	return func(s *sql.Selector) {
@@ -208,6 +229,13 @@ func newTagsStep() *sqlgraph.Step {
 		sqlgraph.From(Table, FieldID),
 		sqlgraph.To(TagsInverseTable, FieldID),
 		sqlgraph.Edge(sqlgraph.M2M, false, TagsTable, TagsPrimaryKey...),
+	)
+}
+func newRelatedStep() *sqlgraph.Step {
+	return sqlgraph.NewStep(
+		sqlgraph.From(Table, FieldID),
+		sqlgraph.To(Table, FieldID),
+		sqlgraph.Edge(sqlgraph.M2M, false, RelatedTable, RelatedPrimaryKey...),
 	)
 }
 func newWatchersStep() *sqlgraph.Step {

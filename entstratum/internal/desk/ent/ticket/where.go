@@ -410,6 +410,29 @@ func HasTagsWith(preds ...predicate.Tag) predicate.Ticket {
 	})
 }
 
+// HasRelated applies the HasEdge predicate on the "related" edge.
+func HasRelated() predicate.Ticket {
+	return predicate.Ticket(func(s *sql.Selector) {
+		step := sqlgraph.NewStep(
+			sqlgraph.From(Table, FieldID),
+			sqlgraph.Edge(sqlgraph.M2M, false, RelatedTable, RelatedPrimaryKey...),
+		)
+		sqlgraph.HasNeighbors(s, step)
+	})
+}
+
+// HasRelatedWith applies the HasEdge predicate on the "related" edge with a given conditions (other predicates).
+func HasRelatedWith(preds ...predicate.Ticket) predicate.Ticket {
+	return predicate.Ticket(func(s *sql.Selector) {
+		step := newRelatedStep()
+		sqlgraph.HasNeighborsWith(s, step, func(s *sql.Selector) {
+			for _, p := range preds {
+				p(s)
+			}
+		})
+	})
+}
+
 // HasWatchers applies the HasEdge predicate on the "watchers" edge.
 func HasWatchers() predicate.Ticket {
 	return predicate.Ticket(func(s *sql.Selector) {

@@ -1,0 +1,2 @@
+// Package shapes is temporary.
+package shapes

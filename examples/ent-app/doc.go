@@ -1,0 +1,11 @@
+// Command ent-app is the ticket desk of gorm-app with ent: a tree of tenants with tickets, comments and tags, and
+// countries that all share. It loads them from CSV files, prints a report for each tenant, and then tries to reach
+// another tenant's rows in every way it can think of. README.md shows what it prints.
+//
+//	schema, entc.go    the schemas, and what generates ent of them: go generate ./examples/ent-app
+//	main.go            the program; package examples/internal/desk runs it
+//	database.go        opens Stratum and ent: the set-up to copy
+//	load.go, report.go writing as each tenant; reading as each tenant and as a whole subtree
+//	handlers.go        the same over HTTP, with the tenant taken from the request
+//	attempts*.go       the attempts, by topic; package examples/internal/attack has those that know no ORM
+package main

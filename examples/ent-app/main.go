@@ -1,0 +1,8 @@
+package main
+
+import "github.com/stratum-hq/stratum-go/examples/internal/desk"
+
+func main() { program().Main() }
+
+// program is the desk in ent.
+func program() desk.Program { return desk.Program{Name: "ent-app", Open: open} }
