@@ -2,6 +2,7 @@ package entstratum_test
 
 import (
 	"encoding/json"
+	"slices"
 	"testing"
 
 	"entgo.io/ent/schema"
@@ -36,7 +37,7 @@ func TestAnnotationMerge(t *testing.T) {
 		entstratum.Personal(), &pointer, entstratum.Searchable(), entstratum.GlobalUnique("a reason"),
 	}
 	for shift := range parts {
-		turned := append(parts[shift:len(parts):len(parts)], parts[:shift]...)
+		turned := slices.Concat(parts[shift:], parts[:shift])
 		require.Equal(t, all, merged(t, entstratum.Annotation{}, turned...))
 		require.Equal(t, all, merged(t, turned[0], turned[1:]...), "the first is %T", turned[0])
 	}

@@ -75,6 +75,7 @@ func (d desired) leadTable(t *schema.Table, known Table) {
 		}
 	}
 	for _, index := range t.Indexes {
+		d.noteLed(t, known, index)
 		if !known.canLead(index) {
 			continue
 		}
@@ -87,6 +88,26 @@ func (d desired) leadTable(t *schema.Table, known Table) {
 		index.Columns = slices.Insert(led, 0, tenant)
 		index.Annotation = namedColumns(index)
 	}
+}
+
+// noteLed keeps the columns of a unique index that the schema itself declares with the tenant: an ON CONFLICT on the
+// others, from the time before there were tenants, means that index. Where a globally unique one has just them it means
+// that.
+func (d desired) noteLed(t *schema.Table, known Table, index *schema.Index) {
+	if !index.Unique || len(index.Columns) < 2 || index.Columns[0].Name != known.Column ||
+		strings.HasSuffix(index.Name, tables.KeySuffix) {
+		return
+	}
+	others := columnNames(index.Columns[1:])
+	slices.Sort(others)
+	for _, u := range t.Indexes {
+		global := columnNames(u.Columns)
+		slices.Sort(global)
+		if known.globallyUnique(u.Name) && slices.Equal(global, others) {
+			return
+		}
+	}
+	d.registry.noteUnique(t.Name, index.Columns[1:])
 }
 
 // leadUniqueColumn makes the unique index of a single column, which ent declares at the column and names so.

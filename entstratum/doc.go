@@ -1,5 +1,6 @@
 // Package entstratum brings Stratum into ent: with the extension of package codegen in entc.go and Mixin in the
-// schemas, every statement of the generated client, raw SQL included, belongs to the tenant of its context or is refused.
+// schemas, every statement of the generated client, raw SQL included, belongs to the tenant of its context or is
+// refused.
 //
 //	mixin.go       Mixin, OwnOrGlobal: what a schema embeds; annotation.go what it says of itself and its fields
 //	hooks.go       stamps new rows, and keeps changes to the tenant's; scope.go the predicate of queries

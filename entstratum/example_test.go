@@ -10,6 +10,7 @@ import (
 
 	entgo "entgo.io/ent"
 	"entgo.io/ent/schema/field"
+	"entgo.io/ent/schema/index"
 	"github.com/jackc/pgx/v5"
 	"go.uber.org/goleak"
 
@@ -73,12 +74,16 @@ func Example() {
 // Invoice is tenant-owned.
 type Invoice struct{ entgo.Schema }
 
-// Mixin is the one line that is new. Fields, edges and indexes stay as they were; a unique index becomes unique per
-// tenant.
+// Mixin is the one line that is new.
 func (Invoice) Mixin() []entgo.Mixin { return []entgo.Mixin{entstratum.Mixin{}} }
 
 // Fields of the Invoice.
-func (Invoice) Fields() []entgo.Field { return []entgo.Field{field.String("number").Unique()} }
+func (Invoice) Fields() []entgo.Field { return []entgo.Field{field.String("number")} }
+
+// Indexes that are unique are so per tenant.
+func (Invoice) Indexes() []entgo.Index {
+	return []entgo.Index{index.Fields("tenant_id", "number").Unique()}
+}
 
 // A schema becomes tenant-owned with the mixin.
 func ExampleMixin() {

@@ -147,7 +147,8 @@ func (s *isolated) mapCreate(ctx context.Context, preset isolation.Values) error
 	return exec(builder, "Exec", ctx)
 }
 
-// set gives a column its value in a create or update builder: by the field, or where a foreign key has none by the edge.
+// set gives a column its value in a create or update builder: by the field, or for a foreign key without one by the
+// edge.
 func (s *isolated) set(builder reflect.Value, column, text string) error {
 	setters := []string{s.setter(column)}
 	if setters[0] == "" {
@@ -203,43 +204,42 @@ func (s *isolated) changeable() string {
 
 func (s *isolated) updates() []isolation.Path {
 	column := s.changeable()
-	change := func(builder reflect.Value, a isolation.Attempt) reflect.Value {
+	change := func(ctx context.Context, a isolation.Attempt, builder reflect.Value) (reflect.Value, error) {
 		if err := s.set(builder, column, s.sql.Changed(column, a.Target)); err != nil {
-			panic(err) // the setter is there, and the value one of the column's
+			return builder, fmt.Errorf("%w: %w", isolation.ErrPrepare, err)
 		}
-		return builder
+		return run(builder, "Save", ctx)
 	}
-	paths := []isolation.Path{
-		writing("Update by primary key", func(ctx context.Context, a isolation.Attempt) error {
-			return exec(change(where(call(s.own(), "Update"), s.is(a.Target)), a), "Exec", ctx)
-		}),
-		writing("Update behind a widening Or", func(ctx context.Context, a isolation.Attempt) error {
-			return exec(change(where(call(s.own(), "Update"), s.orTarget(a)), a), "Exec", ctx)
-		}),
-		{Name: "UpdateOne", Effect: isolation.Writes, Run: func(
+	update := func(name string, fn runFunc) isolation.Path {
+		return isolation.Path{Name: name, Effect: isolation.Writes, Run: fn}
+	}
+	return unless(column != "", isolation.NoColumn, append(
+		unless(has(s.own(), "UpdateOneID"), noID, update("UpdateOneID", func(
 			ctx context.Context, a isolation.Attempt,
 		) ([]string, error) {
-			return s.found(run(change(call(s.own(), "UpdateOne", rowOf(a.Target).entity), a), "Save", ctx))
-		}},
-		{Name: "UpdateOne in a transaction", Effect: isolation.Writes, Run: func(
-			ctx context.Context, a isolation.Attempt,
-		) ([]string, error) {
+			return s.found(change(ctx, a, call(s.own(), "UpdateOneID", s.keyValues(a.Target)[0])))
+		})),
+		update("UpdateOne", func(ctx context.Context, a isolation.Attempt) ([]string, error) {
+			return s.found(change(ctx, a, call(s.own(), "UpdateOne", rowOf(a.Target).entity)))
+		}),
+		update("UpdateOne in a transaction", func(ctx context.Context, a isolation.Attempt) ([]string, error) {
 			return s.withTx(ctx, func(tx reflect.Value) ([]string, error) {
-				update := change(call(s.on(tx, s.entity), "UpdateOne", rowOf(a.Target).entity), a)
-				keys, err := s.found(run(update, "Save", ctx))
+				keys, err := s.found(change(ctx, a, call(s.on(tx, s.entity), "UpdateOne", rowOf(a.Target).entity)))
 				if err != nil {
 					return keys, err
 				}
 				return keys, exec(tx, "Commit")
 			})
-		}},
-	}
-	byID := unless(has(s.own(), "UpdateOneID"), noID, isolation.Path{Name: "UpdateOneID", Effect: isolation.Writes, Run: func(
-		ctx context.Context, a isolation.Attempt,
-	) ([]string, error) {
-		return s.found(run(change(call(s.own(), "UpdateOneID", s.keyValues(a.Target)[0]), a), "Save", ctx))
-	}})
-	return unless(column != "", isolation.NoColumn, append(paths, byID...)...)
+		}),
+		update("Update by primary key", func(ctx context.Context, a isolation.Attempt) ([]string, error) {
+			_, err := change(ctx, a, where(call(s.own(), "Update"), s.is(a.Target)))
+			return nil, err
+		}),
+		update("Update behind a widening Or", func(ctx context.Context, a isolation.Attempt) ([]string, error) {
+			_, err := change(ctx, a, where(call(s.own(), "Update"), s.orTarget(a)))
+			return nil, err
+		}),
+	)...)
 }
 
 // upserts name the primary key and each unique key in an ON CONFLICT, for a row that the target's values collide with.
@@ -256,8 +256,9 @@ func (s *isolated) upserts() []isolation.Path {
 		if s.sql.HasPrimary(u.Columns) {
 			continue
 		}
-		paths = append(paths, unless(s.sql.Shareable(u) != nil, "it has references or expressions, or is partial",
-			s.upsertsOn(u.Name, s.conflictColumns(u), column)...)...)
+		upserts := unless(s.sql.Shareable(u) != nil, "it has references or expressions, or is partial",
+			s.upsertsOn(u.Name, s.conflictColumns(u), column)...)
+		paths = append(paths, unless(!slices.Contains(u.Columns, column), isolation.NoColumn, upserts...)...)
 	}
 	return unless(column != "", isolation.NoColumn, paths...)
 }

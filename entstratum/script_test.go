@@ -73,6 +73,7 @@ func (d directory) diff(t *testing.T, r *entstratum.Registry, wanted []*schema.T
 	t.Helper()
 	wanted, err := r.Versioned(wanted)
 	require.NoError(t, err)
+	d.outdate(t)
 	options := []schema.MigrateOption{
 		r.Option(), schema.WithDir(d.dir), schema.WithMigrationMode(schema.ModeReplay), schema.WithErrNoPlan(true),
 	}
@@ -81,6 +82,18 @@ func (d directory) diff(t *testing.T, r *entstratum.Registry, wanted []*schema.T
 	}
 	return schema.Diff(t.Context(), inPublic(t, d.scratch.OwnerDSN), "tables", wanted,
 		append(options, everyChange()...)...)
+}
+
+// outdate waits until the version of a new file, which ent takes from the clock, is behind those of the files that are
+// there. Developers are slower than tests.
+func (d directory) outdate(t *testing.T) {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(d.path, "*.sql"))
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		now := time.Now().UTC().Format("20060102150405")
+		return !slices.ContainsFunc(names, func(name string) bool { return filepath.Base(name) >= now })
+	}, 10*time.Second, 20*time.Millisecond)
 }
 
 // inPublic is a DSN with which Atlas does not take the schema stratum for the application's.

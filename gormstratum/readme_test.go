@@ -14,9 +14,14 @@ func TestReadmeSnippetsAreExamples(t *testing.T) {
 	t.Parallel()
 	readme, err := os.ReadFile("../README.md")
 	require.NoError(t, err)
-	source, err := os.ReadFile("example_test.go")
-	require.NoError(t, err)
-	examples := withoutSpace(string(source))
+	var examples string
+	for _, file := range []string{
+		"example_test.go", "../entstratum/example_test.go", "../entstratum/codegen/example_test.go",
+	} {
+		source, err := os.ReadFile(file)
+		require.NoError(t, err)
+		examples += withoutSpace(string(source))
+	}
 	snippets := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(string(readme), -1)
 	require.Greater(t, len(snippets), 5)
 	for _, snippet := range snippets {

@@ -24,7 +24,7 @@ func (s *scene) upsertAttempts() []attack.Attempt {
 		attack.Try("upsert with a WHERE on another's row", refused, s.upsertWhere),
 		attack.Try("CreateBulk as an upsert", refused, s.upsertBulk),
 		attack.Try("upsert on a name that another has, too", attack.OwnRows(), s.upsertName),
-		attack.Try("upsert on a name, whoever has it", attack.Refused(core.ErrConflictTarget), s.upsertNameOfAnyone),
+		attack.Try("upsert on a name, whoever has it", attack.OwnRows(), s.upsertNameOfAnyone),
 		attack.Try("upsert that gives a row away", refused, s.upsertGiveAway),
 	}, s.Upserts())
 }
@@ -64,19 +64,22 @@ func (s *scene) upsertBulk(ctx context.Context) (attack.Reached, error) {
 
 // upsertName makes a row of its own, or updates it: names are unique per tenant.
 func (s *scene) upsertName(ctx context.Context) (attack.Reached, error) {
+	return s.upsertTag(ctx, tag.FieldTenantID, tag.FieldName)
+}
+
+// upsertNameOfAnyone leaves out the tenant, as code does that is older than the tenants.
+func (s *scene) upsertNameOfAnyone(ctx context.Context) (attack.Reached, error) {
+	return s.upsertTag(ctx, tag.FieldName)
+}
+
+func (s *scene) upsertTag(ctx context.Context, columns ...string) (attack.Reached, error) {
 	return undone(ctx, s.client, func(tx *ent.Client) (attack.Reached, error) {
-		id, err := tx.Tag.Create().SetName(s.other.tag.Name).
-			OnConflictColumns(tag.FieldTenantID, tag.FieldName).Ignore().ID(ctx)
+		id, err := tx.Tag.Create().SetName(s.other.tag.Name).OnConflictColumns(columns...).Ignore().ID(ctx)
 		if err != nil {
 			return nil, err
 		}
 		return tags(one(tx.Tag.Get(ctx, id)))
 	})
-}
-
-// upsertNameOfAnyone leaves out the tenant.
-func (s *scene) upsertNameOfAnyone(ctx context.Context) (attack.Reached, error) {
-	return nil, s.client.Tag.Create().SetName(s.other.tag.Name).OnConflictColumns(tag.FieldName).Ignore().Exec(ctx)
 }
 
 func (s *scene) upsertGiveAway(ctx context.Context) (attack.Reached, error) {

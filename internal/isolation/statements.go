@@ -163,17 +163,23 @@ func (s *Statements) changes() Path {
 }
 
 // Changeable returns a column that takes another value without any other row knowing, among those that the adapter can
-// write to, or "".
+// write to, or "". A unique one will do where there is no other, if it takes any text.
 func (s *Statements) Changeable(writable func(column string) bool) string {
-	referring := s.rows.referring(s.entry, s.facts)
+	elsewhere, unique := s.rows.setElsewhere(s.entry, s.facts), ""
 	for i := range s.facts.Columns {
 		c := &s.facts.Columns[i]
-		if _, ok := other(c, ""); ok && c.Name != s.entry.Column && !referring[c.Name] && !s.facts.IsUnique(c.Name) &&
-			!slices.Contains(s.facts.Primary, c.Name) && writable(c.Name) {
+		_, ok := other(c, "")
+		if !ok || elsewhere(c.Name) || slices.Contains(s.facts.Primary, c.Name) || !writable(c.Name) {
+			continue
+		}
+		if !s.facts.IsUnique(c.Name) {
 			return c.Name
 		}
+		if c.IsText() && c.Length == 0 {
+			unique = c.Name
+		}
 	}
-	return ""
+	return unique
 }
 
 // Changed is another value of such a column than a row has.

@@ -32,7 +32,8 @@ func (Ticket) Edges() []ent.Edge {
 	return []ent.Edge{
 		edge.To("comments", Comment.Type),
 		edge.To("tags", Tag.Type).StorageKey(edge.Table("ticket_tags"), edge.Columns("ticket_id", "tag_id")),
-		edge.To("related", Ticket.Type).StorageKey(edge.Table("ticket_relations"), edge.Columns("ticket_id", "related_id")),
+		edge.To("related", Ticket.Type).
+			StorageKey(edge.Table("ticket_relations"), edge.Columns("ticket_id", "related_id")),
 		edge.From("watchers", Person.Type).Ref("watched").Through("watches", Watcher.Type),
 	}
 }

@@ -1,2 +1,0 @@
-// Package shapes is temporary.
-package shapes
