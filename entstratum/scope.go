@@ -54,9 +54,9 @@ func (t tenancy) readBy(column string, tenant uuid.UUID) *sql.Predicate {
 	return own
 }
 
-// both is a condition that has each of the two in parentheses of its own, so that an OR in the caller's cannot widen it,
-// in whatever form it was written. sql.And leaves the parentheses out where it sees no OR, and does not see one in a
-// text.
+// both is a condition that has each of the two in parentheses of its own, so that an OR in the caller's cannot widen
+// it, in whatever form it was written. sql.And leaves the parentheses out where it sees no OR, and does not see one in
+// a text.
 func both(callers, ours *sql.Predicate) *sql.Predicate {
 	if callers == nil {
 		return ours

@@ -32,9 +32,9 @@ func (m *Mutation) settle(ctx context.Context, err error) error {
 // skippedKey marks the context of a check after a statement that has returned no row.
 type skippedKey struct{}
 
-// explain returns a check that each of the rows is there, under its tenant: the new one, or one with the same value in a
-// key that made ON CONFLICT skip it. told says that ent itself returns sql.ErrNoRows for a row that was skipped, so that
-// nothing is to be asked where it did not.
+// explain returns a check that each of the rows is there, under its tenant: the new one, or one with the same value in
+// a key that made ON CONFLICT skip it. told says that ent itself returns sql.ErrNoRows for a row that was skipped, so
+// that nothing is to be asked where it did not.
 func (u *upsert) explain(rows func() []values, told bool) func(context.Context) error {
 	return func(ctx context.Context) error {
 		if skipped := ctx.Value(skippedKey{}) != nil; told && !skipped {

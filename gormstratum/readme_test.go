@@ -14,18 +14,18 @@ func TestReadmeSnippetsAreExamples(t *testing.T) {
 	t.Parallel()
 	readme, err := os.ReadFile("../README.md")
 	require.NoError(t, err)
-	var examples string
+	var examples strings.Builder
 	for _, file := range []string{
 		"example_test.go", "../entstratum/example_test.go", "../entstratum/codegen/example_test.go",
 	} {
 		source, err := os.ReadFile(file)
 		require.NoError(t, err)
-		examples += withoutSpace(string(source))
+		examples.WriteString(withoutSpace(string(source)))
 	}
 	snippets := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(string(readme), -1)
 	require.Greater(t, len(snippets), 5)
 	for _, snippet := range snippets {
-		require.Contains(t, examples, withoutSpace(snippet[1]))
+		require.Contains(t, examples.String(), withoutSpace(snippet[1]))
 	}
 }
 
