@@ -131,7 +131,8 @@ func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
 type ForEachFunc func(ctx context.Context, tenant Tenant) error
 
 // ForEach calls fn for many tenants, a few of them at once, as each of them: for migrations of data, reports and jobs
-// at night. ctx is the operator's, or that of AsSystem, or a tenant's for itself and its descendants; its actor is kept.
+// at night. ctx is the operator's, or that of AsSystem, or a tenant's for itself and its descendants; its actor is
+// kept.
 //
 // A failure or a panic of fn is that tenant's alone. A tenant that is suspended or archived meanwhile is skipped, as is
 // one for which fn returns ErrTenantNotActive. Tenants are read page by page and reports are bounded, so that a million

@@ -47,11 +47,11 @@ func (u *upsert) explain(rows func() []values, told bool) func(context.Context) 
 		case !unexplained:
 			return nil
 		case u.scope.Kind == scope.System:
-			return fmt.Errorf("entstratum: ON CONFLICT met a row of another tenant than the new row's (give it another "+
-				"key, or update the row by a statement of its own): %w", core.ErrCrossTenant)
+			return fmt.Errorf("entstratum: ON CONFLICT met a row of another tenant than the new row's (give it "+
+				"another key, or update the row by a statement of its own): %w", core.ErrCrossTenant)
 		}
-		return fmt.Errorf("entstratum: ON CONFLICT DO NOTHING skipped a row whose key is taken, though not by a row of "+
-			"this tenant (give it another key): %w", core.ErrDuplicateKey)
+		return fmt.Errorf("entstratum: ON CONFLICT DO NOTHING skipped a row whose key is taken, though not by a "+
+			"row of this tenant (give it another key): %w", core.ErrDuplicateKey)
 	}
 }
 

@@ -11,8 +11,8 @@ import (
 // schema says something else of it than what was recorded, and unique keys and foreign keys that a schema declares and
 // the database does not have. The generated ent.StratumVerify(ctx, client) calls it.
 //
-// Call it after Migrate at a program's start, or in CI, and let Report.Err end the program. It changes nothing and needs
-// no tenant in ctx.
+// Call it after Migrate at a program's start, or in CI, and let Report.Err end the program. It changes nothing and
+// needs no tenant in ctx.
 func Verify(ctx context.Context, st *core.Stratum, r *Registry) (*core.Report, error) {
 	list, err := r.describe()
 	if err != nil {
