@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 
@@ -255,6 +256,9 @@ func (s *Stratum) Roles(access.Token) install.Roles { return s.roles }
 
 // SearchPath returns the search_path of statements, for this module's other packages.
 func (s *Stratum) SearchPath(access.Token) string { return s.searchPath }
+
+// Logger returns Options.Logger, for this module's other packages.
+func (s *Stratum) Logger(access.Token) *slog.Logger { return s.options.Logger }
 
 // registrySettings makes a transaction the registry's. The settings are read from one row that is there only where
 // ltree is: no row means that nothing was set, and is an error.

@@ -9,9 +9,10 @@
 //	mutation.go    Mutation: what goes from a hook to its statement
 //	conflict.go    ON CONFLICT on keys that became unique per tenant; skipped.go what it has left out
 //	registry.go    Registry: what the generated code knows of its tables
-//	desired.go     what ent should want of the tables; migrate.go Migrate: tables, keys and policies
-//	script.go      the same as files of versioned migrations
+//	desired.go     what ent should want of the tables; diff.go and defaults.go what its migration is to leave alone
+//	migrate.go     Migrate: tables, keys and policies; views.go views; script.go the same as versioned files
 //	verify.go      Verify: a report on the boundary as it is
+//	isolation*.go  Isolation: what stratumtest.AssertIsolated tries on an entity
 //	errors.go      what is refused before the database is asked
 //
 // The boundary is the connection and the database. What this package adds to a statement is there for the planner and

@@ -35,8 +35,9 @@ type MigrateOptions struct {
 // Tables of a plain ent application are taken over: rows without a tenant are given to MigrateOptions.ExistingRows, and
 // unique indexes that the schemas now declare with the tenant are replaced. Rows that refer to another tenant's make it
 // fail, with the name of the constraint. Views that schemas define by entsql.View are made where there are none, and
-// must check policies as whoever asks them. What each table is declared as is recorded in stratum.tables. Script
-// prints what Migrate would do.
+// must check policies as whoever asks them. What it finds on a tenant-owned table that
+// no schema declares, and that reaches across tenants, it leaves alone and tells core.Options.Logger. What each table is
+// declared as is recorded in stratum.tables. Script prints what Migrate would do.
 //
 // client.Schema.Create is refused on a guarded client, whose tenants may not change tables. On a client of the owner,
 // as ent.NewClient(ent.Driver(...)) with the DSN of core.Options.OwnerDSN, it changes nothing after Migrate, and
@@ -173,6 +174,10 @@ func (m *migration) change(ctx context.Context, tx *sql.Tx, options MigrateOptio
 	}
 	if err := t.Finish(ctx, m.list); err != nil {
 		return nil, err
+	}
+	for _, f := range t.Findings() {
+		m.st.Logger(access.Token{}).WarnContext(ctx, "entstratum: what no schema declares reaches across "+
+			"tenants", "table", f.Table, "object", f.Object, "problem", f.Problem, "cure", f.Cure)
 	}
 	return slices.Concat(before, drv.statements, t.Script()[len(before):]), nil
 }

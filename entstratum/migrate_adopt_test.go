@@ -1,7 +1,9 @@
 package entstratum_test
 
 import (
+	"bytes"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -177,4 +179,22 @@ func TestMigrateKeepsWhatItDoesNotKnow(t *testing.T) {
 	require.Contains(t, d.definitions(t, "tickets"), "mine")
 	require.Equal(t, 2, value[int](t, d, "SELECT count(*) FROM tickets WHERE legacy IS NULL"))
 	d.settled(t, d.migrateAgain(t))
+}
+
+// What reaches across tenants, and is nobody's that Migrate knows, is told with its cure.
+func TestMigrateTellsWhatReachesAcross(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.exec(t, d.OwnerDSN, "CREATE UNIQUE INDEX foreigners ON tickets (title)")
+	var log bytes.Buffer
+	options := d.Options()
+	options.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	d = d.openStratum(t, options)
+	require.NoError(t, ent.StratumMigrate(t.Context(), d.client))
+	require.Contains(t, log.String(), "object=foreigners")
+	require.Contains(t, log.String(), "DROP INDEX")
+	d.exec(t, d.OwnerDSN, "DROP INDEX foreigners")
+	log.Reset()
+	require.NoError(t, ent.StratumMigrate(t.Context(), d.client))
+	require.Empty(t, log.String())
 }
