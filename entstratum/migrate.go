@@ -36,8 +36,8 @@ type MigrateOptions struct {
 // unique indexes that the schemas now declare with the tenant are replaced. Rows that refer to another tenant's make it
 // fail, with the name of the constraint. Views that schemas define by entsql.View are made where there are none, and
 // must check policies as whoever asks them. What it finds on a tenant-owned table that
-// no schema declares, and that reaches across tenants, it leaves alone and tells core.Options.Logger. What each table is
-// declared as is recorded in stratum.tables. Script prints what Migrate would do.
+// no schema declares, and that reaches across tenants, it leaves alone and tells core.Options.Logger. What each table
+// is declared as is recorded in stratum.tables. Script prints what Migrate would do.
 //
 // client.Schema.Create is refused on a guarded client, whose tenants may not change tables. On a client of the owner,
 // as ent.NewClient(ent.Driver(...)) with the DSN of core.Options.OwnerDSN, it changes nothing after Migrate, and
