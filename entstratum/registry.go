@@ -105,7 +105,7 @@ func (r *Registry) externals() ([]tables.Table, error) {
 	for _, declared := range r.External {
 		t, err := tables.ParseExternal(declared)
 		if err != nil {
-			return nil, fmt.Errorf("entstratum: external table: %w", err)
+			return nil, fmt.Errorf("entstratum: Registry.External %w", err)
 		}
 		list = append(list, t)
 	}

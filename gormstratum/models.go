@@ -85,7 +85,7 @@ func (r *registry) add(name string, t *table) error {
 func (r *registry) addExternal(declared string) error {
 	t, err := tables.ParseExternal(declared)
 	if err != nil {
-		return fmt.Errorf("%w: Options.External: %w", ErrModel, err)
+		return fmt.Errorf("%w: Options.External %w", ErrModel, err)
 	}
 	name := strings.TrimPrefix(t.Schema+"."+t.Name, ".")
 	return r.add(name, &table{kind: tables.External, rights: t.Rights})

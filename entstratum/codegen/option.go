@@ -19,7 +19,7 @@ func External(names ...string) Option {
 	return func(e *Extension) error {
 		for _, name := range names {
 			if _, err := tables.ParseExternal(name); err != nil {
-				return fmt.Errorf("%w External: %w", ErrOption, err)
+				return fmt.Errorf("%w External %w", ErrOption, err)
 			}
 		}
 		e.external = append(e.external, names...)

@@ -151,12 +151,12 @@ func testSource(folder string) (string, error) {
 
 // Folders are those whose refusals are removed: what decides on a statement.
 func Folders() []string {
-	return []string{"internal/scope", "internal/guard", "internal/stamp", "gormstratum"}
+	return []string{"internal/scope", "internal/guard", "internal/stamp", "gormstratum", "entstratum"}
 }
 
 // operators are files of these folders that refuse no statement of an application: they are what its operator runs, or
 // its tests. A new file is not among them.
-var operators = regexp.MustCompile(`^gormstratum/(adopt|eject|foreach|isolation|script)\w*\.go$`)
+var operators = regexp.MustCompile(`^(gorm|ent)stratum/(adopt|eject|foreach|isolation|script)\w*\.go$`)
 
 // Load reads the refusals of the module at root, and the list.
 func Load(root string) ([]Refusal, []Entry, error) {

@@ -1,18 +1,19 @@
 package tables
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 )
 
 // ParseExternal reads an external table as a user writes it: "name" or "name: SELECT, INSERT", where the name may have
-// a schema.
+// a schema. Its errors go behind the name of the option that holds it.
 func ParseExternal(declared string) (Table, error) {
 	name, list, _ := strings.Cut(declared, ":")
 	name = strings.TrimSpace(name)
 	if name == "" {
-		return Table{}, fmt.Errorf("%w: an external table has no name", ErrDeclaration)
+		return Table{}, errors.New("holds an empty name")
 	}
 	t := Table{Kind: External}
 	t.Schema, t.Name = SplitName(name)
@@ -23,8 +24,7 @@ func ParseExternal(declared string) (Table, error) {
 		case slices.Contains(dataRights(), right):
 			t.Rights = append(t.Rights, right)
 		default:
-			return Table{}, fmt.Errorf("%w: external table %q: unknown right %q (use SELECT, INSERT, UPDATE, DELETE)",
-				ErrDeclaration, name, right)
+			return Table{}, fmt.Errorf("%q: unknown right %q (use SELECT, INSERT, UPDATE, DELETE)", name, right)
 		}
 	}
 	return t, nil
