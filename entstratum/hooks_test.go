@@ -196,7 +196,25 @@ func TestGeneratedWithoutStratum(t *testing.T) {
 	require.ErrorIs(t, err, entstratum.ErrGenerated)
 	_, err = mutate.Mutate(t.Context(), foreignMutation{})
 	require.ErrorIs(t, err, core.ErrNoTenant)
+	_, err = mutate.Mutate(ctx, &typedMutation{})
+	require.ErrorIs(t, err, entstratum.ErrTenantID)
 }
 
 // foreignMutation is a mutation of another client.
 type foreignMutation struct{ entgo.Mutation }
+
+// typedMutation creates a row of a schema whose tenant is of another type.
+type typedMutation struct {
+	entgo.Mutation
+
+	state entstratum.Mutation
+}
+
+// Op says that it creates.
+func (*typedMutation) Op() entgo.Op { return entgo.OpCreate }
+
+// Field returns the tenant.
+func (*typedMutation) Field(string) (entgo.Value, bool) { return "acme", true }
+
+// StratumState is the state of a generated mutation.
+func (m *typedMutation) StratumState() *entstratum.Mutation { return &m.state }
