@@ -5,5 +5,6 @@
 //	link.go      one client's connection, there and back
 //	startup.go   what a client sends before it is connected
 //	counts.go    Counts: round trips, bytes, messages
+//	log.go       Record, Statements: the texts that were sent
 //	errors.go    what Start cannot serve
 package pgproxy
