@@ -111,7 +111,7 @@ func (d desired) noteLed(t *schema.Table, known Table, index *schema.Index) {
 }
 
 // leadUniqueColumn makes the unique index of a single column, which ent declares at the column and names so.
-func (d desired) leadUniqueColumn(t *schema.Table, known Table, tenant, c *schema.Column) {
+func (desired) leadUniqueColumn(t *schema.Table, known Table, tenant, c *schema.Column) {
 	name := symbol(fmt.Sprintf("%s_%s_key", t.Name, c.Name))
 	declared := func(i *schema.Index) bool { return i.Name == name }
 	if slices.ContainsFunc(t.Indexes, declared) {
@@ -122,7 +122,6 @@ func (d desired) leadUniqueColumn(t *schema.Table, known Table, tenant, c *schem
 		t.Indexes = append(t.Indexes, &schema.Index{Name: name, Unique: true, Columns: []*schema.Column{c}})
 		return
 	}
-	d.registry.noteUnique(t.Name, []*schema.Column{c})
 	t.Indexes = append(t.Indexes, &schema.Index{Name: name, Unique: true, Columns: []*schema.Column{tenant, c}})
 }
 

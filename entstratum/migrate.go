@@ -35,9 +35,9 @@ type MigrateOptions struct {
 // Tables of a plain ent application are taken over: rows without a tenant are given to MigrateOptions.ExistingRows, and
 // unique indexes that the schemas now declare with the tenant are replaced. Rows that refer to another tenant's make it
 // fail, with the name of the constraint. Views that schemas define by entsql.View are made where there are none, and
-// must check policies as whoever asks them. What it finds on a tenant-owned table that
-// no schema declares, and that reaches across tenants, it leaves alone and tells core.Options.Logger. What each table
-// is declared as is recorded in stratum.tables. Script prints what Migrate would do.
+// must check policies as whoever asks them. What it finds on a tenant-owned table that no schema declares, and that
+// reaches across tenants, it leaves alone and tells core.Options.Logger. What each table is declared as is recorded in
+// stratum.tables. Script prints what Migrate would do.
 //
 // client.Schema.Create is refused on a guarded client, whose tenants may not change tables. On a client of the owner,
 // as ent.NewClient(ent.Driver(...)) with the DSN of core.Options.OwnerDSN, it changes nothing after Migrate, and
@@ -166,10 +166,7 @@ func (m *migration) change(ctx context.Context, tx *sql.Tx, options MigrateOptio
 	if err := atlas.Create(ctx, m.wanted...); err != nil {
 		return nil, fmt.Errorf("entstratum: ent's migration: %w", tables.Refusal(err))
 	}
-	if err := m.makeViews(ctx, tx, drv); err != nil {
-		return nil, err
-	}
-	if err := m.checkViews(ctx, tx); err != nil {
+	if err := m.settleViews(ctx, tx, drv); err != nil {
 		return nil, err
 	}
 	if err := t.Finish(ctx, m.list); err != nil {

@@ -6,6 +6,7 @@ import (
 
 	"entgo.io/ent/dialect/sql/schema"
 
+	"github.com/stratum-hq/stratum-go/internal/sqltext"
 	"github.com/stratum-hq/stratum-go/internal/tables"
 )
 
@@ -122,7 +123,7 @@ func (r *Registry) externals() ([]tables.Table, error) {
 // quoted is the table as SQL has it.
 func (t Table) quoted() string {
 	if t.Schema == "" {
-		return tables.QuoteEach([]string{t.Name})
+		return sqltext.Quote(t.Name)
 	}
-	return tables.QuoteEach([]string{t.Schema}) + "." + tables.QuoteEach([]string{t.Name})
+	return sqltext.Quote(t.Schema, t.Name)
 }

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"strconv"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -63,9 +62,6 @@ func Script(
 	if err != nil {
 		return nil, err
 	}
-	if err := files.CheckLast(); err != nil {
-		return nil, err
-	}
 	m, err := newMigration(ctx, st, r)
 	if err != nil {
 		return nil, err
@@ -75,8 +71,9 @@ func Script(
 	if err != nil || len(statements) == 0 {
 		return nil, err
 	}
-	framed := script.Framed(statements, st.SearchPath(access.Token{}))
-	return files.Files(framed, script.Source{Function: "entstratum.Migrate"})
+	return files.Files(statements, script.Source{
+		Function: "entstratum.Migrate", SearchPath: st.SearchPath(access.Token{}),
+	})
 }
 
 // errPlanned ends a transaction that must not be committed.
@@ -91,9 +88,9 @@ func (m *migration) plan(
 		return nil, err
 	}
 	err = inTransaction(ctx, owner, func(tx *sql.Tx) error {
-		timeout := strconv.FormatInt(max(files.LockTimeout.Milliseconds(), 1), 10) + "ms"
 		_, err := tx.ExecContext(ctx, "SELECT pg_catalog.set_config('lock_timeout', $1, true), "+
-			"pg_catalog.set_config('search_path', $2, true)", timeout, m.st.SearchPath(access.Token{}))
+			"pg_catalog.set_config('search_path', $2, true)",
+			files.LockTimeoutSetting(), m.st.SearchPath(access.Token{}))
 		if err != nil {
 			return fmt.Errorf("entstratum: preparing the transaction: %w", err)
 		}

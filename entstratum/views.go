@@ -14,52 +14,42 @@ const viewSQL = `SELECT c.relkind::text, coalesce((
         WHERE o.option_name = 'security_invoker'), false)
 FROM pg_catalog.pg_class c WHERE c.oid = pg_catalog.to_regclass($1)`
 
-// makeViews makes the views that are not there and that their schemas define. ent's own migration makes none.
-func (m *migration) makeViews(ctx context.Context, tx *sql.Tx, drv *ownerDriver) error {
-	for _, t := range m.registry.Tables {
-		if t.Class != ClassView || t.View == "" {
-			continue
-		}
-		var kind string
-		var invoker bool
-		err := tx.QueryRowContext(ctx, viewSQL, t.quoted()).Scan(&kind, &invoker)
-		if err == nil {
-			continue // what becomes of it is for whoever changes its definition
-		}
-		if !errors.Is(err, sql.ErrNoRows) {
-			return fmt.Errorf("entstratum: looking at view %s: %w", t.quoted(), err)
-		}
-		statement := "CREATE VIEW " + t.quoted() + " WITH (security_invoker = true) AS " + t.View
-		if err := drv.Exec(ctx, statement, []any{}, nil); err != nil {
-			return fmt.Errorf("entstratum: making view %s: %w", t.quoted(), err)
-		}
-	}
-	return nil
-}
-
-// checkViews refuses a view that is missing, or that shows the rows of all tenants.
-func (m *migration) checkViews(ctx context.Context, tx *sql.Tx) error {
+// settleViews makes the views that are not there and that their schemas define, which ent's own migration does not, and
+// refuses one that is missing, or that shows the rows of all tenants.
+func (m *migration) settleViews(ctx context.Context, tx *sql.Tx, drv *ownerDriver) error {
 	for _, t := range m.registry.Tables {
 		if t.Class != ClassView {
 			continue
 		}
-		if err := checkView(ctx, tx, t.quoted()); err != nil {
+		name := t.quoted()
+		var kind string
+		var invoker bool
+		err := tx.QueryRowContext(ctx, viewSQL, name).Scan(&kind, &invoker)
+		missing := errors.Is(err, sql.ErrNoRows)
+		switch {
+		case missing && t.View != "":
+			statement := "CREATE VIEW " + name + " WITH (security_invoker = true) AS " + t.View
+			if err := drv.Exec(ctx, statement, []any{}, nil); err != nil {
+				return fmt.Errorf("entstratum: making view %s: %w", name, err)
+			}
+			continue
+		case missing:
+			return fmt.Errorf("%w: view %s does not exist (define it in its schema with entsql.View, or let "+
+				"client.Schema.Create make its tables and create it WITH (security_invoker = true))", ErrView, name)
+		case err != nil:
+			return fmt.Errorf("entstratum: looking at view %s: %w", name, err)
+		}
+		if err := checkView(name, kind, invoker); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func checkView(ctx context.Context, tx *sql.Tx, name string) error {
-	var kind string
-	var invoker bool
-	err := tx.QueryRowContext(ctx, viewSQL, name).Scan(&kind, &invoker)
+// checkView refuses what does not check policies as whoever asks it. What becomes of a view whose definition has
+// changed is for whoever changes it.
+func checkView(name, kind string, invoker bool) error {
 	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return fmt.Errorf("%w: view %s does not exist (define it in its schema with entsql.View, or let client.Schema."+
-			"Create make its tables and create it WITH (security_invoker = true))", ErrView, name)
-	case err != nil:
-		return fmt.Errorf("entstratum: looking at view %s: %w", name, err)
 	case kind != "v" && kind != "m":
 		return fmt.Errorf("%w: %s is no view (declare it as a table)", ErrView, name)
 	case kind == "m":

@@ -1,7 +1,6 @@
 package gormstratum_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"regexp"
 	"slices"
@@ -64,7 +63,7 @@ func (d desk) asTenant(t *testing.T) *pgx.Conn {
 }
 
 // explainText returns the plan that serves a text for all parameters.
-func explainText(t *testing.T, conn *pgx.Conn, number int, text string) plan {
+func explainText(t *testing.T, conn *pgx.Conn, number int, text string) conformance.Plan {
 	t.Helper()
 	most := 0
 	for _, found := range parameter.FindAllStringSubmatch(text, -1) {
@@ -82,9 +81,7 @@ func explainText(t *testing.T, conn *pgx.Conn, number int, text string) plan {
 	}
 	results, err := conn.PgConn().Exec(t.Context(), "EXPLAIN (FORMAT JSON) "+execute).ReadAll()
 	require.NoError(t, err, text)
-	var plans []struct{ Plan plan }
-	require.NoError(t, json.Unmarshal(results[0].Rows[0][0], &plans))
-	return plans[0].Plan
+	return conformance.ReadPlan(t, string(results[0].Rows[0][0]))
 }
 
 // What TestPlans shows of GORM's statements holds for whatever the suite sends, the application's own SQL included: the
@@ -93,23 +90,19 @@ func TestPlansOnTheWire(t *testing.T) {
 	t.Parallel()
 	d := newStratum(t)
 	texts := d.onTheWire(t)
-	d.crowd(t)
+	d.exec(t, d.AdminDSN, conformance.CrowdSQL)
 	conn := d.asTenant(t)
 	scans, points := 0, 0
 	for i, text := range texts {
-		explainText(t, conn, i, text).walk(func(p plan) {
-			if !p.isScan() || strings.HasPrefix(p.Relation, "pg_") {
-				return
+		for _, p := range explainText(t, conn, i, text).Scans() {
+			if strings.HasPrefix(p.Relation, "pg_") {
+				continue
 			}
 			scans++
-			switch {
-			case strings.Contains(p.conditions(), "tenant_id"):
-			case p.byKey():
+			if p.CheckScan(t, text) {
 				points++
-			default:
-				t.Errorf("%s of %s by %q (%s)\n%s", p.NodeType, p.Relation, p.Index, p.conditions()+" "+p.Filter, text)
 			}
-		})
+		}
 	}
 	require.Greater(t, len(texts), 150)
 	t.Logf("%d texts, %d scans of tenant-owned tables, %d of them by the whole primary key", len(texts), scans, points)

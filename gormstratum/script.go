@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
-	"time"
 
 	"gorm.io/gorm"
 
@@ -54,20 +52,17 @@ func MigrateScript(
 	if err != nil {
 		return nil, err
 	}
-	if err := files.CheckLast(); err != nil {
-		return nil, err
-	}
 	m, err := newMigration(ctx, db, options)
 	if err != nil {
 		return nil, err
 	}
-	statements, err := m.plan(ctx, files.LockTimeout)
+	statements, err := m.plan(ctx, files)
 	if err != nil || len(statements) == 0 {
 		return nil, err
 	}
-	framed := script.Framed(statements, m.plugin.st.SearchPath(access.Token{}))
-	return files.Files(framed, script.Source{
+	return files.Files(statements, script.Source{
 		Function: "gormstratum.Migrate", WayBack: "gormstratum.EjectScript prints the way back.",
+		SearchPath: m.plugin.st.SearchPath(access.Token{}),
 	})
 }
 
@@ -75,11 +70,10 @@ func MigrateScript(
 var errPlanned = errors.New("gormstratum: planned")
 
 // plan returns what Migrate would run.
-func (m *migration) plan(ctx context.Context, lockTimeout time.Duration) (statements []string, err error) {
+func (m *migration) plan(ctx context.Context, files ScriptOptions) (statements []string, err error) {
 	err = m.transaction(ctx, func(ctx context.Context, tx *gorm.DB) error {
-		timeout := strconv.FormatInt(max(lockTimeout.Milliseconds(), 1), 10) + "ms"
 		_, err := tx.Statement.ConnPool.ExecContext(ctx, "SELECT pg_catalog.set_config('lock_timeout', $1, true)",
-			timeout)
+			files.LockTimeoutSetting())
 		if err != nil {
 			return fmt.Errorf("gormstratum: setting lock_timeout: %w", err)
 		}

@@ -4,5 +4,6 @@
 //
 //	suite.go   Suite, Path: what an adapter brings, and how a cell of the matrix is run
 //	world.go   the tables, the tenants and their rows, each with a secret that no other tenant may see
+//	plan.go    how a statement is planned, and what is demanded of it
 //	verdict.go what each caller may see and change
 package conformance

@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/stratum-hq/stratum-go/internal/sqltext"
 )
 
 // ErrNoTable is returned for a table that is not there, or has no such tenant column.
@@ -142,10 +144,4 @@ func valuesOf(check string) []string {
 }
 
 // Quote returns a name, with its schema or without, as in SQL.
-func Quote(name string) string {
-	parts := strings.Split(name, ".")
-	for i, part := range parts {
-		parts[i] = `"` + strings.ReplaceAll(part, `"`, `""`) + `"`
-	}
-	return strings.Join(parts, ".")
-}
+func Quote(name string) string { return sqltext.Quote(strings.Split(name, ".")...) }

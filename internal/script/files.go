@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/stratum-hq/stratum-go/internal/tables"
+	"github.com/stratum-hq/stratum-go/internal/sqltext"
 )
 
 // Source says where the statements of a script come from, for those who read its files.
@@ -13,15 +13,17 @@ type Source struct {
 	Function string
 	// WayBack says what takes the place of a migration down: a sentence, or nothing.
 	WayBack string
+	// SearchPath is where the statements look names up.
+	SearchPath string
 }
 
-// Framed puts around the statements what the transaction of a migration is like: the owner sees rows, and names are
+// framed puts around the statements what the transaction of a migration is like: the owner sees rows, and names are
 // looked up where the application's tables are. A tool may use the transaction after them, so the settings are put
 // back.
-func Framed(statements []string, searchPath string) []string {
+func (s Source) framed(statements []string) []string {
 	framed := make([]string, 0, len(statements)+2)
 	framed = append(framed, "SELECT pg_catalog.set_config('stratum.path', pg_catalog.current_setting('search_path'), "+
-		"true), pg_catalog.set_config('search_path', "+tables.Literal(searchPath)+", true), "+
+		"true), pg_catalog.set_config('search_path', "+sqltext.Literal(s.SearchPath)+", true), "+
 		"pg_catalog.set_config('stratum.owner', 'migrate', true)")
 	framed = append(framed, statements...)
 	// Without a transaction, as ent tries files out, the setting is gone by now.
@@ -31,6 +33,7 @@ func Framed(statements []string, searchPath string) []string {
 
 // Files lays the statements out for the tool.
 func (o Options) Files(statements []string, from Source) ([]File, error) {
+	statements = from.framed(statements)
 	var b strings.Builder
 	switch o.Format {
 	case Plain:
@@ -62,7 +65,7 @@ func (s Source) head() string {
 func (s Source) down() string {
 	hint := ""
 	if s.WayBack != "" {
-		hint = " USING HINT = " + tables.Literal(s.WayBack)
+		hint = " USING HINT = " + sqltext.Literal(s.WayBack)
 	}
 	return "DO $$ BEGIN RAISE EXCEPTION 'this migration has no way back'" + hint + "; END $$"
 }

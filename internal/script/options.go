@@ -7,6 +7,7 @@ import (
 	"math/big"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -65,7 +66,7 @@ var (
 	scriptName    = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 )
 
-// WithDefaults fills in what is empty and checks the rest.
+// WithDefaults fills in what is empty and checks the rest, the place of the file in its directory included.
 func (o Options) WithDefaults() (Options, error) {
 	if o.Name == "" {
 		o.Name = "stratum"
@@ -91,7 +92,12 @@ func (o Options) WithDefaults() (Options, error) {
 	case o.LockTimeout < 0:
 		return o, fmt.Errorf("%w: the lock timeout is negative", ErrOptions)
 	}
-	return o, nil
+	return o, o.checkLast()
+}
+
+// LockTimeoutSetting is the lock timeout as PostgreSQL's setting has it.
+func (o Options) LockTimeoutSetting() string {
+	return strconv.FormatInt(max(o.LockTimeout.Milliseconds(), 1), 10) + "ms"
 }
 
 func (o Options) fileName() string {
@@ -101,8 +107,8 @@ func (o Options) fileName() string {
 	return o.Version + "_" + o.Name + ".sql"
 }
 
-// CheckLast refuses a file that the directory's tool would run before others: those have been run already.
-func (o Options) CheckLast() error {
+// checkLast refuses a file that the directory's tool would run before others: those have been run already.
+func (o Options) checkLast() error {
 	names, err := o.existing()
 	if err != nil {
 		return err

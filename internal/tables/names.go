@@ -80,9 +80,3 @@ func inline(statement string, args []any) string {
 	}
 	return statement
 }
-
-// QuoteEach quotes a list of columns, for those who write SQL beside this package.
-func QuoteEach(names []string) string { return quoteEach(names) }
-
-// Literal is a text as SQL, for those who write files.
-func Literal(text string) string { return literal(text) }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/stratum-hq/stratum-go/internal/sqltext"
 	"github.com/stratum-hq/stratum-go/internal/tables"
 )
 
@@ -153,5 +154,5 @@ func TestScriptHasValues(t *testing.T) {
 			require.Equal(t, statement, m.Script()[i])
 		}
 	}
-	require.Equal(t, `E'a\\''b'`, tables.Literal(`a\'b`))
+	require.Equal(t, `E'a\\''b'`, sqltext.Literal(`a\'b`))
 }
