@@ -74,11 +74,9 @@ func (s *Stratum) connect(ctx context.Context) error {
 	s.warn(ctx, data.posture)
 	s.warnLimits(ctx)
 	s.searchPath = withTempLast(cmp.Or(s.options.SearchPath, data.searchPath))
-	config := guard.Config{
-		Roles:      guard.Roles{Tenant: s.roles.Tenant, Subtree: s.roles.Subtree, System: s.roles.System},
-		SearchPath: s.searchPath,
-		ProofKey:   s.proofKey,
-	}
+	config := guard.Config{Roles: guard.Roles{
+		Tenant: s.roles.Tenant, Subtree: s.roles.Subtree, System: s.roles.System, Schema: s.roles.Schema,
+	}}
 	s.options.Limits.apply(&config)
 	config.Forms = guard.NewForms(s.options.Hardened, config.StatementTimeout != nil)
 	if s.pool, err = s.openPool(ctx, data, s.options.MaxConns, guard.PoolConfig{Forms: config.Forms}); err != nil {
@@ -89,7 +87,7 @@ func (s *Stratum) connect(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, s.pool.Close())
 	}
-	config.Data, config.System = s.pool, s.system
+	config.Home = guard.NewPlace(guard.NewDatabase("", s.pool, s.system, s.proofKey), s.searchPath, "")
 	s.guard = guard.NewConnector(config)
 	s.data = sql.OpenDB(s.guard)
 	// What sql.DB calls a connection is none to the server, see guard.Connector: the pools are what is bounded.

@@ -74,17 +74,35 @@ func (c *conn) query(ctx context.Context, sql string, named []driver.NamedValue)
 		return nil, err
 	}
 	// Whoever has no tenant has not got this far, and has cost the server nothing.
-	s, err := c.borrow(ctx, sc)
-	if err != nil {
-		return nil, err
+	for moves := 0; ; moves++ {
+		p, s, err := c.borrow(ctx, sc)
+		if err == nil {
+			var r *rows
+			if r, err = c.queryAt(ctx, at{p, sc}, s, sql, args); err == nil {
+				return r, nil
+			}
+		}
+		if c.tx != nil || !c.connector.moved(err, p, sc, moves) {
+			return nil, c.outcome(err, s)
+		}
 	}
+}
+
+// at is a scope and the place that it was led to.
+type at struct {
+	place *Place
+	scope scope.Scope
+}
+
+// queryAt runs a statement at a place.
+func (c *conn) queryAt(ctx context.Context, where at, s *session, sql string, args []any) (*rows, error) {
 	done := false
 	defer func() { c.ifPanics(&done, s) }()
-	r, err := c.attempt(ctx, s, sc, sql, args)
+	r, err := c.attempt(ctx, where, s, sql, args)
 	done = true
 	if err != nil {
 		c.giveBack(s)
-		return nil, c.outcome(err)
+		return nil, err
 	}
 	c.keep(r)
 	return r, nil
@@ -126,25 +144,26 @@ func (c *conn) admit(ctx context.Context) (scope.Scope, error) {
 }
 
 // sameReach compares scopes without their reasons: a transaction keeps the reason that it began with.
-func sameReach(a, b scope.Scope) bool { return a.Kind == b.Kind && a.Tenant == b.Tenant }
+func sameReach(a, b scope.Scope) bool { return a.Kind == b.Kind && a.Tenant == b.Tenant && a.At == b.At }
 
-// borrow returns the session that a statement of scope sc runs on: the transaction's, or one of the scope's pool.
-func (c *conn) borrow(ctx context.Context, sc scope.Scope) (*session, error) {
+// borrow returns where a statement of scope sc runs, and the session for it: the transaction's, or one of the place's
+// pool for such scopes. A place is returned also where it could not be reached.
+func (c *conn) borrow(ctx context.Context, sc scope.Scope) (*Place, *session, error) {
 	if c.tx != nil {
-		return c.tx.session, nil
+		return c.tx.place, c.tx.session, nil
 	}
 	// Before the session: whoever waits for its tenant's turn holds no connection that another tenant could use.
 	t, err := c.connector.takeTurn(ctx, sc)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	s, err := c.connector.pool(sc).acquire(ctx)
+	p, s, err := c.connector.acquire(ctx, sc)
 	if err != nil {
 		t.end()
-		return nil, err
+		return p, nil, err
 	}
 	c.turn = t
-	return s, nil
+	return p, s, nil
 }
 
 // giveBack ends a borrowing. The session of a transaction stays until the transaction's end.
@@ -162,9 +181,9 @@ func (c *conn) release(s *session) {
 
 // attempt runs a statement, and once more where the server refused it for a reason that a new description cures. A
 // statement in a transaction is not repeated: its transaction is lost.
-func (c *conn) attempt(ctx context.Context, s *session, sc scope.Scope, sql string, args []any) (*rows, error) {
-	r, err := c.send(ctx, s, sc, sql, args)
-	if err == nil || !c.connector.outdated(err, sc) && !retryable(err) {
+func (c *conn) attempt(ctx context.Context, where at, s *session, sql string, args []any) (*rows, error) {
+	r, err := c.send(ctx, where, s, sql, args)
+	if err == nil || !outdated(err, where.place, where.scope) && !retryable(err) {
 		return r, err
 	}
 	// Also where this statement is lost: the next one on this session must not meet the same error.
@@ -172,11 +191,11 @@ func (c *conn) attempt(ctx context.Context, s *session, sc scope.Scope, sql stri
 	if c.tx != nil || !s.usable() {
 		return nil, err
 	}
-	return c.send(ctx, s, sc, sql, args)
+	return c.send(ctx, where, s, sql, args)
 }
 
-func (c *conn) send(ctx context.Context, s *session, sc scope.Scope, sql string, args []any) (*rows, error) {
-	st, err := c.lookup(s, sc, sql)
+func (c *conn) send(ctx context.Context, where at, s *session, sql string, args []any) (*rows, error) {
+	st, err := c.lookup(s, where, sql)
 	if err != nil {
 		return nil, err
 	}
@@ -184,7 +203,7 @@ func (c *conn) send(ctx context.Context, s *session, sc scope.Scope, sql string,
 	if c.tx != nil {
 		return s.run(ctx, train{}, st, args)
 	}
-	e, err := c.connector.entry(ctx, sc)
+	e, err := c.connector.entry(ctx, where.place, where.scope)
 	if err != nil {
 		return nil, err
 	}
@@ -199,8 +218,8 @@ func (c *conn) send(ctx context.Context, s *session, sc scope.Scope, sql string,
 
 // lookup returns what is known of sql under the scope's role, from the cache or by reading the text. A statement that
 // the rules refuse is not returned.
-func (c *conn) lookup(s *session, sc scope.Scope, sql string) (*statement, error) {
-	key := cacheKey{role: c.connector.config.Roles.of(sc.Kind), path: c.connector.config.SearchPath, sql: sql}
+func (c *conn) lookup(s *session, where at, sql string) (*statement, error) {
+	key := cacheKey{role: c.connector.role(where.place, where.scope), path: where.place.SearchPath, sql: sql}
 	st := s.cache.get(key)
 	if st == nil {
 		st = &statement{key: key, command: inspect(sql)}
@@ -208,7 +227,7 @@ func (c *conn) lookup(s *session, sc scope.Scope, sql string) (*statement, error
 	if err := c.connector.check(st.command, c.tx != nil); err != nil {
 		return st, err
 	}
-	if c.connector.forms.signed && sc.Kind != scope.System {
+	if c.connector.forms.signed && where.scope.Kind != scope.System {
 		return st, c.connector.hardened(st.command, c.tx != nil)
 	}
 	return st, nil
@@ -216,7 +235,10 @@ func (c *conn) lookup(s *session, sc scope.Scope, sql string) (*statement, error
 
 // outcome is the error for database/sql. Only an error before anything was sent lets database/sql try another
 // connection.
-func (c *conn) outcome(err error) error {
+func (c *conn) outcome(err error, s *session) error {
+	if s == nil {
+		return err // no connection was had, and the pool has said why
+	}
 	safe := errors.Is(err, errStuck) || pgconn.SafeToRetry(err) && !isContextError(err)
 	if c.tx == nil && safe {
 		return driver.ErrBadConn
@@ -260,7 +282,9 @@ func plainArgs(ctx context.Context, sql string, named []driver.NamedValue) (stri
 func (c *conn) CheckNamedValue(*driver.NamedValue) error { return nil }
 
 // Ping needs no tenant: it reads nothing.
-func (c *conn) Ping(ctx context.Context) error { return c.connector.config.Data.Ping(ctx) }
+func (c *conn) Ping(ctx context.Context) error {
+	return c.connector.config.Home.Database.Data.Ping(ctx)
+}
 
 // ResetSession has nothing to reset: what a statement borrowed went back with it.
 func (c *conn) ResetSession(context.Context) error {

@@ -14,18 +14,14 @@ import (
 
 // Config says how a Connector makes and uses connections.
 type Config struct {
-	// Data lends connections for statements of one tenant.
-	Data *Pool
-	// System lends connections for statements across tenants.
-	System *Pool
+	// Home is where statements go that are led nowhere else.
+	Home *Place
+	// Router leads statements to other places. Defaults to none: all of them go to Home.
+	Router Router
 	// Roles are the roles that statements run as.
 	Roles Roles
-	// SearchPath is set for every statement. pg_temp must be its last entry.
-	SearchPath string
 	// Forms are the ways to enter, the same as those of the pools.
 	Forms *Forms
-	// ProofKey reads the key with which signed Forms prove that a tenant is admitted.
-	ProofKey func(context.Context) ([]byte, error)
 	// Limit is what a tenant may have going on at once; nil is no limit. It is asked for every statement that is not in
 	// a transaction, and for every transaction.
 	Limit func(tenant uuid.UUID) (Limit, error)
@@ -39,13 +35,8 @@ type Config struct {
 // scope therefore holds nothing that the other kind needs, and a system statement inside a tenant's transaction cannot
 // wait for itself. The pools bound the number of connections; the sql.DB in front of them needs no bound.
 type Connector struct {
-	config     Config
-	forms      *Forms
-	roles      map[scope.Kind][]byte
-	searchPath []byte
-	standing   standing
-	prover     prover
-
+	config  Config
+	forms   *Forms
 	limiter limiter
 	// The rules are fields so that tests can show what happens without them.
 	check      func(c sqltext.Command, tx bool) error
@@ -55,36 +46,22 @@ type Connector struct {
 
 // NewConnector returns a Connector for config. It does not connect.
 func NewConnector(config Config) *Connector {
-	c := &Connector{
-		config: config, forms: config.Forms, roles: make(map[scope.Kind][]byte),
-		searchPath: []byte(config.SearchPath), prover: prover{load: config.ProofKey},
-		check: check, hardened: checkHardened, needsBlock: needsBlock,
+	return &Connector{
+		config: config, forms: config.Forms, check: check, hardened: checkHardened, needsBlock: needsBlock,
 	}
-	for _, kind := range []scope.Kind{scope.Tenant, scope.Subtree, scope.System} {
-		c.roles[kind] = []byte(config.Roles.of(kind))
-	}
-	return c
 }
 
 // Connect returns a guarded connection. It needs no server yet.
 func (c *Connector) Connect(context.Context) (driver.Conn, error) { return &conn{connector: c}, nil }
 
-// pool returns the pool for statements of scope sc.
-func (c *Connector) pool(sc scope.Scope) *Pool {
-	if sc.Kind == scope.System {
-		return c.config.System
-	}
-	return c.config.Data
-}
-
-// outdated reports whether enter failed because of what this side believed, and forgets it: nothing was done, and the
-// second try asks the server.
-func (c *Connector) outdated(err error, sc scope.Scope) bool {
+// outdated reports whether enter failed because of what this side believed of the tenant, and forgets it: nothing was
+// done, and the second try asks the server.
+func outdated(err error, p *Place, sc scope.Scope) bool {
 	switch sqlState(err) {
 	case codeEpoch:
-		c.standing.drop(sc.Tenant)
+		p.Database.standing.drop(sc.Tenant)
 	case codeProof:
-		c.prover.drop()
+		p.Database.prover.drop()
 	default:
 		return false
 	}

@@ -20,6 +20,8 @@ type Roles struct {
 	Tenant  string
 	Subtree string
 	System  string
+	// Schema is the role of tenants and subtrees in a schema of a tenant's own.
+	Schema string
 }
 
 func (r Roles) of(k scope.Kind) string {
@@ -41,7 +43,8 @@ func (r Roles) of(k scope.Kind) string {
 // costs more than to look. Names are qualified throughout: a statement before this one may have left another
 // search_path.
 //
-// Parameters: $1 search_path, $2 tenant, $3 context, $4 role, $5 epoch or proof, $6 statement_timeout.
+// Parameters: $1 search_path, $2 tenant, $3 context, $4 role, $5 epoch or proof, $6 statement_timeout, $7 the schema that
+// the tenant has of its own.
 const (
 	pathSQL = `SELECT CASE WHEN pg_catalog.current_setting('search_path') OPERATOR(pg_catalog.<>) $1 ` +
 		`THEN pg_catalog.set_config('search_path', $1, true) END, `
@@ -51,9 +54,9 @@ const (
 	timeoutSQL = `, pg_catalog.set_config('statement_timeout', $6, true)`
 
 	// admitSQL is the long way: the server looks at the tenant's row and returns the epoch.
-	admitSQL = `stratum.admit($2)`
+	admitSQL = `stratum.admit($2, '')`
 	// signedSQL is the long way where the admission is proven and signed. Session-level locks go first.
-	signedSQL = `stratum.admit($2, $4, $5)`
+	signedSQL = `stratum.admit($2, $4, $5, '')`
 	// epochSQL is the short way, for a tenant that was found active in the epoch before. The lock is taken before the
 	// epoch is read.
 	epochSQL = `pg_catalog.pg_advisory_xact_lock_shared(pg_catalog.uuid_hash_extended($2, 0)), ` +
@@ -61,6 +64,12 @@ const (
 		`THEN pg_catalog.set_config('stratum.tenant', $2::pg_catalog.text, true) ELSE stratum.stale_epoch() END`
 	// readmitSQL is the short way for connections on which nothing is prepared.
 	readmitSQL = `SELECT stratum.readmit($2, $5, $1, $3)`
+	// schemaSQL says in which schema the statement is about to work, and refuses one that is not there. It stands behind
+	// the admission, and before the role is switched.
+	schemaSQL = `, stratum.enter_schema($7)`
+	// wholeSchemaSQL does so for the system, which has rights on the shared tables too: in a schema that lacks a table,
+	// its statement would reach the shared one.
+	wholeSchemaSQL = `, stratum.enter_whole_schema($7)`
 
 	systemSQL = `pg_catalog.set_config('stratum.tenant', '', true)`
 	unlockSQL = `, pg_catalog.pg_advisory_unlock_all()`
@@ -77,8 +86,9 @@ type form struct {
 
 // Forms are the ways to enter that a pool's connections know.
 type Forms struct {
-	long, short, system form
-	signed, timed       bool
+	long, short, system                   form
+	longSchema, shortSchema, systemSchema form // where a tenant has a schema of its own
+	signed, timed           bool
 }
 
 // NewForms returns the ways to enter. Signed ones prove that the application admits the tenant, for a server that takes
@@ -95,41 +105,49 @@ func NewForms(signed, timed bool) *Forms {
 	f.long = newForm(pathSQL+admit+tail, proofOID)
 	f.short = newForm(pathSQL+epochSQL+tail, proofOID)
 	f.short.unnamed = readmitSQL + strings.TrimPrefix(tail, contextSQL)
+	f.longSchema = newForm(pathSQL+strings.ReplaceAll(admit, `''`, "$7")+schemaSQL+tail, proofOID)
+	f.shortSchema = newForm(pathSQL+epochSQL+schemaSQL+tail, proofOID)
+	f.shortSchema.unnamed = readmitSQL + schemaSQL + strings.TrimPrefix(tail, contextSQL)
 	f.system = newForm(pathSQL+systemSQL+contextSQL+roleSQL, proofOID)
+	f.systemSchema = newForm(pathSQL+systemSQL+wholeSchemaSQL+contextSQL+roleSQL, proofOID)
 	if signed {
 		// What a statement before may have left behind for this one to find, hidden from the rules in a block of code.
 		f.long.before = []string{
 			"SET ROLE NONE", "RESET ALL", "CLOSE ALL", "DISCARD SEQUENCES", "DEALLOCATE ALL", "UNLISTEN *",
 		}
+		f.longSchema.before = f.long.before
 	}
 	return f
 }
 
 // newForm declares the types of all parameters up to the last that the text has.
 func newForm(sql string, proofOID uint32) form {
-	n := 4
-	for strings.Contains(sql, "$"+strconv.Itoa(n+1)) || strings.Contains(sql, "$6") && n < 6 {
-		n++
+	n := maxParameters
+	for n > minParameters && !strings.Contains(sql, "$"+strconv.Itoa(n)) {
+		n--
 	}
 	oids := []uint32{
-		pgtype.TextOID, pgtype.UUIDOID, pgtype.TextOID, pgtype.TextOID, proofOID, pgtype.TextOID,
+		pgtype.TextOID, pgtype.UUIDOID, pgtype.TextOID, pgtype.TextOID, proofOID, pgtype.TextOID, pgtype.TextOID,
 	}
 	formats := []int16{
 		pgtype.TextFormatCode, pgtype.BinaryFormatCode, pgtype.TextFormatCode, pgtype.TextFormatCode,
-		pgtype.BinaryFormatCode, pgtype.TextFormatCode,
+		pgtype.BinaryFormatCode, pgtype.TextFormatCode, pgtype.TextFormatCode,
 	}
 	return form{sql: sql, unnamed: sql, oids: oids[:n], formats: formats[:n]}
 }
+
+// How many parameters a form has.
+const minParameters, maxParameters = 4, 7
 
 // of returns the forms that connections for scopes of a tenant, or of the system, use.
 func (f *Forms) of(system bool) []*form {
 	switch {
 	case system:
-		return []*form{&f.system}
+		return []*form{&f.system, &f.systemSchema}
 	case f.signed:
-		return []*form{&f.long}
+		return []*form{&f.long, &f.longSchema}
 	}
-	return []*form{&f.long, &f.short}
+	return []*form{&f.long, &f.short, &f.longSchema, &f.shortSchema}
 }
 
 // entry is enter with its arguments: for one scope and one actor.
@@ -137,7 +155,7 @@ type entry struct {
 	*form
 
 	tenant uuid.UUID
-	args   [6][]byte
+	args   [maxParameters][]byte
 	number [8]byte   // where the epoch is written
 	learn  *standing // told what the server says of the tenant; nil where it says nothing
 }
@@ -145,37 +163,45 @@ type entry struct {
 // values are the arguments that the form has parameters for.
 func (e *entry) values() [][]byte { return e.args[:len(e.oids)] }
 
-// entry says how a statement or transaction enters the scope s.
-func (c *Connector) entry(ctx context.Context, s scope.Scope) (*entry, error) {
+// entry says how a statement or transaction enters the scope s at the place p.
+func (c *Connector) entry(ctx context.Context, p *Place, s scope.Scope) (*entry, error) {
 	note, err := describeContext(s, scope.ActorFrom(ctx))
 	if err != nil {
 		return nil, err
 	}
 	e := &entry{form: &c.forms.system, tenant: s.Tenant}
-	e.args = [6][]byte{c.searchPath, e.tenant[:], note, c.roles[s.Kind]}
+	e.args = [maxParameters][]byte{p.path, e.tenant[:], note, []byte(c.role(p, s))}
+	e.args[6] = p.schema
 	if s.Kind == scope.System {
+		if p.schema != nil {
+			e.form = &c.forms.systemSchema
+		}
 		return e, nil
 	}
 	if c.forms.timed {
 		e.args[5] = timeoutText(c.config.StatementTimeout(s.Tenant))
 	}
-	return e, c.admission(ctx, e, s)
+	return e, c.admission(ctx, p, e)
 }
 
 // admission chooses the way in.
-func (c *Connector) admission(ctx context.Context, e *entry, s scope.Scope) (err error) {
-	e.form = &c.forms.long
+func (c *Connector) admission(ctx context.Context, p *Place, e *entry) (err error) {
+	long, short := &c.forms.long, &c.forms.short
+	if p.schema != nil {
+		long, short = &c.forms.longSchema, &c.forms.shortSchema
+	}
+	e.form = long
 	if c.forms.signed {
-		e.args[4], err = c.prover.prove(ctx, s.Tenant, c.roles[s.Kind])
+		e.args[4], err = p.Database.prover.prove(ctx, e.tenant, e.args[3])
 		return err
 	}
-	if epoch, ok := c.standing.in(s.Tenant); ok {
-		e.form = &c.forms.short
+	if epoch, ok := p.Database.standing.in(e.tenant); ok {
+		e.form = short
 		binary.BigEndian.PutUint64(e.number[:], uint64(epoch)) //nolint:gosec // the bits as they are
 		e.args[4] = e.number[:]
 		return nil
 	}
-	e.learn = &c.standing
+	e.learn = &p.Database.standing
 	return nil
 }
 
@@ -236,6 +262,7 @@ func (e *entry) literal() string {
 		"$4", quoteLiteral(string(e.args[3])),
 		"$5", quoteLiteral(epoch)+"::pg_catalog.int8",
 		"$6", timeout,
+		"$7", quoteLiteral(string(e.args[6])),
 	).Replace(e.unnamed)
 }
 

@@ -32,6 +32,15 @@ var (
 	ErrConflictTarget = errors.New("stratum: no unique index has just the columns of this ON CONFLICT (the unique " +
 		"indexes of a tenant-owned table begin with its tenant column: write ON CONFLICT (tenant_id, number), or " +
 		"name the constraint)")
+	ErrSchemaMissing = errors.New("stratum: the schema of the tenant is missing (restore it from a backup, or let " +
+		"Tenants.Reconcile make it anew, empty)")
+	ErrSchemaTable = errors.New("stratum: the schema of the tenant lacks a table (Fleet.Drift says which, and " +
+		"Fleet.Migrate makes it)")
+	ErrDatabaseMissing = errors.New("stratum: the database of the tenant is missing (restore it from a backup)")
+	ErrElsewhere       = errors.New("stratum: the data of the tenant is elsewhere and is being moved (try again)")
+	ErrSubtreeElsewhere = errors.New("stratum: the subtree has tenants whose data is in a schema or a database of " +
+		"their own, and one statement cannot read them all (visit each with Tenants.ForEach, or " +
+		"gormstratum.ForEachTenant)")
 	ErrRowsOpen = errors.New("stratum: rows of an earlier query are still open on this transaction (read them to " +
 		"the end or close them before the next statement)")
 	ErrCommand  = errors.New("stratum: this command is not possible on a tenant's connection")
@@ -55,6 +64,12 @@ const (
 	codeUnsigned          = "ST007"
 	codeProof             = "ST008"
 	codeEpoch             = "ST009"
+	codeElsewhere         = "ST010"
+	codeNoSchema          = "ST011"
+	codeOtherSchema       = "ST012"
+	codeSubtreeElsewhere  = "ST013"
+	codeNoSchemaTable     = "ST014"
+	codeNoDatabase        = "3D000"
 	codePrivilege         = "42501"
 	codeUniqueness        = "23505"
 	codeForeignKey        = "23503"
@@ -127,6 +142,16 @@ func sentinelFor(pgErr *pgconn.PgError) error {
 		return ErrTenantNotActive
 	case codeOwner:
 		return ErrOwner
+	case codeElsewhere:
+		return ErrElsewhere
+	case codeNoSchema:
+		return ErrSchemaMissing
+	case codeOtherSchema:
+		return ErrCrossTenant
+	case codeSubtreeElsewhere:
+		return ErrSubtreeElsewhere
+	case codeNoSchemaTable:
+		return ErrSchemaTable
 	case codeUnsigned:
 		return ErrUnsigned
 	case codeProof:

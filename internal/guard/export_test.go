@@ -28,7 +28,7 @@ func Beneath(ctx context.Context, raw any, kind scope.Kind, fn func(*pgx.Conn) e
 func Stat(raw any, kind scope.Kind) *pgxpool.Stat { return poolOf(raw, kind).pool.Stat() }
 
 func poolOf(raw any, kind scope.Kind) *Pool {
-	return raw.(*conn).connector.pool(scope.Scope{Kind: kind})
+	return raw.(*conn).connector.config.Home.Database.pool(kind)
 }
 
 // WithoutRules lets every command through to the server, on every connection beside this one too.
@@ -71,12 +71,12 @@ func Alive(nc net.Conn) bool { return newProbe(nc).alive() }
 // Smuggle sends a text of several statements as if it were the harmless one that sql is, and returns what became of it.
 func Smuggle(ctx context.Context, raw any, sc scope.Scope, sql, text string) error {
 	c := raw.(*conn).connector
-	s, err := c.pool(sc).acquire(ctx)
+	p, s, err := c.acquire(ctx, sc)
 	if err != nil {
 		return err
 	}
 	defer s.release()
-	e, err := c.entry(ctx, sc)
+	e, err := c.entry(ctx, p, sc)
 	if err != nil {
 		return err
 	}

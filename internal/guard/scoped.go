@@ -150,7 +150,7 @@ func (t *Tx) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, erro
 
 func (t *Tx) query(ctx context.Context, sql string, args []any) (*scopedRows, error) {
 	s := t.tx.session
-	it, err := t.conn.item(ctx, s, t.tx.scope, sql, args)
+	it, err := t.conn.item(ctx, t.tx.at(), s, sql, args)
 	if err != nil {
 		return nil, err
 	}

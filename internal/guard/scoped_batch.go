@@ -76,7 +76,7 @@ func (b *scopedBatch) send() (err error) {
 			return commandError("a backslash, or more than ASCII, in a text of a batch, in the hardened mode",
 				"pass it as an argument, or send the statement by itself")
 		}
-		it, err := b.tx.conn.item(b.ctx, s, b.tx.tx.scope, q.SQL, q.Arguments)
+		it, err := b.tx.conn.item(b.ctx, b.tx.tx.at(), s, q.SQL, q.Arguments)
 		if err != nil {
 			return err
 		}

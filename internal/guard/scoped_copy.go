@@ -214,7 +214,7 @@ func (t *Tx) CopyTo(ctx context.Context, w io.Writer, format CopyFormat, sql str
 	}
 	defer t.use.Unlock()
 	s := t.tx.session
-	it, err := t.conn.item(ctx, s, t.tx.scope, sql, args)
+	it, err := t.conn.item(ctx, t.tx.at(), s, sql, args)
 	if err != nil {
 		return 0, err
 	}

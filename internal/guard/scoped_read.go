@@ -41,30 +41,31 @@ type reading struct {
 }
 
 func (r *reading) run(ctx context.Context) error {
-	s, err := r.conn.borrow(ctx, r.scope)
+	p, s, err := r.conn.borrow(ctx, r.scope)
 	if err != nil {
 		return err
 	}
 	defer r.conn.release(s)
-	err = r.attempt(ctx, s)
-	if err != nil && (r.conn.connector.outdated(err, r.scope) || retryable(err)) {
+	where := at{p, r.scope}
+	err = r.attempt(ctx, where, s)
+	if err != nil && (outdated(err, p, r.scope) || retryable(err)) {
 		s.forgetNames(err)
 		if s.usable() {
-			err = r.attempt(ctx, s)
+			err = r.attempt(ctx, where, s)
 		}
 	}
 	if err != nil {
-		return r.conn.outcome(err)
+		return r.conn.outcome(err, s)
 	}
 	return nil
 }
 
-func (r *reading) attempt(ctx context.Context, s *session) error {
-	it, err := r.conn.item(ctx, s, r.scope, r.sql, r.args)
+func (r *reading) attempt(ctx context.Context, where at, s *session) error {
+	it, err := r.conn.item(ctx, where, s, r.sql, r.args)
 	if err != nil {
 		return err
 	}
-	e, err := r.conn.connector.entry(ctx, r.scope)
+	e, err := r.conn.connector.entry(ctx, where.place, where.scope)
 	if err != nil {
 		return err
 	}

@@ -9,8 +9,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-
-	"github.com/stratum-hq/stratum-go/internal/scope"
 )
 
 // item is a statement with its arguments.
@@ -20,7 +18,7 @@ type item struct {
 }
 
 // item looks up a statement, which the rules must let through.
-func (c *conn) item(ctx context.Context, s *session, sc scope.Scope, sql string, args []any) (item, error) {
+func (c *conn) item(ctx context.Context, where at, s *session, sql string, args []any) (item, error) {
 	named := make([]driver.NamedValue, len(args))
 	for i, arg := range args {
 		named[i].Value = arg
@@ -29,7 +27,7 @@ func (c *conn) item(ctx context.Context, s *session, sc scope.Scope, sql string,
 	if err != nil {
 		return item{}, err
 	}
-	st, err := c.lookup(s, sc, sql)
+	st, err := c.lookup(s, where, sql)
 	if err != nil {
 		return item{}, err
 	}

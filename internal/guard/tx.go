@@ -26,8 +26,12 @@ type tx struct {
 	ctx     context.Context
 	conn    *conn
 	session *session
+	place   *Place
 	scope   scope.Scope
 }
+
+// at is where the transaction is.
+func (t *tx) at() at { return at{t.place, t.scope} }
 
 // BeginTx begins a transaction and enters the scope of ctx in one round trip, before any savepoint can be made.
 func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
@@ -42,24 +46,36 @@ func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 	if err != nil {
 		return nil, err
 	}
-	s, err := c.borrow(ctx, sc)
-	if err != nil {
-		return nil, err
+	for moves := 0; ; moves++ {
+		p, s, err := c.borrow(ctx, sc)
+		if err == nil {
+			err = c.beginAt(ctx, at{p, sc}, s, begin)
+		}
+		if err == nil {
+			return c.tx, nil
+		}
+		if !c.connector.moved(err, p, sc, moves) {
+			return nil, c.outcome(err, s)
+		}
 	}
+}
+
+// beginAt begins a transaction at a place.
+func (c *conn) beginAt(ctx context.Context, where at, s *session, begin string) error {
 	done := false
 	defer func() { c.ifPanics(&done, s) }()
-	err = c.enter(ctx, s, begin, sc)
-	if err != nil && (c.connector.outdated(err, sc) || retryable(err)) && s.usable() {
+	err := c.enter(ctx, where, s, begin)
+	if err != nil && (outdated(err, where.place, where.scope) || retryable(err)) && s.usable() {
 		s.forgetNames(err)
-		err = c.enter(ctx, s, begin, sc)
+		err = c.enter(ctx, where, s, begin)
 	}
 	done = true
 	if err != nil {
 		c.release(s)
-		return nil, c.outcome(err)
+		return err
 	}
-	c.tx = &tx{ctx: ctx, conn: c, session: s, scope: sc}
-	return c.tx, nil
+	c.tx = &tx{ctx: ctx, conn: c, session: s, place: where.place, scope: where.scope}
+	return nil
 }
 
 // beginSQL is the BEGIN for the options of database/sql.
@@ -85,9 +101,9 @@ func beginSQL(opts driver.TxOptions) (string, error) {
 	return begin, nil
 }
 
-// enter begins a transaction of the scope sc.
-func (c *conn) enter(ctx context.Context, s *session, begin string, sc scope.Scope) error {
-	e, err := c.connector.entry(ctx, sc)
+// enter begins a transaction of a scope.
+func (c *conn) enter(ctx context.Context, where at, s *session, begin string) error {
+	e, err := c.connector.entry(ctx, where.place, where.scope)
 	if err != nil {
 		return err
 	}

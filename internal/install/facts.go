@@ -26,7 +26,7 @@ type facts struct {
 	Foreign []string     `json:"foreign"` // ALTER ... OWNER for each object in the schema that is not the login's
 }
 
-// roleFact is one of the three roles, if it exists.
+// roleFact is one of the four roles, if it exists.
 type roleFact struct {
 	Name string `json:"name"`
 	// MayGrant says whether Migrate's login may make others members of it.
@@ -102,7 +102,7 @@ SELECT json_build_object(
 		'owned', pg_has_role(s.owner, 'USAGE'),
 		'usable', has_schema_privilege(s.oid, 'USAGE'),
 		'roles_usable', has_schema_privilege('public', s.oid, 'USAGE')
-			OR (SELECT count(*) = 3 AND bool_and(has_schema_privilege(role.oid, s.oid, 'USAGE')) FROM role),
+			OR (SELECT count(*) = 4 AND bool_and(has_schema_privilege(role.oid, s.oid, 'USAGE')) FROM role),
 		'public_create', has_schema_privilege('public', s.oid, 'CREATE'),
 		'may_grant', has_schema_privilege(s.oid, 'USAGE WITH GRANT OPTION'))) FROM schema s),
 	'ltree', json_build_object(

@@ -15,7 +15,7 @@ type Purpose uint8
 
 // The purposes of a login.
 const (
-	// ForData is work as a tenant: the login switches to the tenant and subtree roles.
+	// ForData is work as a tenant: the login switches to the tenant, subtree and schema roles.
 	ForData Purpose = iota
 	// ForSystem is work across tenants: the login switches to the system role.
 	ForSystem
@@ -36,7 +36,7 @@ type Posture struct {
 	MaySystem bool `json:"may_system"`
 	// Attributes are further ones, as ALTER ROLE names them: CREATEDB, REPLICATION.
 	Attributes []string `json:"further_attributes"`
-	// Members are the roles it can become, or has the rights of, beside the tenant and subtree roles. Those of
+	// Members are the roles it can become, or has the rights of, beside the tenant, subtree and schema roles. Those of
 	// PostgreSQL, such as pg_read_all_data, read past every boundary.
 	Members []string `json:"members"`
 	// OwnsObjects is the owner of tables or other relations.
@@ -108,7 +108,7 @@ type loginFacts struct {
 	Defaults      []defaultFact `json:"defaults"`
 }
 
-// standing is one of the three roles and what the login has of it.
+// standing is one of the four roles and what the login has of it.
 type standing struct {
 	Name       string       `json:"name"`
 	Attributes []string     `json:"attributes"` // those it must not have, as ALTER ROLE names them
@@ -132,15 +132,15 @@ type defaultFact struct {
 	Setting  string `json:"setting"`
 }
 
-// loginSQL takes the name of the login ($1) and of the roles: tenant ($2), subtree ($3), system ($4). Any login may run
-// it. The column inherit_option exists since PostgreSQL 16; through jsonb the statement is good for 15 too.
+// loginSQL takes the name of the login ($1) and of the roles: tenant ($2), subtree ($3), system ($4), schema ($5). Any login
+// may run it. The column inherit_option exists since PostgreSQL 16; through jsonb the statement is good for 15 too.
 const loginSQL = `
 WITH me AS (
 	SELECT r.*, current_setting('server_version_num')::int AS version,
 		CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER' ELSE 'SET' END AS switch
 	FROM pg_roles r WHERE r.rolname = $1
 ), ours AS (
-	SELECT r.* FROM pg_roles r WHERE r.rolname IN ($2, $3, $4)
+	SELECT r.* FROM pg_roles r WHERE r.rolname IN ($2, $3, $4, $5)
 ), member AS (
 	SELECT m.member, m.roleid, (to_jsonb(m) ->> 'inherit_option')::boolean AS inherit,
 		json_build_object('role', r.rolname, 'grantor', coalesce(g.rolname, '')) AS membership
@@ -159,7 +159,7 @@ SELECT json_build_object(
 	'further_attributes', nullif(array_remove(ARRAY[CASE WHEN me.rolcreatedb THEN 'CREATEDB' END,
 		CASE WHEN me.rolreplication THEN 'REPLICATION' END], NULL), '{}'),
 	'members', (SELECT json_agg(r.rolname ORDER BY r.rolname) FROM pg_roles r
-		WHERE r.oid <> me.oid AND r.rolname NOT IN ($2, $3) AND NOT me.rolsuper
+		WHERE r.oid <> me.oid AND r.rolname NOT IN ($2, $3, $5) AND NOT me.rolsuper
 			AND pg_has_role(me.oid, r.oid, 'MEMBER')),
 	'owns_objects', EXISTS (SELECT FROM pg_class c WHERE c.relowner = me.oid),
 	'owns_public', me.oid = d.datdba AND EXISTS (SELECT FROM pg_namespace n
@@ -167,7 +167,7 @@ SELECT json_build_object(
 	'server_version', me.version,
 	'database', d.datname,
 	'installed', EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-		WHERE n.nspname = 'stratum' AND c.relname = 'schema_info'),
+		WHERE n.nspname = 'stratum' AND c.relname = 'site'),
 	'roles', (SELECT json_agg(json_build_object(
 		'name', ours.rolname,
 		'attributes', array_remove(ARRAY[
@@ -197,7 +197,7 @@ FROM pg_database d, me WHERE d.datname = current_database()`
 // readLogin reads the catalog about a login. search_path must be set to what is safe.
 func readLogin(ctx context.Context, q Querier, login string, roles Roles) (loginFacts, error) {
 	var f loginFacts
-	err := readJSON(ctx, q, &f, loginSQL, login, roles.Tenant, roles.Subtree, roles.System)
+	err := readJSON(ctx, q, &f, loginSQL, login, roles.Tenant, roles.Subtree, roles.System, roles.Schema)
 	if errors.Is(err, sql.ErrNoRows) {
 		return f, &LoginError{
 			Login: login, Finding: "it does not exist", Cure: "CREATE ROLE " + quote(login) + " LOGIN NOINHERIT;",

@@ -18,6 +18,8 @@ type Roles struct {
 	Tenant string
 	// Subtree reads a tenant and its descendants.
 	Subtree string
+	// Schema sees exactly one tenant, which has a schema of its own. It has no rights on the shared tables.
+	Schema string
 	// System bypasses the boundary.
 	System string
 }
@@ -32,12 +34,14 @@ func NewRoles(prefix string) (Roles, error) {
 		return Roles{}, fmt.Errorf("stratum: %q is no prefix for roles (start with a letter a-z, then at most 40 of "+
 			"a-z, 0-9 and _)", prefix)
 	}
-	return Roles{Tenant: prefix + "_tenant", Subtree: prefix + "_subtree", System: prefix + "_system"}, nil
+	return Roles{
+		Tenant: prefix + "_tenant", Subtree: prefix + "_subtree", Schema: prefix + "_schema", System: prefix + "_system",
+	}, nil
 }
 
-// All returns the three names.
+// All returns the four names.
 func (r Roles) All() []string {
-	return []string{r.Tenant, r.Subtree, r.System}
+	return []string{r.Tenant, r.Subtree, r.Schema, r.System}
 }
 
 // of returns the roles that a login needs for a purpose.
@@ -45,7 +49,7 @@ func (r Roles) of(p Purpose) []string {
 	if p == ForSystem {
 		return []string{r.System}
 	}
-	return []string{r.Tenant, r.Subtree}
+	return []string{r.Tenant, r.Subtree, r.Schema}
 }
 
 func (r Roles) prefix() string {

@@ -24,6 +24,9 @@ type Scope struct {
 	Kind   Kind
 	Tenant uuid.UUID // the tenant, where Kind is Tenant or Subtree
 	Reason string    // why the boundary is bypassed, where Kind is System
+	// At is the tenant at whose place the system works, in the schema or database that it may have of its own. The nil
+	// uuid stands for the shared tables of the registry's database.
+	At uuid.UUID
 }
 
 // Actor is who acts: a person, a job, an API key.
