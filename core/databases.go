@@ -1,0 +1,355 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/stratum-hq/stratum-go/internal/guard"
+	"github.com/stratum-hq/stratum-go/internal/install"
+)
+
+// databases are those beside the registry's that statements have been led to. Each is a few hundred bytes: connections
+// are opened when they are needed, within the budgets of the handle, and closed when others need them more.
+type databases struct {
+	st *Stratum
+
+	mu     sync.Mutex
+	byKey  map[databaseKey]*opening
+	logins map[string]*satelliteLogins // by placement
+	closed bool
+}
+
+// databaseKey names a database: a placement's, or that of the tenant with the label, which is beside it.
+type databaseKey struct{ placement, label string }
+
+// opening is a database that is being made known, once, however many ask for it.
+type opening struct {
+	done     chan struct{}
+	database *guard.Database
+	err      error
+}
+
+// satelliteLogins are what a look at a placement's logins has found out, for all databases there.
+type satelliteLogins struct {
+	placement    Placement
+	data, system login
+}
+
+func newDatabases(st *Stratum) *databases {
+	return &databases{
+		st: st, byKey: make(map[databaseKey]*opening), logins: make(map[string]*satelliteLogins),
+	}
+}
+
+// get returns the database of a placement, or with a label that of a tenant. It asks the registry once; from then on
+// the database is reached without it.
+func (d *databases) get(ctx context.Context, placement, label string) (*guard.Database, error) {
+	key := databaseKey{placement, label}
+	d.mu.Lock()
+	if d.closed {
+		d.mu.Unlock()
+		return nil, ErrClosed
+	}
+	o, ok := d.byKey[key]
+	if !ok {
+		o = &opening{done: make(chan struct{})}
+		d.byKey[key] = o
+		d.mu.Unlock()
+		d.open(ctx, key, o)
+		return o.database, o.err
+	}
+	d.mu.Unlock()
+	select {
+	case <-o.done:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if o.err != nil && ctx.Err() == nil && isContextError(o.err) { // whoever was first has given up
+		return d.get(ctx, placement, label)
+	}
+	return o.database, o.err
+}
+
+// open makes a database known. One that failed is tried again by the next who asks.
+func (d *databases) open(ctx context.Context, key databaseKey, o *opening) {
+	o.database, o.err = d.make(ctx, key)
+	d.mu.Lock()
+	if o.err != nil || d.closed {
+		delete(d.byKey, key)
+	}
+	if d.closed && o.err == nil {
+		o.err = errors.Join(ErrClosed, o.database.Close())
+	}
+	d.mu.Unlock()
+	close(o.done)
+}
+
+func (d *databases) make(ctx context.Context, key databaseKey) (*guard.Database, error) {
+	logins, err := d.loginsOf(ctx, key.placement)
+	if err != nil {
+		return nil, &guard.PlacementError{Placement: key.placement, Err: err}
+	}
+	name := ""
+	if key.label != "" {
+		name = d.st.databaseName(key.label)
+	}
+	data, err := d.pool(ctx, key, poolOptions{login: logins.data, reference: logins.placement.DSN, database: name})
+	if err != nil {
+		return nil, err
+	}
+	system, err := d.pool(ctx, key, poolOptions{
+		login: logins.system, reference: logins.placement.SystemDSN, database: name, system: true,
+	})
+	if err != nil {
+		return nil, errors.Join(err, data.Close())
+	}
+	proof := func(ctx context.Context) (proof []byte, err error) { return d.st.proofKeyOf(ctx, system) }
+	return guard.NewDatabase(key.placement, data, system, proof), nil
+}
+
+// databaseName is that of a tenant's own database. Databases are shared by the applications of a server, hence the prefix.
+func (s *Stratum) databaseName(label string) string { return s.options.RolePrefix + "_t_" + label }
+
+// loginsOf looks at the logins of a placement, once.
+func (d *databases) loginsOf(ctx context.Context, placement string) (*satelliteLogins, error) {
+	d.mu.Lock()
+	found := d.logins[placement]
+	d.mu.Unlock()
+	if found != nil {
+		return found, nil
+	}
+	if placement == homePlacement {
+		found = &satelliteLogins{data: d.st.dataLogin, system: d.st.systemLogin}
+	} else {
+		p, err := d.st.Placements.find(ctx, placement)
+		if err != nil {
+			return nil, err
+		}
+		if found, err = d.st.probePlacement(ctx, p); err != nil {
+			return nil, err
+		}
+	}
+	d.mu.Lock()
+	d.logins[placement] = found
+	d.mu.Unlock()
+	return found, nil
+}
+
+// probePlacement looks at the logins of a placement as Open does at those of the registry's database.
+func (s *Stratum) probePlacement(ctx context.Context, p Placement) (*satelliteLogins, error) {
+	found := &satelliteLogins{placement: p}
+	for _, purpose := range []struct {
+		login     *login
+		name      string
+		reference string
+		purpose   install.Purpose
+		budget    *guard.Budget
+	}{
+		{&found.data, "DSN", p.DSN, install.ForData, s.budget},
+		{&found.system, "SystemDSN", p.SystemDSN, install.ForSystem, s.systemBudget},
+	} {
+		config, err := s.config(ctx, credentials{name: purpose.name, reference: purpose.reference})
+		if err != nil {
+			return nil, err
+		}
+		err = purpose.budget.Spend(ctx, func() (err error) {
+			*purpose.login, err = s.probeConfig(ctx, purpose.name, config, purpose.purpose)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	if err := s.hardenedMode(&found.data); err != nil {
+		return nil, err
+	}
+	return found, nil
+}
+
+// poolOptions say how a pool of a satellite connects.
+type poolOptions struct {
+	login     login
+	reference string // empty for the DSNs of Options
+	database  string // replaces the DSN's, or is empty
+	system    bool
+}
+
+func (d *databases) pool(ctx context.Context, key databaseKey, o poolOptions) (*guard.Pool, error) {
+	s := d.st
+	config := o.login.config.Copy()
+	if o.database != "" {
+		config.ConnConfig.Database = o.database
+	}
+	o.login.config = config
+	checked := &satelliteCheck{st: s, key: key}
+	options := guard.PoolConfig{
+		Forms: s.forms, System: o.system, Budget: s.budget, IdleTimeout: s.options.PoolIdleTime, Check: checked.check,
+	}
+	size := s.options.MaxConns
+	if o.system {
+		size, options.Budget = s.options.SystemMaxConns, s.systemBudget
+	}
+	if o.reference != "" {
+		options.BeforeConnect = func(ctx context.Context, c *pgx.ConnConfig) error {
+			return s.renew(ctx, o, c)
+		}
+	}
+	return s.openPool(ctx, o.login, size, options)
+}
+
+// renew takes the address and the password that the reference leads to now.
+func (s *Stratum) renew(ctx context.Context, o poolOptions, c *pgx.ConnConfig) error {
+	fresh, err := s.config(ctx, credentials{reference: o.reference, database: o.database})
+	if err != nil {
+		return err
+	}
+	now := fresh.ConnConfig
+	c.Host, c.Port, c.User, c.Password, c.TLSConfig = now.Host, now.Port, now.User, now.Password, now.TLSConfig
+	c.Fallbacks = now.Fallbacks
+	return nil
+}
+
+// satelliteCheck looks at a satellite with the first connection that is made to it: a database that is another
+// registry's, or whose schema does not serve this program, gets no statement.
+type satelliteCheck struct {
+	st  *Stratum
+	key databaseKey
+
+	mu   sync.Mutex
+	done bool
+}
+
+func (c *satelliteCheck) check(ctx context.Context, conn *pgx.Conn) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.done {
+		return nil
+	}
+	state, err := install.ReadState(ctx, conn)
+	if err == nil {
+		err = state.Check()
+	}
+	if err == nil {
+		err = state.CheckPrefix(c.st.roles)
+	}
+	if err == nil {
+		err = c.checkSite(ctx, conn)
+	}
+	c.done = err == nil
+	return err
+}
+
+func (c *satelliteCheck) checkSite(ctx context.Context, conn *pgx.Conn) error {
+	registry, err := c.st.registryID(ctx)
+	if err != nil {
+		return err
+	}
+	found, err := readSite(ctx, conn)
+	if err != nil {
+		return err
+	}
+	if found.registry != registry || found.placement != c.key.placement || found.label != c.key.label {
+		return errForeignSite
+	}
+	return nil
+}
+
+// close closes all of them, and refuses more.
+func (d *databases) close() error {
+	d.mu.Lock()
+	d.closed = true
+	all := d.byKey
+	d.byKey = make(map[databaseKey]*opening)
+	d.mu.Unlock()
+	var errs []error
+	for _, o := range all {
+		select {
+		case <-o.done:
+			if o.database != nil && o.err == nil {
+				errs = append(errs, o.database.Close())
+			}
+		default: // open closes it
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// forget drops what is known of a placement, whose references may have changed.
+func (d *databases) forget(placement string) {
+	d.mu.Lock()
+	delete(d.logins, placement)
+	var dropped []*opening
+	for key, o := range d.byKey {
+		if key.placement != placement {
+			continue
+		}
+		select {
+		case <-o.done:
+			delete(d.byKey, key)
+			dropped = append(dropped, o)
+		default:
+		}
+	}
+	d.mu.Unlock()
+	d.st.router.forget(placement)
+	for _, o := range dropped {
+		if o.database != nil {
+			_ = o.database.Close() // whoever still uses it finishes; what is left is closed as it comes back
+		}
+	}
+}
+
+// drop forgets the database of a tenant, which is about to go.
+func (d *databases) drop(placement, label string) error {
+	d.mu.Lock()
+	o := d.byKey[databaseKey{placement, label}]
+	delete(d.byKey, databaseKey{placement, label})
+	d.mu.Unlock()
+	if o == nil {
+		return nil
+	}
+	<-o.done
+	if o.database == nil {
+		return nil
+	}
+	return o.database.Close()
+}
+
+// probeConfig is probe for a configuration that was read already.
+func (s *Stratum) probeConfig(
+	ctx context.Context, name string, config *pgxpool.Config, purpose install.Purpose,
+) (l login, err error) {
+	if err := guard.CheckMode(config.ConnConfig.DefaultQueryExecMode); err != nil {
+		return l, err
+	}
+	conn, err := pgx.ConnectConfig(ctx, config.ConnConfig)
+	if err != nil {
+		return l, connectError(name, err)
+	}
+	defer func() { err = errors.Join(err, conn.Close(ctx)) }()
+	if err := guard.CheckStrings(conn.PgConn()); err != nil {
+		return l, err
+	}
+	l.config = config
+	if l.posture, err = install.CheckLogin(ctx, conn, s.roles, purpose); err != nil {
+		return l, err
+	}
+	if err := l.chooseMode(ctx, conn); err != nil {
+		return l, err
+	}
+	l.searchPath, err = ownSearchPath(ctx, conn)
+	return l, err
+}
+
+func isContextError(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// errForeignSite refuses a database that answers where a satellite was expected.
+var errForeignSite = fmt.Errorf("%w: the database there is another application's, or another tenant's (check where the "+
+	"reference leads)", ErrPlacement)
