@@ -25,7 +25,7 @@ func Beneath(ctx context.Context, raw any, kind scope.Kind, fn func(*pgx.Conn) e
 }
 
 // Stat tells of the pool for scopes of kind.
-func Stat(raw any, kind scope.Kind) *pgxpool.Stat { return poolOf(raw, kind).pool.Stat() }
+func Stat(raw any, kind scope.Kind) *pgxpool.Stat { return poolOf(raw, kind).inner.Stat() }
 
 func poolOf(raw any, kind scope.Kind) *Pool {
 	return raw.(*conn).connector.config.Home.Database.pool(kind)

@@ -20,6 +20,8 @@ import (
 type session struct {
 	conn    *pgx.Conn
 	pg      *pgconn.PgConn
+	pool    *Pool
+	socket  *socket       // nil where connections do not count
 	held    *pgxpool.Conn // the pool's side of it while it is lent
 	probe   *probe
 	mode    pgx.QueryExecMode
