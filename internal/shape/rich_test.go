@@ -12,13 +12,17 @@ import (
 // longName has PostgreSQL's 63 bytes.
 const longName = "a_name_of_63_bytes_ääääääääääääääääääääää"
 
-// richSQL is a schema with something of everything that tables can have.
-const richSQL = `
+// aroundSQL is what tables use and no table owns.
+const aroundSQL = `
 CREATE TYPE mood AS ENUM ('sad', 'ok', 'it''s "fine"');
 CREATE DOMAIN email AS text CHECK (VALUE LIKE '%@%');
 CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
 CREATE FUNCTION customers(id bigint) RETURNS bigint LANGUAGE sql IMMUTABLE RETURN id;
 CREATE SEQUENCE tickets;
+`
+
+// richSQL is a schema with something of everything that tables can have.
+const richSQL = `
 CREATE TABLE countries (code text PRIMARY KEY, name text NOT NULL UNIQUE, number serial, region text
 	REFERENCES countries (code));
 CREATE INDEX countries_region ON countries (region);
@@ -98,7 +102,7 @@ func reference(name, column, table, onDelete string) tables.ForeignKey {
 // rich makes the rich schema, migrated by internal/tables, and returns its specs.
 func (w world) rich(tb testing.TB) []shape.Spec {
 	tb.Helper()
-	w.exec(tb, richSQL)
+	w.exec(tb, aroundSQL+richSQL)
 	tx, err := w.owner.BeginTx(tb.Context(), nil)
 	require.NoError(tb, err)
 	defer func() { _ = tx.Rollback() }()
