@@ -1,0 +1,198 @@
+package shape
+
+import (
+	"strings"
+)
+
+// columns compares columns by name. Their order does not count: a new one can only be added at the end.
+func (d *differ) columns(p *pair) {
+	for _, h := range p.have.Columns {
+		w := p.want.column(h.Name)
+		if w == nil {
+			c := p.change(KindColumn, h.Name, p.have.define(h), "")
+			if c.Destructive = h.Generated == ""; c.Destructive {
+				c.Reason = "its values would be lost"
+			}
+			d.release(&c, p, h.Name, true)
+			c.do(dropColumn, p.want.alter("DROP COLUMN "+quote(h.Name)))
+			d.report(c)
+			continue
+		}
+		d.column(p, h, *w)
+	}
+	for _, w := range p.want.Columns {
+		if p.have.column(w.Name) == nil {
+			c := p.change(KindColumn, w.Name, "", p.want.define(w))
+			c.do(alterColumn, p.want.alter("ADD COLUMN "+p.want.define(w)))
+			d.report(c)
+		}
+	}
+}
+
+// column compares one column, and describes what differs.
+func (d *differ) column(p *pair, h, w Column) {
+	have, want := difference(h, w)
+	if len(want) == 0 {
+		return
+	}
+	c := p.change(KindColumn, w.Name, strings.Join(have, " "), strings.Join(want, " "))
+	if w.Generated != "" && h.computes() != w.computes() {
+		c.Destructive = h.Generated == ""
+		if c.Destructive {
+			c.Reason = "its values would be replaced by computed ones"
+		}
+		d.release(&c, p, w.Name, true)
+		c.do(dropColumn, p.want.alter("DROP COLUMN "+quote(w.Name)))
+		c.do(alterColumn, p.want.alter("ADD COLUMN "+p.want.define(w)))
+		d.report(c)
+		return
+	}
+	if h.typed() != w.typed() {
+		change := compareTypes(h.Type, w.Type)
+		if change == losing {
+			c.Destructive, c.Reason = true, "values may not fit the new type"
+		}
+		d.release(&c, p, w.Name, change != relabelled || h.Collation != w.Collation)
+	}
+	p.alterColumn(&c, h, w)
+	d.report(c)
+}
+
+// computes is all that decides the values of a generated column.
+func (c Column) computes() string {
+	if c.Generated == "" {
+		return ""
+	}
+	return c.typed() + " " + c.Generated + " " + c.Default
+}
+
+// difference describes what differs between two columns.
+func difference(h, w Column) (have, want []string) {
+	add := func(before, after string) {
+		if before != after {
+			have, want = append(have, before), append(want, after)
+		}
+	}
+	add(h.typed(), w.typed())
+	add(h.source(), w.source())
+	add(nullable(h.NotNull), nullable(w.NotNull))
+	return have, want
+}
+
+// source is where the column's value comes from if none is given.
+func (c Column) source() string {
+	switch {
+	case c.Generated != "":
+		return "GENERATED ALWAYS AS (" + c.Default + ") " + c.Generated
+	case c.Identity != "":
+		return "GENERATED " + c.Identity + " AS IDENTITY"
+	case c.Default != "":
+		return "DEFAULT " + c.Default
+	default:
+		return "no default"
+	}
+}
+
+func nullable(notNull bool) string {
+	if notNull {
+		return "NOT NULL"
+	}
+	return "NULL"
+}
+
+// alterColumn adds the statements that change a column in place. Defaults and identities go first: they may not fit the
+// new type, and their sequences may be in the way of others.
+func (p *pair) alterColumn(c *Change, h, w Column) {
+	column := "ALTER COLUMN " + quote(w.Name)
+	retyped, resourced := h.typed() != w.typed(), h.source() != w.source()
+	hasDefault := h.Default != "" && h.Generated == ""
+	switch {
+	case h.Generated != "" && w.Generated == "":
+		c.do(dropColumn, p.want.alter(column+" DROP EXPRESSION"))
+	case h.Identity != "" && w.Identity == "":
+		c.do(dropColumn, p.want.alter(column+" DROP IDENTITY"))
+	case hasDefault && (retyped || resourced):
+		c.do(dropColumn, p.want.alter(column+" DROP DEFAULT"))
+	}
+	var changes []string
+	if h.NotNull && !w.NotNull {
+		changes = append(changes, column+" DROP NOT NULL")
+	}
+	if retyped {
+		changes = append(changes, column+" TYPE "+w.typed()+" USING "+quote(w.Name)+"::"+w.Type)
+	}
+	if !h.NotNull && w.NotNull {
+		changes = append(changes, column+" SET NOT NULL")
+	}
+	switch {
+	case w.Identity != "" && h.Identity != "" && resourced:
+		changes = append(changes, column+" SET GENERATED "+w.Identity)
+	case w.Identity != "" && resourced:
+		changes = append(changes, column+" ADD "+p.want.identity(w))
+	case w.Generated == "" && w.Default != "" && (retyped || resourced):
+		changes = append(changes, column+" SET DEFAULT "+w.Default)
+	}
+	if len(changes) > 0 {
+		c.do(alterColumn, p.want.alter(changes...))
+	}
+}
+
+// release takes away what the server does not let a column change under, and makes anew what is wanted of it. Policies,
+// triggers and generated columns are always in the way; keys, indexes and checks where the values themselves change.
+func (d *differ) release(c *Change, p *pair, column string, all bool) {
+	p.releaseRules(c, column)
+	if all {
+		d.releaseKeys(c, p, column)
+	}
+	for _, other := range p.have.Columns {
+		if other.Generated == "" || other.Name == column || !mentions(other.Default, column) {
+			continue
+		}
+		p.releaseRules(c, other.Name)
+		d.releaseKeys(c, p, other.Name)
+		c.do(dropColumn, p.want.alter("DROP COLUMN "+quote(other.Name)))
+		if again := p.want.column(other.Name); again != nil {
+			c.do(alterColumn, p.want.alter("ADD COLUMN "+p.want.define(*again)))
+		}
+	}
+}
+
+// releaseRules is release for policies and triggers.
+func (p *pair) releaseRules(c *Change, column string) {
+	for _, policy := range p.have.Policies {
+		if mentions(policy.Using, column) || mentions(policy.Check, column) {
+			p.replacePolicy(c, policy.Name)
+		}
+	}
+	for _, g := range p.have.Triggers {
+		if mentions(g.Definition, column) {
+			p.replaceTrigger(c, g.Name)
+		}
+	}
+}
+
+// releaseKeys is release for what stands on the values.
+func (d *differ) releaseKeys(c *Change, p *pair, column string) {
+	for _, k := range p.have.Constraints {
+		if mentions(k.Definition, column) {
+			d.replaceConstraint(c, p, k)
+		}
+	}
+	for _, x := range p.have.Indexes {
+		if mentions(x.Definition, column) {
+			d.replaceIndex(c, p, x)
+		}
+	}
+	for _, other := range d.pairs {
+		for _, k := range other.have.Constraints {
+			if k.refersTo(p.have) && mentions(k.Definition, column) {
+				d.replaceConstraint(c, other, k)
+			}
+		}
+	}
+}
+
+// refersTo reports whether the constraint is a foreign key to a table.
+func (c Constraint) refersTo(t *Table) bool {
+	return c.Type == foreignKey && c.RefSchema == t.Schema && c.RefTable == t.Name
+}

@@ -1,0 +1,102 @@
+package shape
+
+import (
+	"context"
+	"slices"
+	"strings"
+)
+
+// Class says whose the rows of a table are, as in stratum.tables.
+type Class string
+
+// The classes. Tables of any other, such as external ones, have no place in a model and are passed over.
+const (
+	// Owned rows belong to one tenant each.
+	Owned Class = "owned"
+	// Mixed rows belong to one tenant each, or to everyone where the tenant column is NULL.
+	Mixed Class = "mixed"
+	// Global rows belong to everyone.
+	Global Class = "global"
+)
+
+// hasTenant reports whether rows have a tenant column.
+func (c Class) hasTenant() bool { return c == Owned || c == Mixed }
+
+// Spec is a table of the model.
+type Spec struct {
+	Schema, Name string
+	Class        Class
+	// TenantColumn is set for owned and mixed tables.
+	TenantColumn string
+}
+
+// Model is what tenants' schemas and databases are made from and compared with: the shared tables, with their classes.
+type Model struct {
+	Shape Shape
+	Specs []Spec
+}
+
+// ReadModel reads the tables of the model, in as many queries as Read, and refuses those that cannot be made elsewhere.
+func ReadModel(ctx context.Context, q Querier, specs []Spec) (Model, error) {
+	m := Model{Specs: slices.DeleteFunc(slices.Clone(specs), func(s Spec) bool {
+		return !s.Class.hasTenant() && s.Class != Global
+	})}
+	schemas, names := []string{}, []string{}
+	for _, s := range m.Specs {
+		names = append(names, s.Name)
+		if !slices.Contains(schemas, s.Schema) {
+			schemas = append(schemas, s.Schema)
+		}
+	}
+	shapes, err := ReadMany(ctx, q, schemas, names)
+	if err != nil {
+		return Model{}, err
+	}
+	for _, s := range m.Specs {
+		t := shapes[s.Schema].Table(s.Schema, s.Name)
+		if t == nil {
+			t = &Table{Schema: s.Schema, Name: s.Name}
+			return Model{}, t.refused(ErrMissing, "", "it does not exist", "migrate the shared tables first")
+		}
+		m.Shape.Tables = append(m.Shape.Tables, *t)
+	}
+	m.Shape.sort()
+	return m, m.check()
+}
+
+// check refuses what cannot be made elsewhere.
+func (m Model) check() error {
+	for i := range m.Shape.Tables {
+		t := &m.Shape.Tables[i]
+		if len(t.Peculiar) > 0 {
+			return t.refused(ErrUnsupported, "", "it "+strings.Join(t.Peculiar, " and ")+", which cannot be made in a "+
+				"tenant's schema or database", "make it a plain table, or declare it as external")
+		}
+		s := m.spec(t)
+		if s.Class.hasTenant() && t.column(s.TenantColumn) == nil {
+			return t.refused(ErrMissing, s.TenantColumn, "it has no tenant column "+quote(s.TenantColumn),
+				"migrate the shared tables first")
+		}
+	}
+	return nil
+}
+
+// spec returns the spec of a table. One of no spec is of no class.
+func (m Model) spec(t *Table) Spec {
+	i := slices.IndexFunc(m.Specs, func(s Spec) bool { return s.Schema == t.Schema && s.Name == t.Name })
+	if i < 0 {
+		return Spec{}
+	}
+	return m.Specs[i]
+}
+
+// settle is what the tables have in common wherever they are made: what was left half-done in the model is not copied.
+func (t *Table) settle(owner string) {
+	t.Owner = owner
+	for i := range t.Constraints {
+		t.Constraints[i].Validated = true
+	}
+	for i := range t.Indexes {
+		t.Indexes[i].Invalid = false
+	}
+}
