@@ -48,7 +48,7 @@ func LimitShared(ctx context.Context, tx *sql.Tx, model shape.Model) error {
 	for _, t := range model.Shape.Tables {
 		for _, s := range t.Sequences {
 			most := int64(bigHome)
-			if c := t.ColumnType(s.Column); c == "integer" {
+			if t.ColumnType(s.Column) == "integer" {
 				most = intHome
 			}
 			if s.Max <= most || s.Increment < 0 {

@@ -80,11 +80,24 @@ type Resident struct {
 }
 
 // ResidentSQL tells a satellite of a tenant, or of its new status. A satellite knows neither the tree nor names: each
-// tenant is a root there, and is called by its label.
+// tenant is a root there, and is called by its label. See Resident.Args.
 const ResidentSQL = `INSERT INTO stratum.tenants AS t (id, label, path, slug, name, isolation, placement, status)
-	VALUES ($1, $2, $2::text::{ltree}.ltree, 't-' || replace($2, '_', '-'), $2, $3, $4, $5)
+	VALUES ($1, $2, $3, $4, $2, $5, $6, $7)
 	ON CONFLICT (id) DO UPDATE SET status = excluded.status, isolation = excluded.isolation,
 		placement = excluded.placement
 	WHERE (t.status, t.isolation, t.placement) IS DISTINCT FROM (excluded.status, excluded.isolation, excluded.placement)`
+
+// Args are the arguments of ResidentSQL.
+func (r Resident) Args() []any {
+	return []any{r.ID.String(), r.Label, r.Label, "t-" + r.Label, r.Isolation, r.Placement, r.Status}
+}
+
+// Save tells the satellite of tx.
+func (r Resident) Save(ctx context.Context, tx *sql.Tx) error {
+	if _, err := tx.ExecContext(ctx, ResidentSQL, r.Args()...); err != nil {
+		return fmt.Errorf("stratum: telling the database of its tenant: %w", err)
+	}
+	return nil
+}
 
 func isNoRows(err error) bool { return errors.Is(err, sql.ErrNoRows) }

@@ -209,3 +209,11 @@ func (t *Table) column(column string) *Column {
 	}
 	return nil
 }
+
+// ColumnType is the type of a column, or empty where there is none of that name.
+func (t *Table) ColumnType(column string) string {
+	if c := t.column(column); c != nil {
+		return c.Type
+	}
+	return ""
+}
