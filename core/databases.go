@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/stratum-hq/stratum-go/internal/guard"
 	"github.com/stratum-hq/stratum-go/internal/install"
+	"github.com/stratum-hq/stratum-go/internal/provision"
 )
 
 // databases are those beside the registry's that statements have been led to. Each is a few hundred bytes: connections
@@ -90,19 +92,25 @@ func (d *databases) open(ctx context.Context, key databaseKey, o *opening) {
 }
 
 func (d *databases) make(ctx context.Context, key databaseKey) (*guard.Database, error) {
+	// Both are asked for before a connection is borrowed: what is held then must not wait for more.
+	registry, err := d.st.registry.get(ctx, d.st)
+	if err != nil {
+		return nil, err
+	}
 	logins, err := d.loginsOf(ctx, key.placement)
 	if err != nil {
 		return nil, &guard.PlacementError{Placement: key.placement, Err: err}
 	}
+	check := &satelliteCheck{st: d.st, key: key, registry: registry}
 	name := ""
 	if key.label != "" {
 		name = d.st.databaseName(key.label)
 	}
-	data, err := d.pool(ctx, key, poolOptions{login: logins.data, reference: logins.placement.DSN, database: name})
+	data, err := d.pool(ctx, check, poolOptions{login: logins.data, reference: logins.placement.DSN, database: name})
 	if err != nil {
 		return nil, err
 	}
-	system, err := d.pool(ctx, key, poolOptions{
+	system, err := d.pool(ctx, check, poolOptions{
 		login: logins.system, reference: logins.placement.SystemDSN, database: name, system: true,
 	})
 	if err != nil {
@@ -157,10 +165,7 @@ func (s *Stratum) probePlacement(ctx context.Context, p Placement) (*satelliteLo
 		if err != nil {
 			return nil, err
 		}
-		err = purpose.budget.Spend(ctx, func() (err error) {
-			*purpose.login, err = s.probeConfig(ctx, purpose.name, config, purpose.purpose)
-			return err
-		})
+		*purpose.login, err = s.probeWithin(ctx, purpose.budget, config, purpose.purpose)
 		if err != nil {
 			return nil, err
 		}
@@ -179,16 +184,15 @@ type poolOptions struct {
 	system    bool
 }
 
-func (d *databases) pool(ctx context.Context, key databaseKey, o poolOptions) (*guard.Pool, error) {
+func (d *databases) pool(ctx context.Context, checked *satelliteCheck, o poolOptions) (*guard.Pool, error) {
 	s := d.st
 	config := o.login.config.Copy()
 	if o.database != "" {
 		config.ConnConfig.Database = o.database
 	}
 	o.login.config = config
-	checked := &satelliteCheck{st: s, key: key}
 	options := guard.PoolConfig{
-		Forms: s.forms, System: o.system, Budget: s.budget, IdleTimeout: s.options.PoolIdleTime, Check: checked.check,
+		System: o.system, Budget: s.budget, IdleTimeout: s.options.PoolIdleTime, Check: checked.check,
 	}
 	size := s.options.MaxConns
 	if o.system {
@@ -217,8 +221,9 @@ func (s *Stratum) renew(ctx context.Context, o poolOptions, c *pgx.ConnConfig) e
 // satelliteCheck looks at a satellite with the first connection that is made to it: a database that is another
 // registry's, or whose schema does not serve this program, gets no statement.
 type satelliteCheck struct {
-	st  *Stratum
-	key databaseKey
+	st       *Stratum
+	key      databaseKey
+	registry uuid.UUID
 
 	mu   sync.Mutex
 	done bool
@@ -245,15 +250,15 @@ func (c *satelliteCheck) check(ctx context.Context, conn *pgx.Conn) error {
 }
 
 func (c *satelliteCheck) checkSite(ctx context.Context, conn *pgx.Conn) error {
-	registry, err := c.st.registryID(ctx)
+	var found provision.Site
+	err := conn.QueryRow(ctx, provision.SiteSQL, pgx.QueryExecModeExec).
+		Scan(&found.Registry, &found.Placement, &found.Label, &found.Shared)
 	if err != nil {
-		return err
+		return fmt.Errorf("stratum: reading what the database is: %w", err)
 	}
-	found, err := readSite(ctx, conn)
-	if err != nil {
-		return err
-	}
-	if found.registry != registry || found.placement != c.key.placement || found.label != c.key.label {
+	if found != (provision.Site{
+		Registry: c.registry, Placement: c.key.placement, Label: c.key.label, Shared: c.key.label == "",
+	}) {
 		return errForeignSite
 	}
 	return nil
@@ -320,30 +325,25 @@ func (d *databases) drop(placement, label string) error {
 	return o.database.Close()
 }
 
-// probeConfig is probe for a configuration that was read already.
-func (s *Stratum) probeConfig(
-	ctx context.Context, name string, config *pgxpool.Config, purpose install.Purpose,
+// probeWithin looks at a login over a connection that counts in the budget.
+func (s *Stratum) probeWithin(
+	ctx context.Context, budget *guard.Budget, config *pgxpool.Config, purpose install.Purpose,
 ) (l login, err error) {
 	if err := guard.CheckMode(config.ConnConfig.DefaultQueryExecMode); err != nil {
 		return l, err
 	}
-	conn, err := pgx.ConnectConfig(ctx, config.ConnConfig)
+	plain := config.Copy()
+	plain.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeDescribeExec // which leaves nothing behind at a pooler
+	pool, err := guard.NewPool(ctx, guard.PoolConfig{
+		Pool: plain, Budget: budget, Forms: s.forms, Check: func(ctx context.Context, conn *pgx.Conn) (err error) {
+			l, err = s.inspect(ctx, conn, config, purpose)
+			return err
+		},
+	})
 	if err != nil {
-		return l, connectError(name, err)
-	}
-	defer func() { err = errors.Join(err, conn.Close(ctx)) }()
-	if err := guard.CheckStrings(conn.PgConn()); err != nil {
 		return l, err
 	}
-	l.config = config
-	if l.posture, err = install.CheckLogin(ctx, conn, s.roles, purpose); err != nil {
-		return l, err
-	}
-	if err := l.chooseMode(ctx, conn); err != nil {
-		return l, err
-	}
-	l.searchPath, err = ownSearchPath(ctx, conn)
-	return l, err
+	return l, errors.Join(pool.Ping(ctx), pool.Close())
 }
 
 func isContextError(err error) bool {

@@ -37,6 +37,18 @@ var (
 	ErrUnsigned = guard.ErrUnsigned
 	// ErrProof is returned where a hardened database does not accept that this program admits a tenant.
 	ErrProof = guard.ErrProof
+	// ErrSubtreeElsewhere is returned under WithSubtree where a descendant's data is in a schema or a database of its own.
+	ErrSubtreeElsewhere = guard.ErrSubtreeElsewhere
+	// ErrSchemaMissing is returned for a statement whose tenant's own schema is not there.
+	ErrSchemaMissing = guard.ErrSchemaMissing
+	// ErrSchemaTable is returned for a statement of the system at a tenant's own schema that lacks a table.
+	ErrSchemaTable = guard.ErrSchemaTable
+	// ErrDatabaseMissing is returned for a statement whose tenant's own database is not there.
+	ErrDatabaseMissing = guard.ErrDatabaseMissing
+	// ErrElsewhere is returned for a statement whose tenant's data was not where it was looked for, twice.
+	ErrElsewhere = guard.ErrElsewhere
+	// ErrLogin is returned where a server does not accept the login of a DSN.
+	ErrLogin = guard.ErrLogin
 	// ErrRowsOpen is returned for a statement in a transaction while rows of an earlier one are not read to the end.
 	ErrRowsOpen = guard.ErrRowsOpen
 	// ErrCommand is returned for a command that would outlive its statement, such as SET, LISTEN or COMMIT.
@@ -67,6 +79,9 @@ var (
 
 // LoginError is returned by Open and Migrate for a login that cannot be made safe. It has the SQL that cures it.
 type LoginError = install.LoginError
+
+// PlacementError names the placement that could not be reached.
+type PlacementError = guard.PlacementError
 
 // PrivilegeError is returned by Migrate where its login lacks privileges. It lists all of them; nothing was changed.
 type PrivilegeError = install.PrivilegeError

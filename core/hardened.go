@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/stratum-hq/stratum-go/internal/access"
+	"github.com/stratum-hq/stratum-go/internal/guard"
 	"github.com/stratum-hq/stratum-go/internal/install"
 	"github.com/stratum-hq/stratum-go/internal/sqltext"
 )
@@ -35,7 +36,7 @@ func (s *Stratum) hardenedMode(l *login) error {
 }
 
 // checkHardened refuses a login for tenants from which hostile SQL could go further.
-func (s *Stratum) checkHardened(p install.Posture) error {
+func (s *Stratum) checkHardened(p, system install.Posture) error {
 	if !s.options.Hardened {
 		return nil
 	}
@@ -49,7 +50,7 @@ func (s *Stratum) checkHardened(p install.Posture) error {
 	}
 	attributes := attributesOf(p)
 	switch {
-	case p.Login == s.sysUser:
+	case p.Login == system.Login:
 		return refuse("it must not be SystemDSN's login as well", "give SystemDSN a login of its own: "+
 			"CREATE ROLE "+pgx.Identifier{p.Login + "_system"}.Sanitize()+" LOGIN NOINHERIT;")
 	case p.Login == owner.ConnConfig.User:
@@ -104,8 +105,11 @@ func (s *Stratum) requireSignature(ctx context.Context) error {
 }
 
 // proofKey reads the key with which this program proves that it admits a tenant. The login for tenants may not.
-func (s *Stratum) proofKey(ctx context.Context) (key []byte, err error) {
-	err = s.registryTx(ctx, func(tx pgx.Tx) error {
+func (s *Stratum) proofKey(ctx context.Context) ([]byte, error) { return s.proofKeyOf(ctx, s.system) }
+
+// proofKeyOf reads the key of the database that the pool leads to.
+func (s *Stratum) proofKeyOf(ctx context.Context, system *guard.Pool) (key []byte, err error) {
+	err = s.systemTx(ctx, system, func(tx pgx.Tx) error {
 		return tx.QueryRow(ctx, "SELECT proof_key FROM signing").Scan(&key)
 	})
 	if err != nil {

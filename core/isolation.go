@@ -89,4 +89,6 @@ func (l location) schema() string {
 func (l location) home() bool { return l.isolation == SharedIsolation && l.placement == homePlacement }
 
 // satellite reports whether another database than the registry's admits the tenant.
-func (l location) satellite() bool { return l.isolation == DatabaseIsolation || l.placement != homePlacement }
+func (l location) satellite() bool {
+	return l.isolation == DatabaseIsolation || l.placement != homePlacement
+}

@@ -1,9 +1,11 @@
 package core
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"runtime"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -32,11 +34,22 @@ type Options struct {
 	// put last. Defaults to the search_path that the login has of its own.
 	SearchPath string
 
-	// MaxConns is the most connections for statements of tenants. Defaults to 4 for each CPU, at least 10.
+	// MaxConns is the most connections for statements of tenants, to all databases together: where tenants have
+	// databases of their own, or are at other placements, connections that nobody uses are closed for those that are
+	// needed. Defaults to 4 for each CPU, at least 10.
 	MaxConns int
 
-	// SystemMaxConns is the most connections for AsSystem and Tenants. Defaults to 4.
+	// SystemMaxConns is the most connections for AsSystem and Tenants, to all databases together. Defaults to 4.
 	SystemMaxConns int
+
+	// PoolIdleTime is how long the connections to a database other than the registry's stay open while nobody uses any
+	// of them. Defaults to 5 minutes.
+	PoolIdleTime time.Duration
+
+	// ResolveDSN returns the DSN that a reference of a Placement leads to, for references other than env:NAME and
+	// file:/path, such as those of a secret store. It is called for each new connection, so it should remember for a
+	// while what it has found. Defaults to refusing them.
+	ResolveDSN func(ctx context.Context, reference string) (string, error)
 
 	// Hardened is for applications that must withstand hostile SQL, and not only mistakes. DSN, SystemDSN and OwnerDSN
 	// must then be three logins, of which that of DSN owns nothing and can become nobody else; statements of tenants
@@ -55,6 +68,7 @@ type Options struct {
 const (
 	defaultRolePrefix     = install.DefaultPrefix
 	defaultSystemMaxConns = 4
+	defaultPoolIdleTime   = 5 * time.Minute
 	minDefaultConns       = 10
 	connsPerCPU           = 4
 )
@@ -75,6 +89,9 @@ func (o Options) withDefaults() Options {
 	if o.SystemMaxConns == 0 {
 		o.SystemMaxConns = defaultSystemMaxConns
 	}
+	if o.PoolIdleTime == 0 {
+		o.PoolIdleTime = defaultPoolIdleTime
+	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
@@ -89,6 +106,8 @@ func (o Options) validate() error {
 	case o.MaxConns < 1 || o.SystemMaxConns < 1:
 		return fmt.Errorf("%w: Options.MaxConns and Options.SystemMaxConns must be positive (leave them out "+
 			"for the defaults)", ErrConfig)
+	case o.PoolIdleTime < 0:
+		return fmt.Errorf("%w: Options.PoolIdleTime must not be negative (leave it out for the default)", ErrConfig)
 	}
 	if err := o.Limits.Tenant.validate(); err != nil {
 		return err

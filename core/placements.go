@@ -6,9 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/stratum-hq/stratum-go/internal/scope"
 )
 
 // Placements are the databases in which tenants live. The registry's own database is one of them, called "home"; others
@@ -133,6 +136,7 @@ func (p *Placements) Register(ctx context.Context, placement Placement) (Placeme
 		return Placement{}, operationError("register placement", err)
 	}
 	p.st.databases.forget(placement.Name)
+	p.st.owners.forget(placement.Name)
 	if placement.Name != homePlacement {
 		if err := p.st.prepareSatellite(ctx, placement); err != nil {
 			return Placement{}, operationError("register placement", err)
@@ -234,7 +238,7 @@ func (p *Placements) Remove(ctx context.Context, name string) error {
 	err := p.do(ctx, func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, `DELETE FROM stratum.placements WHERE name = $1 AND name <> 'home'`, name)
 		switch {
-		case isForeignKeyViolation(err):
+		case hasCode(err, codeForeignKey):
 			return ErrPlacementInUse
 		case err == nil && tag.RowsAffected() == 0:
 			return ErrPlacementNotFound
@@ -265,11 +269,17 @@ func (p *Placements) Health(ctx context.Context) ([]PlacementHealth, error) {
 	if err != nil {
 		return nil, err
 	}
-	return each(all, func(placement Placement) PlacementHealth {
-		began := time.Now()
-		err := p.ping(ctx, placement)
-		return PlacementHealth{Name: placement.Name, Err: err, Took: time.Since(began)}
-	}), nil
+	found := make([]PlacementHealth, len(all))
+	var looks sync.WaitGroup
+	for i, placement := range all {
+		looks.Go(func() {
+			began := time.Now()
+			err := p.ping(ctx, placement)
+			found[i] = PlacementHealth{Name: placement.Name, Err: err, Took: time.Since(began)}
+		})
+	}
+	looks.Wait()
+	return found, nil
 }
 
 func (p *Placements) ping(ctx context.Context, placement Placement) error {
@@ -297,7 +307,7 @@ func (p *Placements) checkCaller(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if isTenantScope(sc) {
+	if sc.Kind == scope.Tenant || sc.Kind == scope.Subtree {
 		return ErrForbiddenPlacement
 	}
 	return nil

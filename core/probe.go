@@ -35,6 +35,13 @@ func (s *Stratum) probe(ctx context.Context, name, dsn string, purpose install.P
 		return l, connectError(name, err)
 	}
 	defer func() { err = errors.Join(err, conn.Close(ctx)) }()
+	return s.inspect(ctx, conn, config, purpose)
+}
+
+// inspect looks at the login of a fresh connection, which was made with config.
+func (s *Stratum) inspect(
+	ctx context.Context, conn *pgx.Conn, config *pgxpool.Config, purpose install.Purpose,
+) (l login, err error) {
 	if err := guard.CheckStrings(conn.PgConn()); err != nil {
 		return l, err
 	}

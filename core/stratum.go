@@ -23,15 +23,25 @@ import (
 type Stratum struct {
 	// Tenants is the tree of tenants.
 	Tenants *Tenants
+	// Placements are the databases in which tenants live.
+	Placements *Placements
 
-	options  Options
-	roles    install.Roles
-	guard    *guard.Connector
-	data     *sql.DB     // in front of guard
-	pool     *guard.Pool // of data
-	system   *guard.Pool
-	dataUser string
-	sysUser  string
+	options   Options
+	roles     install.Roles
+	guard     *guard.Connector
+	data      *sql.DB     // in front of guard
+	pool      *guard.Pool // of data
+	system    *guard.Pool
+	forms     *guard.Forms
+	router    *router
+	databases *databases
+	owners    owners
+	registry  registryID
+
+	// The bounds of all pools for statements of tenants, and of all for those of the system.
+	budget, systemBudget *guard.Budget
+	// What was found out about the logins of DSN and SystemDSN.
+	dataLogin, systemLogin login
 
 	lookups lookups
 
@@ -57,11 +67,16 @@ func Open(ctx context.Context, options Options) (*Stratum, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: Options.RolePrefix: %w", ErrConfig, err)
 	}
-	s := &Stratum{options: options, roles: roles}
+	s := &Stratum{
+		options: options, roles: roles,
+		budget: guard.NewBudget(options.MaxConns), systemBudget: guard.NewBudget(options.SystemMaxConns),
+	}
+	s.databases, s.Placements = newDatabases(s), &Placements{st: s}
 	if err := s.connect(ctx); err != nil {
 		return nil, err
 	}
 	s.Tenants = newTenants(s.registryTx, s.registryRead)
+	s.Tenants.builder = &builder{st: s}
 	return s, nil
 }
 
@@ -78,16 +93,20 @@ func (s *Stratum) connect(ctx context.Context) error {
 		Tenant: s.roles.Tenant, Subtree: s.roles.Subtree, System: s.roles.System, Schema: s.roles.Schema,
 	}}
 	s.options.Limits.apply(&config)
-	config.Forms = guard.NewForms(s.options.Hardened, config.StatementTimeout != nil)
-	if s.pool, err = s.openPool(ctx, data, s.options.MaxConns, guard.PoolConfig{Forms: config.Forms}); err != nil {
+	s.forms = guard.NewForms(s.options.Hardened, config.StatementTimeout != nil)
+	config.Forms, s.dataLogin, s.systemLogin = s.forms, data, system
+	s.pool, err = s.openPool(ctx, data, s.options.MaxConns, guard.PoolConfig{Budget: s.budget, Check: s.checkSchema})
+	if err != nil {
 		return err
 	}
 	s.system, err = s.openPool(ctx, system, s.options.SystemMaxConns,
-		guard.PoolConfig{Forms: config.Forms, System: true})
+		guard.PoolConfig{Budget: s.systemBudget, System: true, Check: s.checkSchema})
 	if err != nil {
 		return errors.Join(err, s.pool.Close())
 	}
 	config.Home = guard.NewPlace(guard.NewDatabase("", s.pool, s.system, s.proofKey), s.searchPath, "")
+	s.router = newRouter(s, config.Home)
+	config.Router = s.router
 	s.guard = guard.NewConnector(config)
 	s.data = sql.OpenDB(s.guard)
 	// What sql.DB calls a connection is none to the server, see guard.Connector: the pools are what is bounded.
@@ -101,7 +120,7 @@ func (s *Stratum) openPool(
 ) (*guard.Pool, error) {
 	l.config.MaxConns = int32(size) //nolint:gosec // validated to be small and positive
 	l.config.MinConns = 0
-	config.Pool, config.Check = l.config, s.checkSchema
+	config.Pool, config.Forms = l.config, s.forms
 	if !l.pooled {
 		// Connections start with it, so that enter need not set it each time. A pooler would refuse it.
 		l.config.ConnConfig.RuntimeParams["search_path"] = s.searchPath
@@ -121,11 +140,10 @@ func (s *Stratum) checkLogins(ctx context.Context) (data, system login, err erro
 	if system, err = s.probe(ctx, "SystemDSN", s.options.SystemDSN, install.ForSystem); err != nil {
 		return data, system, err
 	}
-	s.dataUser, s.sysUser = data.posture.Login, system.posture.Login
 	if err := s.hardenedMode(&data); err != nil {
 		return data, system, err
 	}
-	return data, system, s.checkHardened(data.posture)
+	return data, system, s.checkHardened(data.posture, system.posture)
 }
 
 // warn says once at the start what is accepted but no boundary against hostile SQL.
@@ -190,8 +208,8 @@ func (s *Stratum) installOptions(owner *sql.DB) install.Options {
 	return install.Options{
 		Owner:       owner,
 		Prefix:      s.options.RolePrefix,
-		DataLogin:   s.dataUser,
-		SystemLogin: s.sysUser,
+		DataLogin:   s.dataLogin.posture.Login,
+		SystemLogin: s.systemLogin.posture.Login,
 		Logger:      s.options.Logger,
 	}
 }
@@ -224,7 +242,7 @@ func (s *Stratum) Close() error {
 		return nil
 	}
 	s.closed = true
-	err := errors.Join(s.data.Close(), s.pool.Close(), s.system.Close())
+	err := errors.Join(s.data.Close(), s.databases.close(), s.pool.Close(), s.system.Close(), s.owners.close())
 	if s.owner != nil {
 		err = errors.Join(err, s.owner.Close())
 	}
@@ -279,7 +297,12 @@ func scanSettings(row pgx.Row) error {
 
 // registryTx runs fn in a transaction on the registry of tenants.
 func (s *Stratum) registryTx(ctx context.Context, fn func(tx pgx.Tx) error) error {
-	return pgx.BeginTxFunc(ctx, s.system, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
+	return s.systemTx(ctx, s.system, fn)
+}
+
+// systemTx is registryTx for the database that a pool leads to.
+func (s *Stratum) systemTx(ctx context.Context, system *guard.Pool, fn func(tx pgx.Tx) error) error {
+	return pgx.BeginTxFunc(ctx, system, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
 		if err := scanSettings(tx.QueryRow(ctx, registrySettings, s.roles.System)); err != nil {
 			return err
 		}

@@ -28,7 +28,7 @@ const (
 type Status string
 
 // The statuses. Suspend, Resume, Archive and Restore lead from one to another; provisioning and moving belong to the
-// operations that build or move a tenant's data, and no method of Tenants leads into them or out of them.
+// operations that build or move a tenant's data: Create and Reconcile lead out of provisioning.
 const (
 	StatusActive       Status = "active"
 	StatusSuspended    Status = "suspended"
@@ -56,6 +56,12 @@ type Tenant struct {
 	Name string
 	// Status says whether the tenant works.
 	Status Status
+	// Isolation says how far the tenant's rows are kept apart from those of others, and Placement in which of the
+	// registered databases they are.
+	Isolation Isolation
+	Placement string
+	// Residency is where the data of the tenant, and of all beneath it, may be. Ancestors may narrow it further.
+	Residency Residency
 	// Metadata is whatever the application keeps with the tenant, a JSON object; it is never nil. Numbers come back as
 	// float64, so keep 64-bit integers as strings.
 	Metadata map[string]any
@@ -84,8 +90,9 @@ type txRunner func(ctx context.Context, fn func(tx pgx.Tx) error) error
 // Every method returns one of this package's errors for what a caller can cause, the context's error when ctx ended
 // first, and otherwise a *DatabaseError or the connection's error.
 type Tenants struct {
-	run  txRunner
-	read reader
+	run     txRunner
+	read    reader
+	builder *builder // nil where all tenants share tables
 }
 
 // reader runs one SELECT as txRunner does its statements, in a single round trip.

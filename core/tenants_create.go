@@ -27,16 +27,28 @@ type NewTenant struct {
 	ExternalID string
 	// Metadata has at most MaxMetadataSize bytes as JSON. Defaults to an empty object.
 	Metadata map[string]any
+	// Isolation says how far the tenant's rows are kept apart from those of others. Defaults to the parent's, and for a
+	// root to SharedIsolation.
+	Isolation Isolation
+	// Placement is where the data goes. Defaults to the parent's placement, and for a root to home; if that has no
+	// capacity left or does not meet the residency, to the emptiest that has and does.
+	Placement string
+	// Residency is where the data of the tenant, and of all beneath it, may be. Defaults to wherever those above it
+	// may.
+	Residency Residency
 }
 
-// Create adds an active tenant, behind its siblings, beneath an active parent. It returns
+// Create adds an active tenant, behind its siblings, beneath an active parent. A schema or a database of its own is made
+// before it returns, with all the tables, and is looked at; until then the tenant is provisioning. If the program ends
+// meanwhile, or the error is a *ProvisionError, the same call goes on with it, and so does Reconcile. It returns
 //
 //   - ErrInvalidTenant, as an *InvalidError that names the field;
 //   - ErrTenantNotFound when there is no such parent;
 //   - ErrTenantState, as a *StateError, when the parent is not active;
 //   - ErrDepth when the parent is on level 20;
 //   - ErrTenantExists, as an *ExistsError that names the field, when the id, slug or external id is taken;
-//   - ErrForbidden when a tenant's ctx asks for a root.
+//   - ErrForbidden when a tenant's ctx asks for a root;
+//   - ErrResidency, ErrPlacementNotFound or ErrPlacementFull when there is no place for the data.
 func (t *Tenants) Create(ctx context.Context, tenant NewTenant) (Tenant, error) {
 	const op = "create tenant"
 	batch, err := newBatch([]NewTenant{tenant})
@@ -48,10 +60,35 @@ func (t *Tenants) Create(ctx context.Context, tenant NewTenant) (Tenant, error) 
 		created, err = s.create(ctx, batch, newKeySet()) // the INSERT finds out which key is taken
 		return withoutIndex(err)
 	})
+	if errors.Is(err, ErrTenantExists) {
+		return t.resume(ctx, op, batch.tenants[0], err)
+	}
 	if err != nil {
 		return Tenant{}, err
 	}
-	return created[0], nil
+	made, err := t.finish(ctx, created[0])
+	return made, operationError(op, err)
+}
+
+// resume goes on with a tenant that an earlier call has left provisioning.
+func (t *Tenants) resume(ctx context.Context, op string, n NewTenant, exists error) (Tenant, error) {
+	found, err := t.BySlug(ctx, n.Slug)
+	if err != nil || found.Status != StatusProvisioning || found.Name != n.Name || found.ExternalID != n.ExternalID {
+		return Tenant{}, exists
+	}
+	made, err := t.finish(ctx, found)
+	return made, operationError(op, err)
+}
+
+// finish makes what a new tenant still lacks.
+func (t *Tenants) finish(ctx context.Context, tenant Tenant) (Tenant, error) {
+	if tenant.Status != StatusProvisioning {
+		return tenant, nil
+	}
+	if err := t.builder.build(ctx, tenant); err != nil {
+		return tenant, &ProvisionError{Tenant: tenant.ID, Err: err}
+	}
+	return t.Get(ctx, tenant.ID)
 }
 
 // CreateBatch adds all the tenants or none, and returns them in the order given. A parent may be one of the batch,
@@ -60,7 +97,8 @@ func (t *Tenants) Create(ctx context.Context, tenant NewTenant) (Tenant, error) 
 // tree wait meanwhile.
 //
 // Errors are those of Create, in a *BatchError with the index of the first element at fault. Fields of all elements
-// are checked before the database is asked.
+// are checked before the database is asked. Schemas and databases are made afterwards, one after the other; after a
+// *ProvisionError the tenants are returned all the same, some of them provisioning, for Reconcile to go on with.
 func (t *Tenants) CreateBatch(ctx context.Context, tenants []NewTenant) ([]Tenant, error) {
 	const op = "create tenants"
 	batch, err := newBatch(tenants)
@@ -78,6 +116,11 @@ func (t *Tenants) CreateBatch(ctx context.Context, tenants []NewTenant) ([]Tenan
 	})
 	if err != nil {
 		return nil, err
+	}
+	for i := range created { // parents come first, and must be active before what is beneath them
+		if created[i], err = t.finish(ctx, created[i]); err != nil {
+			return created, operationError(op, &BatchError{Index: i, Slug: created[i].Slug, Err: err})
+		}
 	}
 	return created, nil
 }
@@ -100,15 +143,20 @@ func (s session) create(ctx context.Context, batch *batch, used keySet) ([]Tenan
 	if err != nil {
 		return nil, err
 	}
+	rooms, err := s.lodge(ctx, batch, elsewhere)
+	if err != nil {
+		return nil, err
+	}
 	labels, err := s.newLabels(ctx, len(batch.tenants))
 	if err != nil {
 		return nil, err
 	}
+	rooms.takeSpares(labels)
 	spots, err := batch.place(elsewhere, used, labels, s.caller)
 	if err != nil {
 		return nil, err
 	}
-	return s.insert(ctx, batch, spots)
+	return s.insert(ctx, batch, spots, rooms)
 }
 
 // lockParents returns the parents that are not in the batch and keeps them as they are. Others may do the same.
@@ -139,16 +187,19 @@ func (s session) newLabels(ctx context.Context, n int) ([]ltree.Label, error) {
 }
 
 // insert adds the rows in the order of the batch, parents first, as the trigger on the table needs it.
-func (s session) insert(ctx context.Context, b *batch, spots []spot) ([]Tenant, error) {
+func (s session) insert(ctx context.Context, b *batch, spots []spot, rooms lodgings) ([]Tenant, error) {
 	const statement = `
-		INSERT INTO stratum.tenants (id, label, path, parent_id, slug, external_id, name, metadata)
+		INSERT INTO stratum.tenants (id, label, path, parent_id, slug, external_id, name, metadata, isolation, placement,
+			residency, status)
 		SELECT n.id, n.label, n.path::ltree, nullif(n.parent_id, $9), n.slug, nullif(n.external_id, ''), n.name,
-			n.metadata::jsonb
-		FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[])
-			AS n (id, label, path, parent_id, slug, external_id, name, metadata)`
+			n.metadata::jsonb, n.isolation, n.placement, n.residency::jsonb, n.status
+		FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[],
+			$10::text[], $11::text[], $12::text[], $13::text[])
+			AS n (id, label, path, parent_id, slug, external_id, name, metadata, isolation, placement, residency, status)`
 	r := b.rows(spots)
 	created, err := s.change(ctx, statement,
-		r.ids, r.labels, r.paths, r.parents, r.slugs, r.externalIDs, r.names, r.metadata, uuid.Nil)
+		r.ids, r.labels, r.paths, r.parents, r.slugs, r.externalIDs, r.names, r.metadata, uuid.Nil,
+		rooms.isolations(), rooms.placements(), rooms.residencies(), rooms.statuses())
 	if err != nil {
 		return nil, err
 	}

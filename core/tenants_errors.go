@@ -193,6 +193,12 @@ const (
 	classData         = "22"
 )
 
+// hasCode reports whether the server refused with this SQLSTATE.
+func hasCode(err error, code string) bool {
+	var pgErr *pgconn.PgError
+	return errors.As(err, &pgErr) && pgErr.Code == code
+}
+
 // isTransient reports whether the same operation may well succeed when it is tried again.
 func isTransient(err error) bool {
 	var pgErr *pgconn.PgError

@@ -10,6 +10,9 @@ import (
 // Suspend makes an active tenant suspended: from the next statement or transaction on, its data is out of reach for
 // it, and nothing can be created beneath it. A transaction that the tenant has begun before may still commit.
 //
+// A tenant that is at another placement, or has a database of its own, is refused there too. If that cannot be reached
+// the error is ErrUntold: the tenant is suspended as far as the registry goes, and Reconcile tells its place later.
+//
 // It returns ErrTenantNotFound; ErrTenantState, as a *StateError, unless the tenant is active; and ErrHasChildren while
 // a child is active, for which SuspendSubtree is the answer.
 func (t *Tenants) Suspend(ctx context.Context, id uuid.UUID) error {
@@ -54,7 +57,7 @@ func (t *Tenants) SuspendSubtree(ctx context.Context, id uuid.UUID) (suspended i
 	if err != nil {
 		return 0, err
 	}
-	return suspended, nil
+	return suspended, operationError("suspend subtree", t.builder.tell(ctx, ""))
 }
 
 // transition is one way from a status to another.
@@ -65,9 +68,13 @@ type transition struct {
 }
 
 func (t *Tenants) changeStatus(ctx context.Context, step transition, id uuid.UUID) error {
-	return t.do(ctx, step.name+" tenant", treeShared, func(s session) error {
+	err := t.do(ctx, step.name+" tenant", treeShared, func(s session) error {
 		return s.changeStatus(ctx, step, id)
 	})
+	if err != nil {
+		return err
+	}
+	return operationError(step.name+" tenant", t.builder.tell(ctx, `AND id = $1`, id))
 }
 
 func (s session) changeStatus(ctx context.Context, step transition, id uuid.UUID) error {

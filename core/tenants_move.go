@@ -16,6 +16,7 @@ import (
 //   - ErrForbidden when a tenant's ctx asks for a root;
 //   - ErrCycle when the new parent is the tenant itself or beneath it;
 //   - ErrTenantState, as a *StateError, when the tenant or the new parent does not have a status as above;
+//   - ErrResidency when the data of one of them is where those above the new place do not allow it;
 //   - ErrDepth when the deepest tenant of the subtree would be below level 20.
 func (t *Tenants) Move(ctx context.Context, id, newParent uuid.UUID) (Tenant, error) {
 	var moved Tenant
@@ -71,7 +72,7 @@ func (s session) checkMove(ctx context.Context, tenant, above Tenant) error {
 	if above.Depth()+1+depth-tenant.Depth() > MaxDepth {
 		return ErrDepth
 	}
-	return nil
+	return s.checkMovedResidency(ctx, tenant, above)
 }
 
 // rehang changes the tenant's place, then the paths of everything beneath it. Two statements, because the trigger that

@@ -13,7 +13,7 @@ import (
 
 // tenantColumns is what scanTenant expects.
 const tenantColumns = `id, label, path, parent_id, slug, external_id, name, status, metadata, position, ` +
-	`created_at, updated_at`
+	`created_at, updated_at, isolation, placement, residency`
 
 // Get returns the tenant with this id, or ErrTenantNotFound. It returns a tenant of any status, as every read does.
 func (t *Tenants) Get(ctx context.Context, id uuid.UUID) (Tenant, error) {
@@ -200,7 +200,7 @@ func scanTenant(row pgx.CollectableRow) (Tenant, error) {
 		externalID *string
 	)
 	err := row.Scan(&t.ID, &t.Label, &t.Path, &parent, &t.Slug, &externalID, &t.Name, &t.Status, &t.Metadata,
-		&t.Position, &t.CreatedAt, &t.UpdatedAt)
+		&t.Position, &t.CreatedAt, &t.UpdatedAt, &t.Isolation, &t.Placement, &t.Residency)
 	t.ParentID = parent.UUID
 	if externalID != nil {
 		t.ExternalID = *externalID

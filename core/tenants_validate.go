@@ -26,6 +26,9 @@ func (n NewTenant) validate() (metadata string, err error) {
 			return "", check
 		}
 	}
+	if n.Isolation != "" && !n.Isolation.known() {
+		return "", &InvalidError{Field: "Isolation", Reason: "must be shared, schema or database"}
+	}
 	return encodeMetadata(n.Metadata)
 }
 

@@ -93,7 +93,7 @@ func (s *Stratum) verifyConfig(declared []tables.Table) (verify.Config, error) {
 		return verify.Config{}, err
 	}
 	config := verify.Config{
-		Roles: s.roles, DataLogin: s.dataUser, SystemLogin: s.sysUser, OwnerLogin: owner.ConnConfig.User,
+		Roles: s.roles, DataLogin: s.dataLogin.posture.Login, SystemLogin: s.systemLogin.posture.Login, OwnerLogin: owner.ConnConfig.User,
 		Declared: declared, Hardened: s.options.Hardened,
 	}
 	for _, schema := range splitPath(withoutTemp(s.searchPath)) {
@@ -115,7 +115,7 @@ func unquoted(name string) string {
 func (s *Stratum) verifyLogins(ctx context.Context, report *Report) error {
 	data, dataErr := s.probe(ctx, "DSN", s.options.DSN, install.ForData)
 	if dataErr == nil {
-		dataErr = s.checkHardened(data.posture)
+		dataErr = s.checkHardened(data.posture, s.systemLogin.posture)
 	}
 	_, systemErr := s.probe(ctx, "SystemDSN", s.options.SystemDSN, install.ForSystem)
 	for _, err := range []error{dataErr, systemErr} {

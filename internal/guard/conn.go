@@ -144,7 +144,9 @@ func (c *conn) admit(ctx context.Context) (scope.Scope, error) {
 }
 
 // sameReach compares scopes without their reasons: a transaction keeps the reason that it began with.
-func sameReach(a, b scope.Scope) bool { return a.Kind == b.Kind && a.Tenant == b.Tenant && a.At == b.At }
+func sameReach(a, b scope.Scope) bool {
+	return a.Kind == b.Kind && a.Tenant == b.Tenant && a.At == b.At
+}
 
 // borrow returns where a statement of scope sc runs, and the session for it: the transaction's, or one of the place's
 // pool for such scopes. A place is returned also where it could not be reached.

@@ -88,7 +88,7 @@ type form struct {
 type Forms struct {
 	long, short, system                   form
 	longSchema, shortSchema, systemSchema form // where a tenant has a schema of its own
-	signed, timed           bool
+	signed, timed                         bool
 }
 
 // NewForms returns the ways to enter. Signed ones prove that the application admits the tenant, for a server that takes

@@ -37,7 +37,9 @@ var (
 	ErrSchemaTable = errors.New("stratum: the schema of the tenant lacks a table (Fleet.Drift says which, and " +
 		"Fleet.Migrate makes it)")
 	ErrDatabaseMissing = errors.New("stratum: the database of the tenant is missing (restore it from a backup)")
-	ErrElsewhere       = errors.New("stratum: the data of the tenant is elsewhere and is being moved (try again)")
+	ErrLogin           = errors.New("stratum: the server does not accept the login or its password (look where the DSN comes " +
+		"from: a rotated password is read again with each new connection of a placement)")
+	ErrElsewhere        = errors.New("stratum: the data of the tenant is elsewhere and is being moved (try again)")
 	ErrSubtreeElsewhere = errors.New("stratum: the subtree has tenants whose data is in a schema or a database of " +
 		"their own, and one statement cannot read them all (visit each with Tenants.ForEach, or " +
 		"gormstratum.ForEachTenant)")
@@ -70,6 +72,8 @@ const (
 	codeSubtreeElsewhere  = "ST013"
 	codeNoSchemaTable     = "ST014"
 	codeNoDatabase        = "3D000"
+	codePassword          = "28P01"
+	codeLogin             = "28000"
 	codePrivilege         = "42501"
 	codeUniqueness        = "23505"
 	codeForeignKey        = "23503"

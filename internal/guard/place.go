@@ -38,6 +38,14 @@ func NewDatabase(name string, data, system *Pool, proofKey func(context.Context)
 	return &Database{Name: name, Data: data, System: system, prover: prover{load: proofKey}}
 }
 
+// Ping reports whether the database answers to both logins. It reads nothing.
+func (d *Database) Ping(ctx context.Context) error {
+	return errors.Join(d.Data.Ping(ctx), d.System.Ping(ctx))
+}
+
+// Close closes both pools, see Pool.Close.
+func (d *Database) Close() error { return errors.Join(d.Data.Close(), d.System.Close()) }
+
 // pool returns the pool for statements of a kind of scope.
 func (d *Database) pool(kind scope.Kind) *Pool {
 	if kind == scope.System {
@@ -96,6 +104,8 @@ func (c *Connector) acquire(ctx context.Context, sc scope.Scope) (*Place, *sessi
 		return p, s, nil
 	case sqlState(err) == codeNoDatabase && p != c.config.Home:
 		err = fmt.Errorf("%w: %w", ErrDatabaseMissing, err)
+	case sqlState(err) == codePassword || sqlState(err) == codeLogin:
+		err = fmt.Errorf("%w: %w", ErrLogin, err)
 	}
 	if p.Database.Name != "" {
 		err = &PlacementError{Placement: p.Database.Name, Err: err}

@@ -2,11 +2,14 @@ package provision
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql"
+	"encoding/hex"
 	"fmt"
 	"strings"
 
 	"github.com/stratum-hq/stratum-go/internal/install"
+	"github.com/stratum-hq/stratum-go/internal/shape"
 	"github.com/stratum-hq/stratum-go/internal/sqltext"
 )
 
@@ -97,4 +100,12 @@ func (e Extras) Make(ctx context.Context, db *sql.DB, roles install.Roles, schem
 		}
 	}
 	return nil
+}
+
+// Hash names what a template has in it.
+func (e Extras) Hash(model shape.Model, version int) string {
+	sum := sha256.New()
+	_, _ = fmt.Fprintf(sum, "%d\x00%s\x00%v\x00%s", version, model.Shape.Hash(), model.Specs,
+		strings.Join(e.statements, "\x00")) // a hash never fails
+	return hex.EncodeToString(sum.Sum(nil))[:12]
 }

@@ -20,12 +20,12 @@ type Site struct {
 	Shared bool
 }
 
-// siteSQL reads the site.
-const siteSQL = `SELECT registry, placement, coalesce(label, ''), label IS NULL FROM stratum.site`
+// SiteSQL reads the site, in the order of its fields.
+const SiteSQL = `SELECT registry, placement, coalesce(label, ''), label IS NULL FROM stratum.site`
 
 // ReadSite reads what the database is.
 func ReadSite(ctx context.Context, tx *sql.Tx) (s Site, err error) {
-	if err = tx.QueryRowContext(ctx, siteSQL).Scan(&s.Registry, &s.Placement, &s.Label, &s.Shared); err != nil {
+	if err = tx.QueryRowContext(ctx, SiteSQL).Scan(&s.Registry, &s.Placement, &s.Label, &s.Shared); err != nil {
 		return s, fmt.Errorf("stratum: reading what the database is: %w", err)
 	}
 	return s, nil

@@ -1,0 +1,342 @@
+package core
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/stratum-hq/stratum-go/internal/access"
+	"github.com/stratum-hq/stratum-go/internal/copies"
+	"github.com/stratum-hq/stratum-go/internal/install"
+	"github.com/stratum-hq/stratum-go/internal/provision"
+	"github.com/stratum-hq/stratum-go/internal/shape"
+)
+
+// ProvisionError is returned for a tenant that has been listed and whose schema or database could not be made. The tenant
+// stays provisioning: nobody reaches it.
+type ProvisionError struct {
+	// Tenant is the tenant's id.
+	Tenant uuid.UUID
+	// Err is the reason.
+	Err error
+}
+
+// Error says what to do.
+func (e *ProvisionError) Error() string {
+	return fmt.Sprintf("stratum: the tenant's place could not be made: %v (call Create again, or Tenants.Reconcile, which "+
+		"can also take it back)", e.Err)
+}
+
+// Unwrap returns the reason.
+func (e *ProvisionError) Unwrap() error { return e.Err }
+
+// builder makes what tenants have of their own, and takes it away.
+type builder struct {
+	st *Stratum
+}
+
+// build makes the place of a tenant that is provisioning, or what is missing of it, and makes the tenant active.
+func (b *builder) build(ctx context.Context, t Tenant) error {
+	l := location{isolation: t.Isolation, placement: t.Placement, label: t.Label.String()}
+	if !l.home() {
+		if err := b.make(ctx, t.ID, l, string(StatusActive)); err != nil {
+			return err
+		}
+	}
+	return b.st.activate(ctx, t.ID, l)
+}
+
+// make makes the place of a tenant. Without an id it is a spare, which has no tenant yet.
+func (b *builder) make(ctx context.Context, id uuid.UUID, l location, status string) error {
+	p, err := b.st.placement(ctx, l.placement)
+	if err != nil {
+		return err
+	}
+	resident := provision.Resident{
+		ID: id, Label: l.label, Isolation: string(l.isolation), Placement: l.placement, Status: status,
+	}
+	if l.isolation == DatabaseIsolation {
+		return b.makeDatabase(ctx, p, resident)
+	}
+	return b.makeInShared(ctx, p, l, resident)
+}
+
+// makeInShared makes a place in a placement's own database: a schema, or nothing but a line in its list of tenants.
+func (b *builder) makeInShared(ctx context.Context, p Placement, l location, resident provision.Resident) error {
+	var model shape.Model
+	if l.isolation == SchemaIsolation {
+		var err error
+		if model, err = b.model(ctx); err != nil {
+			return err
+		}
+	}
+	db, err := b.st.ownerOf(ctx, p)
+	if err != nil {
+		return err
+	}
+	return inOwnerTx(ctx, db, func(tx *sql.Tx) error {
+		if err := lockLabel(ctx, tx, l.label); err != nil {
+			return err
+		}
+		if l.isolation == SchemaIsolation {
+			schema := provision.Schema{Name: l.schema(), Label: l.label, Roles: b.st.roles}
+			if err := schema.Make(ctx, tx, model); err != nil {
+				return err
+			}
+		}
+		if p.Name == homePlacement || resident.ID == uuid.Nil {
+			return nil
+		}
+		return resident.Save(ctx, tx)
+	})
+}
+
+// makeDatabase copies the template of the placement's server.
+func (b *builder) makeDatabase(ctx context.Context, p Placement, resident provision.Resident) error {
+	registry, err := b.st.registry.get(ctx, b.st)
+	if err != nil {
+		return err
+	}
+	model, err := b.model(ctx)
+	if err != nil {
+		return err
+	}
+	template, err := b.template(ctx, p, model)
+	if err != nil {
+		return err
+	}
+	owner, err := b.st.ownerOf(ctx, p)
+	if err != nil {
+		return err
+	}
+	name := b.st.databaseName(resident.Label)
+	if _, err := provision.Create(ctx, owner, name, template); err != nil {
+		return err
+	}
+	db := b.st.ownerDatabase(p, name)
+	defer func() { _ = db.Close() }() // what it did is committed
+	err = inOwnerTx(ctx, db, func(tx *sql.Tx) error {
+		if err := lockLabel(ctx, tx, resident.Label); err != nil {
+			return err
+		}
+		satellite := provision.Satellite{
+			Site:  provision.Site{Registry: registry, Placement: p.Name, Label: resident.Label},
+			Roles: b.st.roles, Number: provision.Number(resident.Label),
+		}
+		if err := satellite.Make(ctx, tx, model); err != nil {
+			return err
+		}
+		if resident.ID == uuid.Nil {
+			return nil
+		}
+		return resident.Save(ctx, tx)
+	})
+	if err != nil {
+		return err
+	}
+	return b.refresh(ctx, p, name, model)
+}
+
+// model reads the shared tables that everything is made from.
+func (b *builder) model(ctx context.Context) (model shape.Model, err error) {
+	db, err := b.st.OwnerDB(access.Token{})
+	if err != nil {
+		return model, err
+	}
+	err = inOwnerTx(ctx, db, func(tx *sql.Tx) error {
+		if model, err = provision.ReadModel(ctx, tx); err != nil {
+			return err
+		}
+		return provision.LimitShared(ctx, tx, model)
+	})
+	return model, err
+}
+
+// copied are the tables that satellites have copies of: global ones, and of mixed ones the rows of everyone.
+func copied(model shape.Model) []copies.Table {
+	var tables []copies.Table
+	for _, s := range model.Specs {
+		switch s.Class {
+		case shape.Global:
+			tables = append(tables, copies.Table{Schema: s.Schema, Name: s.Name})
+		case shape.Mixed:
+			tables = append(tables, copies.Table{Schema: s.Schema, Name: s.Name, TenantColumn: s.TenantColumn})
+		case shape.Owned:
+		}
+	}
+	return tables
+}
+
+// refresh brings the copies of global tables in a database up to date.
+func (b *builder) refresh(ctx context.Context, p Placement, database string, model shape.Model) error {
+	tables := copied(model)
+	if len(tables) == 0 {
+		return nil
+	}
+	source, err := b.connect(ctx, Placement{Name: homePlacement}, "")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = source.Close(context.WithoutCancel(ctx)) }() // it was read from
+	target, err := b.connect(ctx, p, database)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = target.Close(context.WithoutCancel(ctx)) }() // what it did is committed
+	_, err = copies.Refresh(ctx, source, copies.Target{Conn: target}, tables)
+	return err
+}
+
+func (b *builder) connect(ctx context.Context, p Placement, database string) (*pgx.Conn, error) {
+	config, err := b.st.ownerConfig(ctx, p, database)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return nil, connectError("OwnerDSN", err)
+	}
+	return conn, nil
+}
+
+// lockLabel has one program at a time work on a tenant's place.
+func lockLabel(ctx context.Context, tx *sql.Tx, label string) error {
+	const query = `SELECT pg_catalog.pg_advisory_xact_lock(1937011297, pg_catalog.hashtext($1))`
+	if _, err := tx.ExecContext(ctx, query, "place "+label); err != nil {
+		return fmt.Errorf("stratum: waiting for another program to make the tenant's place: %w", err)
+	}
+	return nil
+}
+
+// activate makes a tenant active whose place has been made. One that somebody else has made active meanwhile is fine.
+func (s *Stratum) activate(ctx context.Context, id uuid.UUID, l location) error {
+	const statement = `UPDATE stratum.tenants SET status = 'active', told_status = $2, updated_at = clock_timestamp()
+		WHERE id = $1 AND status = 'provisioning'`
+	var told *string
+	if l.satellite() {
+		status := string(StatusActive)
+		told = &status
+	}
+	err := s.registryTx(ctx, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, statement, id, told)
+		return err
+	})
+	return statementError(ctx, err)
+}
+
+// placement is a placement by its name. That of the registry's database is known without a look.
+func (s *Stratum) placement(ctx context.Context, name string) (Placement, error) {
+	if name == homePlacement {
+		return Placement{Name: homePlacement, State: PlacementActive}, nil
+	}
+	return s.Placements.find(ctx, name)
+}
+
+// prepareSatellite makes a database fit for tenants: schema stratum, and the tables of the model where there is one.
+func (s *Stratum) prepareSatellite(ctx context.Context, p Placement) error {
+	registry, err := s.registry.get(ctx, s)
+	if err != nil {
+		return err
+	}
+	s.owners.forget(p.Name)
+	db, err := s.ownerOf(ctx, p)
+	if err != nil {
+		return err
+	}
+	if err := s.installAt(ctx, p, db); err != nil {
+		return err
+	}
+	var number int64
+	err = s.registryTx(ctx, func(tx pgx.Tx) error {
+		return tx.QueryRow(ctx, `SELECT key_range FROM stratum.placements WHERE name = $1`, p.Name).Scan(&number)
+	})
+	if err != nil {
+		return statementError(ctx, err)
+	}
+	satellite := provision.Satellite{
+		Site: provision.Site{Registry: registry, Placement: p.Name, Shared: true}, Roles: s.roles, Number: number,
+	}
+	return s.Tenants.builder.furnish(ctx, p, db, satellite)
+}
+
+// furnish makes the tables of a placement's own database. While there is no model, it settles what the database is.
+func (b *builder) furnish(ctx context.Context, p Placement, db *sql.DB, satellite provision.Satellite) error {
+	model, err := b.model(ctx)
+	if errors.Is(err, provision.ErrNoModel) {
+		return inOwnerTx(ctx, db, func(tx *sql.Tx) error { return satellite.Site.Settle(ctx, tx) })
+	}
+	if err != nil {
+		return err
+	}
+	if err := b.extras(ctx, db, model); err != nil {
+		return err
+	}
+	err = inOwnerTx(ctx, db, func(tx *sql.Tx) error { return satellite.Make(ctx, tx, model) })
+	if err != nil {
+		return err
+	}
+	return b.refresh(ctx, p, "", model)
+}
+
+// installAt installs schema stratum, or brings it up to date.
+func (s *Stratum) installAt(ctx context.Context, p Placement, db *sql.DB) error {
+	options := s.installOptions(db)
+	if p.Name != homePlacement {
+		for _, l := range []struct {
+			login     *string
+			reference string
+		}{{&options.DataLogin, p.DSN}, {&options.SystemLogin, p.SystemDSN}} {
+			config, err := s.config(ctx, credentials{reference: l.reference})
+			if err != nil {
+				return err
+			}
+			*l.login = config.ConnConfig.User
+		}
+	}
+	if err := install.Migrate(ctx, options); err != nil {
+		return err
+	}
+	if !s.options.Hardened {
+		return nil
+	}
+	if _, err := db.ExecContext(ctx, requireSignature); err != nil {
+		return fmt.Errorf("stratum: turning the hardened mode on: %w", err)
+	}
+	return nil
+}
+
+// extras makes what the tables need beside themselves.
+func (b *builder) extras(ctx context.Context, db *sql.DB, model shape.Model) error {
+	extras, err := b.readExtras(ctx)
+	if err != nil {
+		return err
+	}
+	return extras.Make(ctx, db, b.st.roles, schemasOf(model))
+}
+
+func (b *builder) readExtras(ctx context.Context) (extras provision.Extras, err error) {
+	home, err := b.st.OwnerDB(access.Token{})
+	if err != nil {
+		return extras, err
+	}
+	err = inOwnerTx(ctx, home, func(tx *sql.Tx) error {
+		extras, err = provision.ReadExtras(ctx, tx)
+		return err
+	})
+	return extras, err
+}
+
+func schemasOf(model shape.Model) []string {
+	var schemas []string
+	for _, s := range model.Specs {
+		if !strings.Contains("\x00"+strings.Join(schemas, "\x00")+"\x00", "\x00"+s.Schema+"\x00") {
+			schemas = append(schemas, s.Schema)
+		}
+	}
+	return schemas
+}

@@ -1,0 +1,145 @@
+package core
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/stratum-hq/stratum-go/internal/access"
+	"github.com/stratum-hq/stratum-go/internal/guard"
+	"github.com/stratum-hq/stratum-go/internal/provision"
+)
+
+// owners are the connections of tables' owners, by placement. They make schemas and databases and are few.
+type owners struct {
+	mu          sync.Mutex
+	byPlacement map[string]*sql.DB
+	closed      bool
+}
+
+// maxOwnerConns is how many an owner's pool has: work at a placement needs two at once, and there may be several.
+const maxOwnerConns = 8
+
+// ownerConfig says how to connect as the owner of what is at a placement, or of a database beside it.
+func (s *Stratum) ownerConfig(ctx context.Context, p Placement, database string) (*pgx.ConnConfig, error) {
+	config, err := s.config(ctx, credentials{
+		name: "OwnerDSN", reference: p.OwnerDSN, dsn: s.options.OwnerDSN, database: database,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if config.ConnConfig.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
+		config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe // a pooler may stand in between
+	}
+	return config.ConnConfig, nil
+}
+
+// ownerOf returns the owner's connections to a placement.
+func (s *Stratum) ownerOf(ctx context.Context, p Placement) (*sql.DB, error) {
+	if p.Name == homePlacement {
+		return s.OwnerDB(access.Token{})
+	}
+	s.owners.mu.Lock()
+	defer s.owners.mu.Unlock()
+	switch {
+	case s.owners.closed:
+		return nil, ErrClosed
+	case s.owners.byPlacement[p.Name] != nil:
+		return s.owners.byPlacement[p.Name], nil
+	}
+	if _, err := s.ownerConfig(ctx, p, ""); err != nil { // a reference that leads nowhere is told at once
+		return nil, err
+	}
+	db := sql.OpenDB(ownerConnector{st: s, placement: p})
+	db.SetMaxOpenConns(maxOwnerConns)
+	db.SetMaxIdleConns(2)
+	if s.owners.byPlacement == nil {
+		s.owners.byPlacement = make(map[string]*sql.DB)
+	}
+	s.owners.byPlacement[p.Name] = db
+	return db, nil
+}
+
+// ownerDatabase returns the owner's connections to a database beside a placement. The caller closes them.
+func (s *Stratum) ownerDatabase(p Placement, database string) *sql.DB {
+	db := sql.OpenDB(ownerConnector{st: s, placement: p, database: database})
+	db.SetMaxOpenConns(maxOwnerConns)
+	return db
+}
+
+func (o *owners) close() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.closed = true
+	var errs []error
+	for _, db := range o.byPlacement {
+		errs = append(errs, db.Close())
+	}
+	o.byPlacement = nil
+	return errors.Join(errs...)
+}
+
+// forget closes what leads to a placement, whose references may have changed.
+func (o *owners) forget(placement string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if db := o.byPlacement[placement]; db != nil {
+		_ = db.Close() // whoever is using it finishes
+		delete(o.byPlacement, placement)
+	}
+}
+
+// inOwnerTx runs fn in a transaction of a tables' owner.
+func inOwnerTx(ctx context.Context, db *sql.DB, fn func(tx *sql.Tx) error) error {
+	tx, err := db.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
+	if err != nil {
+		return guard.RedactConnect(err)
+	}
+	if err := fn(tx); err != nil {
+		_ = tx.Rollback() // the error before it tells more
+		return err
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("stratum: committing: %w", err)
+	}
+	return nil
+}
+
+// registryID is the id of the registry, read once.
+type registryID struct {
+	mu sync.Mutex
+	id uuid.UUID
+}
+
+func (r *registryID) get(ctx context.Context, s *Stratum) (uuid.UUID, error) {
+	r.mu.Lock()
+	id := r.id
+	r.mu.Unlock()
+	if id != uuid.Nil {
+		return id, nil
+	}
+	var site provision.Site
+	err := s.registryRead(ctx, func(rows pgx.Rows) (err error) {
+		site, err = pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) (found provision.Site, err error) {
+			err = row.Scan(&found.Registry, &found.Placement, &found.Label, &found.Shared)
+			return found, err
+		})
+		return err
+	}, provision.SiteSQL)
+	switch {
+	case err != nil:
+		return uuid.Nil, statementError(ctx, err)
+	case site.Placement != homePlacement || !site.Shared:
+		return uuid.Nil, fmt.Errorf("%w: DSN leads to a database that is a placement of another registry (open the handle "+
+			"on the registry's own database)", ErrConfig)
+	}
+	r.mu.Lock()
+	r.id = site.Registry
+	r.mu.Unlock()
+	return site.Registry, nil
+}
