@@ -114,7 +114,7 @@ func (b *builder) makeDatabase(ctx context.Context, p Placement, resident provis
 	if err != nil {
 		return err
 	}
-	name := b.st.databaseName(resident.Label)
+	name := b.st.databaseName(registry, resident.Label)
 	if _, err := provision.Create(ctx, owner, name, template); err != nil {
 		return err
 	}

@@ -20,7 +20,11 @@ func (b *builder) template(ctx context.Context, p Placement, model shape.Model) 
 	if err != nil {
 		return "", err
 	}
-	prefix := b.st.options.RolePrefix + "_template_"
+	registry, err := b.st.registry.get(ctx, b.st)
+	if err != nil {
+		return "", err
+	}
+	prefix := b.st.databasePrefix(registry) + "tpl_"
 	name := prefix + extras.Hash(model, install.Version)
 	owner, err := b.st.ownerOf(ctx, p)
 	if err != nil {

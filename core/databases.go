@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"sync"
@@ -104,7 +105,7 @@ func (d *databases) make(ctx context.Context, key databaseKey) (*guard.Database,
 	check := &satelliteCheck{st: d.st, key: key, registry: registry}
 	name := ""
 	if key.label != "" {
-		name = d.st.databaseName(key.label)
+		name = d.st.databaseName(registry, key.label)
 	}
 	data, err := d.pool(ctx, check, poolOptions{login: logins.data, reference: logins.placement.DSN, database: name})
 	if err != nil {
@@ -120,8 +121,15 @@ func (d *databases) make(ctx context.Context, key databaseKey) (*guard.Database,
 	return guard.NewDatabase(key.placement, data, system, proof), nil
 }
 
-// databaseName is that of a tenant's own database. Databases are shared by the applications of a server, hence the prefix.
-func (s *Stratum) databaseName(label string) string { return s.options.RolePrefix + "_t_" + label }
+// databaseName is that of a tenant's own database. A server has the databases of several applications, hence the prefix,
+// and several registries of one application, as for tests, hence the registry.
+func (s *Stratum) databaseName(registry uuid.UUID, label string) string {
+	return s.databasePrefix(registry) + "t_" + label
+}
+
+func (s *Stratum) databasePrefix(registry uuid.UUID) string {
+	return s.options.RolePrefix + "_" + hex.EncodeToString(registry[:4]) + "_"
+}
 
 // loginsOf looks at the logins of a placement, once.
 func (d *databases) loginsOf(ctx context.Context, placement string) (*satelliteLogins, error) {

@@ -110,6 +110,12 @@ func inOwnerTx(ctx context.Context, db *sql.DB, fn func(tx *sql.Tx) error) error
 	return nil
 }
 
+// ErrRegistryCopied is returned where the registry's database has another name than when it was installed: it was renamed,
+// or it is a copy, which must not work on the schemas and databases of the original's tenants.
+var ErrRegistryCopied = errors.New("stratum: the registry's database has another name than when it was installed (if it " +
+	"was renamed: UPDATE stratum.site SET home = current_database(); if it is a copy: UPDATE stratum.site SET home = " +
+	"current_database(), registry = gen_random_uuid(), after which tenants with databases of their own are missing them)")
+
 // registryID is the id of the registry, read once.
 type registryID struct {
 	mu sync.Mutex
@@ -124,14 +130,14 @@ func (r *registryID) get(ctx context.Context, s *Stratum) (uuid.UUID, error) {
 		return id, nil
 	}
 	var site provision.Site
-	err := s.registryRead(ctx, func(rows pgx.Rows) (err error) {
-		site, err = pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) (found provision.Site, err error) {
-			err = row.Scan(&found.Registry, &found.Placement, &found.Label, &found.Shared)
-			return found, err
-		})
-		return err
-	}, provision.SiteSQL)
+	var copied bool
+	err := s.registryTx(ctx, func(tx pgx.Tx) error {
+		return tx.QueryRow(ctx, `SELECT registry, placement, label IS NULL, home <> current_database() FROM stratum.site`).
+			Scan(&site.Registry, &site.Placement, &site.Shared, &copied)
+	})
 	switch {
+	case err == nil && copied:
+		return uuid.Nil, ErrRegistryCopied
 	case err != nil:
 		return uuid.Nil, statementError(ctx, err)
 	case site.Placement != homePlacement || !site.Shared:

@@ -177,10 +177,14 @@ func (b *builder) unmake(ctx context.Context, l location, id uuid.UUID) error {
 		return err
 	}
 	if l.isolation == DatabaseIsolation {
+		registry, err := b.st.registry.get(ctx, b.st)
+		if err != nil {
+			return err
+		}
 		if err := b.st.databases.drop(l.placement, l.label); err != nil {
 			return err
 		}
-		return provision.DropDatabase(ctx, db, b.st.databaseName(l.label))
+		return provision.DropDatabase(ctx, db, b.st.databaseName(registry, l.label))
 	}
 	return inOwnerTx(ctx, db, func(tx *sql.Tx) error {
 		if err := lockLabel(ctx, tx, l.label); err != nil {

@@ -131,12 +131,38 @@ func (s *Server) drop(ctx context.Context, name string) error {
 		if err != nil {
 			return err
 		}
+		if err := s.dropBeside(ctx, conn, name); err != nil {
+			return err
+		}
 		return execute(ctx, conn, s.dropStatements(name, roles)...)
 	})
 	if err != nil {
 		return fmt.Errorf("stratumtest: drop database %q: %w", name, err)
 	}
 	s.forget(name)
+	return nil
+}
+
+// dropBeside drops the databases that tenants of the database have of their own, and the templates they were made from:
+// they belong to its owner.
+func (s *Server) dropBeside(ctx context.Context, conn *pgx.Conn, name string) error {
+	if !strings.HasPrefix(name, s.prefix) {
+		return nil
+	}
+	rows, _ := conn.Query(ctx, "SELECT d.datname FROM pg_database d JOIN pg_roles r ON r.oid = d.datdba "+
+		"WHERE r.rolname = $1 AND d.datname <> $2", loginsOf(name).owner, name)
+	beside, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return err
+	}
+	for _, database := range beside {
+		quoted := sqltext.Quote(database)
+		err := execute(ctx, conn, "ALTER DATABASE "+quoted+" WITH IS_TEMPLATE false",
+			"DROP DATABASE IF EXISTS "+quoted+" WITH (FORCE)")
+		if err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stratum-hq/stratum-go/core"
 	"github.com/stratum-hq/stratum-go/internal/install"
+	"github.com/stratum-hq/stratum-go/internal/sqltext"
 )
 
 // stratumTemplate is the name of the template with Stratum's schema in it.
@@ -27,7 +28,22 @@ func NewDatabase(tb testing.TB) *Database {
 	if err := migrate(ctx, database); err != nil {
 		tb.Fatal(err)
 	}
+	if err := shared.settle(ctx, database); err != nil {
+		tb.Fatal(err)
+	}
 	return database
+}
+
+// settle makes the copy of a template a registry of its own, whose owner may make databases for tenants.
+func (s *sharedServer) settle(ctx context.Context, database *Database) error {
+	server, err := s.get(ctx)
+	if err != nil {
+		return err
+	}
+	return server.administer(ctx, database.Name, func(conn *pgx.Conn) error {
+		return execute(ctx, conn, "UPDATE stratum.site SET registry = gen_random_uuid(), home = current_database()",
+			"ALTER ROLE "+sqltext.Quote(loginsOf(database.Name).owner)+" CREATEDB")
+	})
 }
 
 // Open gives the test a handle on a database of NewDatabase, with a login for each part, closed when the test ends:

@@ -107,5 +107,5 @@ func (e Extras) Hash(model shape.Model, version int) string {
 	sum := sha256.New()
 	_, _ = fmt.Fprintf(sum, "%d\x00%s\x00%v\x00%s", version, model.Shape.Hash(), model.Specs,
 		strings.Join(e.statements, "\x00")) // a hash never fails
-	return hex.EncodeToString(sum.Sum(nil))[:12]
+	return hex.EncodeToString(sum.Sum(nil))[:8]
 }

@@ -17,7 +17,8 @@ func (m *Migration) rightsOf(t *target, role string) []string {
 	switch {
 	case t.Kind == External:
 		return t.Rights
-	case t.Kind.HasTenant() && role == public:
+	// What a tenant with a schema of its own lacks there must not be found here.
+	case t.Kind.HasTenant() && (role == public || role == m.roles.Schema):
 		return nil
 	case t.Kind.HasTenant(), role == m.roles.System:
 		return dataRights()

@@ -17,7 +17,10 @@ CREATE TABLE stratum.site (
     -- The label of the tenant whose own database this is; NULL for a database of shared tables, '' for a template.
     label     text COLLATE "C",
     -- Names the registry, the same in all its satellites: two applications may not share a database.
-    registry  uuid NOT NULL DEFAULT gen_random_uuid()
+    registry  uuid NOT NULL DEFAULT gen_random_uuid(),
+    -- The name of the registry's database. In a copy of it, which must not reach for the databases of the tenants of the
+    -- original, another name is found.
+    home      text COLLATE "C" NOT NULL DEFAULT current_database()
 );
 INSERT INTO stratum.site DEFAULT VALUES;
 
