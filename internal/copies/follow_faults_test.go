@@ -52,8 +52,6 @@ func TestFollowSurvivesItsConnections(t *testing.T) {
 		}
 		catchesUp(t, source, target)
 		isCurrent(t, source, target)
-		f.clear()
-		f.starts(t, stream)
 		source.exec(t, moreShop)
 		catchesUp(t, source, target)
 	})

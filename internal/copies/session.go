@@ -134,6 +134,14 @@ func (s *session) report(status Status) {
 // onChange marks who has a copy of a table that has changed. What the stream brings is only made certain by it: an empty
 // change brings nothing.
 func (s *session) onChange(name string) {
+	if name == "" {
+		// Tables themselves have changed: see Install.
+		s.dirty.Store(true)
+		for _, t := range s.targets {
+			t.stale = max(t.stale, partly)
+		}
+		return
+	}
 	for key := range s.streamed {
 		if key[0]+"."+key[1] == name {
 			s.dirty.Store(true)

@@ -308,39 +308,76 @@ func (r *reader) status(ctx context.Context, reply bool) error {
 // ask takes a snapshot and has the stream reach the place of the log that follows all that the snapshot sees: from then
 // on the snapshot says what has been passed on.
 func (r *reader) ask(ctx context.Context) error {
-	if r.dirty.Swap(false) {
+	if r.dirty.Swap(false) || time.Since(r.asked) > r.Poll {
 		r.unsure = true
 	}
 	switch {
-	case r.next != nil && time.Since(r.asked) > syncEvery && !r.nudged:
+	case r.next == nil && !r.unsure:
+		return nil
+	case r.next == nil:
+		if err := r.look(ctx); err != nil {
+			return err
+		}
+		if r.received >= r.next.position {
+			return r.reached(ctx)
+		}
+	case time.Since(r.told) < tick:
+		// Each question has an answer, and each message may bring a question: never more than the tick.
+		return nil
+	case time.Since(r.asked) > syncEvery && !r.nudged:
 		// The log may end within a page's head, which no record ends at: one more record, which nobody reads.
 		r.nudged = true
 		if _, err := r.conn.Exec(ctx, "SELECT pg_catalog.pg_logical_emit_message(false, 'stratum', '')",
 			pgx.QueryExecModeExec); err != nil {
 			return fmt.Errorf("stratum: writing to the log of the source: %w", err)
 		}
-	case r.next == nil && r.unsure:
-		var m moment
-		var position uint64
-		// The snapshot is taken before the function is called.
-		err := r.conn.QueryRow(ctx, "SELECT pg_catalog.pg_current_snapshot()::text, "+
-			"(pg_catalog.pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint", pgx.QueryExecModeExec).
-			Scan(&m.text, &position)
-		if err == nil {
-			m.snapshot, err = parseSnapshot(m.text)
-		}
-		if err != nil {
-			return fmt.Errorf("stratum: reading the state of the source: %w", err)
-		}
-		r.near, r.unsure, r.nudged, r.asked = m.snapshot.xmax, false, false, time.Now()
-		r.next = &entry{position: position, sync: &m}
-		if r.received >= position {
-			return r.reached(ctx)
-		}
-	case r.next == nil:
-		return nil
 	}
 	return r.status(ctx, true)
+}
+
+// look sets the next moment.
+func (r *reader) look(ctx context.Context) error {
+	if err := r.check(ctx); err != nil {
+		return err
+	}
+	var m moment
+	var position uint64
+	// The snapshot is taken before the function is called.
+	err := r.conn.QueryRow(ctx, "SELECT pg_catalog.pg_current_snapshot()::text, "+
+		"(pg_catalog.pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint", pgx.QueryExecModeExec).
+		Scan(&m.text, &position)
+	if err == nil {
+		m.snapshot, err = parseSnapshot(m.text)
+	}
+	if err != nil {
+		return fmt.Errorf("stratum: reading the state of the source: %w", err)
+	}
+	r.near, r.unsure, r.nudged, r.asked = m.snapshot.xmax, false, false, time.Now()
+	r.next = &entry{position: position, sync: &m}
+	return nil
+}
+
+// check ends a stream whose tables are no longer what they were: new columns, with their defaults, are not in the log.
+func (r *reader) check(ctx context.Context) error {
+	tx, err := begin(ctx, r.conn, pgx.TxOptions{AccessMode: pgx.ReadOnly})
+	if err != nil {
+		return err
+	}
+	defer rollback(ctx, tx)
+	var tables []Table
+	for name := range r.decoder.streamed {
+		tables = append(tables, Table{Schema: name[0], Name: name[1]})
+	}
+	shapes, err := readShapes(ctx, tx, newPairs(tables, nil), sourceSchema)
+	if err != nil {
+		return err
+	}
+	for name, t := range r.decoder.streamed {
+		if f := find(shapes, name[0], name[1]); f == nil || f.Digest != t.digest || !f.Watched || len(f.Key) == 0 {
+			return errReshaped
+		}
+	}
+	return nil
 }
 
 // reached passes the moment on when the stream has come to it.
