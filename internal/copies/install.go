@@ -98,7 +98,7 @@ func (i installed) has(g trigger) bool {
 }
 
 // Install makes the triggers by which changes of tables are written down, in a transaction of the tables' owner. Where
-// all are in place it issues no DDL. Errors: a *TableError of ErrMissing, and those of PostgreSQL.
+// all are in place it issues no DDL. Whoever follows is told to look at the tables' columns again. Errors: a *TableError of ErrMissing, and those of PostgreSQL.
 func Install(ctx context.Context, tx *sql.Tx, tables []Table) error {
 	return settle(ctx, tx, tables, Table.triggers)
 }
@@ -127,6 +127,9 @@ func settle(ctx context.Context, tx *sql.Tx, tables []Table, wanted func(Table) 
 				return fmt.Errorf("stratum: watching table %s for its copies: %w", t, err)
 			}
 		}
+	}
+	if _, err := tx.ExecContext(ctx, "SELECT pg_catalog.pg_notify('stratum_copies', '')"); err != nil {
+		return fmt.Errorf("stratum: telling the follower of tables: %w", err)
 	}
 	return nil
 }
