@@ -147,8 +147,7 @@ func (w world) created(tb testing.TB, m shape.Model, schema string) shape.Shape 
 }
 
 // equal holds that there is no difference, by either measure.
-func equal(tb testing.TB, have, want shape.Shape) {
-	tb.Helper()
+func equal(tb require.TestingT, have, want shape.Shape) {
 	require.Empty(tb, texts(shape.Diff(have, want)))
 	require.Equal(tb, want.Hash(), have.Hash())
 }

@@ -55,12 +55,13 @@ func ReadMany(ctx context.Context, q Querier, schemas, names []string) (map[stri
 	return shapes, nil
 }
 
-// readSettings are those that decide how the server prints expressions and the constants in them.
+// readSettings are those that decide how the server prints expressions and the constants in them. Compiling the query
+// would take longer than running it.
 func readSettings() map[string]string {
 	return map[string]string{
 		"search_path": SearchPath, "quote_all_identifiers": "off", "TimeZone": "UTC", "DateStyle": "ISO, YMD",
 		"IntervalStyle": "postgres", "extra_float_digits": "1", "bytea_output": "hex",
-		"standard_conforming_strings": "on",
+		"standard_conforming_strings": "on", "jit": "off",
 	}
 }
 
