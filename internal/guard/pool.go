@@ -34,6 +34,7 @@ type Pool struct {
 	line      list.List // of *hopeful, who wait for a slot
 	retiring  int       // inner pools that are being closed
 	drained   chan struct{}
+	wakes     int64
 	evictions int64
 	waits     int64
 	waited    time.Duration

@@ -115,6 +115,7 @@ func (p *Pool) wake(ctx context.Context) error {
 		return err
 	}
 	p.inner = inner
+	p.wakes++
 	b := p.budget
 	if b.pools == nil {
 		b.pools = make(map[*Pool]struct{})
