@@ -13,7 +13,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stratum-hq/stratum-go/internal/guard"
-	"github.com/stratum-hq/stratum-go/internal/pgproxy"
 )
 
 // TestEvictsTheLeastRecentlyUsed pool, which is not the one that was made first.
@@ -129,39 +128,44 @@ func TestFailedChecks(t *testing.T) {
 	require.Equal(t, 1, f.budget.Stats().Open)
 }
 
-// slow puts a proxy in front of a pool's server.
-func slow(t *testing.T, config *guard.PoolConfig) *pgproxy.Proxy {
+// orphaned makes a fleet, with a budget of one, whose pool 0 is dialling for a borrower that is gone. It is ready when
+// the returned function is called.
+func orphaned(t *testing.T) (f *fleet, finish func()) {
 	t.Helper()
-	proxy, err := pgproxy.Start(t.Context(), config.Pool.ConnString())
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, proxy.Close()) })
-	dsn, err := proxy.Rewrite(config.Pool.ConnString())
-	require.NoError(t, err)
-	name := config.Pool.ConnConfig.RuntimeParams["application_name"]
-	config.Pool = poolConfig(t, dsn, config.Pool.MaxConns).Pool
-	config.Pool.ConnConfig.RuntimeParams["application_name"] = name
-	return proxy
-}
-
-// TestConnectionOfNobody was dialled for a borrower that is gone by the time it is ready. It makes room for the next
-// one, who waits for it, having nothing else to evict.
-func TestConnectionOfNobody(t *testing.T) {
-	t.Parallel()
-	var proxy *pgproxy.Proxy
-	f := newFleet(t, 1, 2, func(i int, config *guard.PoolConfig) {
+	checking, finished := make(chan struct{}), make(chan struct{})
+	f = newFleet(t, 1, 2, func(i int, config *guard.PoolConfig) {
 		if i == 0 {
-			proxy = slow(t, config)
+			config.Check = func(ctx context.Context, _ *pgx.Conn) error {
+				close(checking)
+				select {
+				case <-finished:
+				case <-ctx.Done():
+				}
+				return nil
+			}
 		}
 	})
-	proxy.Delay(100 * time.Millisecond)
 	ctx, cancel := context.WithCancel(t.Context())
 	failed := make(chan error)
 	go func() { failed <- f.pools[0].Ping(ctx) }()
-	require.Eventually(t, func() bool { return f.budget.Stats().Open == 1 }, waitFor, tick)
+	<-checking
 	cancel()
 	require.ErrorIs(t, <-failed, context.Canceled)
-	require.Equal(t, 1, f.budget.Stats().Open, "it is still dialling")
-	f.use(t, 1)
+	stats := f.budget.Stats()
+	require.Zero(t, stats.Leased)
+	require.Equal(t, 1, stats.Open)
+	return f, func() { close(finished) }
+}
+
+// TestConnectionOfNobody makes room for the next borrower, who waits for it, having nothing else to evict.
+func TestConnectionOfNobody(t *testing.T) {
+	t.Parallel()
+	f, finish := orphaned(t)
+	used := make(chan error)
+	go func() { used <- f.pools[1].Ping(t.Context()) }()
+	require.Eventually(t, func() bool { return f.budget.Stats().Dialling == 1 }, waitFor, tick)
+	finish()
+	require.NoError(t, <-used)
 	require.EqualValues(t, 1, f.pools[0].Stats().Evictions)
 	require.Equal(t, []int{0, 1}, f.open())
 }
@@ -169,17 +173,38 @@ func TestConnectionOfNobody(t *testing.T) {
 // TestConnectionOfNobodyIsUsed by the next borrower of its pool, who does not dial another.
 func TestConnectionOfNobodyIsUsed(t *testing.T) {
 	t.Parallel()
-	var proxy *pgproxy.Proxy
-	f := newFleet(t, 1, 1, func(_ int, config *guard.PoolConfig) { proxy = slow(t, config) })
-	proxy.Delay(50 * time.Millisecond)
-	ctx, cancel := context.WithCancel(t.Context())
-	failed := make(chan error)
-	go func() { failed <- f.pools[0].Ping(ctx) }()
-	require.Eventually(t, func() bool { return f.budget.Stats().Open == 1 }, waitFor, tick)
-	cancel()
-	require.Error(t, <-failed)
-	f.use(t, 0)
+	f, finish := orphaned(t)
+	used := make(chan error)
+	go func() { used <- f.pools[0].Ping(t.Context()) }()
+	require.Eventually(t, func() bool { return f.budget.Stats().Leased == 1 }, waitFor, tick)
+	finish()
+	require.NoError(t, <-used)
 	require.EqualValues(t, 1, f.pools[0].Stats().Dials)
+}
+
+// TestConnectionOfNobodyEndsWithItsPool, which does not wait for it.
+func TestConnectionOfNobodyEndsWithItsPool(t *testing.T) {
+	t.Parallel()
+	f, _ := orphaned(t)
+	require.NoError(t, f.pools[0].Close())
+	f.use(t, 1)
+}
+
+// TestWhoWaitsForATokenMayLeave: what has not been dialled yet is not dialled for nobody.
+func TestWhoWaitsForATokenMayLeave(t *testing.T) {
+	t.Parallel()
+	f, finish := orphaned(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	left := make(chan error)
+	go func() { left <- f.pools[1].Ping(ctx) }()
+	require.Eventually(t, func() bool { return f.budget.Stats().Dialling == 1 }, waitFor, tick)
+	cancel()
+	require.ErrorIs(t, <-left, context.Canceled)
+	require.Eventually(t, func() bool { return f.budget.Stats().Dialling == 0 }, waitFor, tick)
+	finish()
+	f.use(t, 0)
+	require.Zero(t, f.pools[1].Stats().Dials)
+	require.Zero(t, f.budget.Stats().Evictions)
 }
 
 // TestCancelNeedsNoToken: the request to cancel a statement is dialled while the budget is used up by that statement.
