@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io"
 	"net"
 	"net/url"
 	"testing"
@@ -248,7 +249,7 @@ func TestBrokenConnectionsAreReplaced(t *testing.T) {
 func TestAliveOfACountedConnection(t *testing.T) {
 	t.Parallel()
 	client, server := pair(t)
-	counted := guard.Counted(client)
+	counted, _ := guard.Counted(client)
 	encrypted := tls.Client(counted, &tls.Config{MinVersion: tls.VersionTLS13, ServerName: "x"})
 	require.True(t, guard.Alive(counted))
 	require.True(t, guard.Alive(encrypted))
@@ -265,13 +266,33 @@ func TestAliveOfACountedConnection(t *testing.T) {
 	require.ErrorIs(t, err, net.ErrClosed)
 	require.ErrorIs(t, counted.SetDeadline(time.Time{}), net.ErrClosed)
 	piped, end := net.Pipe()
-	require.True(t, guard.Alive(guard.Counted(piped)), "there is no socket to look at")
+	deaf, _ := guard.Counted(piped)
+	require.True(t, guard.Alive(deaf), "there is no socket to look at")
 	require.NoError(t, piped.Close())
 	require.NoError(t, end.Close())
 }
 
-// TestServerThatDoesNotEnd its side keeps a token for a while only.
-func TestServerThatDoesNotEnd(t *testing.T) {
+// TestTokenWaitsForTheServer to close its end, for a while.
+func TestTokenWaitsForTheServer(t *testing.T) {
+	t.Parallel()
+	for _, closes := range []bool{true, false} {
+		client, server := pair(t)
+		counted, budget := guard.Counted(client)
+		require.NoError(t, counted.Close())
+		_, err := server.Read(make([]byte, 1))
+		require.ErrorIs(t, err, io.EOF)
+		require.Never(t, func() bool { return budget.Stats().Open == 0 }, 20*tick, tick)
+		require.Equal(t, 1, budget.Stats().Closing)
+		if closes {
+			require.NoError(t, server.Close())
+		}
+		require.Eventually(t, func() bool { return budget.Stats().Open == 0 }, waitFor, tick)
+		require.Zero(t, budget.Stats().Closing)
+	}
+}
+
+// TestServerThatSaysNothing fails its own borrowers, and takes the room of others no longer than that lasts.
+func TestServerThatSaysNothing(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, 1, 1, nil)
 	silent := f.silence(t)

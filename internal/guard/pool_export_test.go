@@ -27,10 +27,10 @@ func Abandon(ctx context.Context, p *Pool) error {
 	return nil
 }
 
-// Counted is nc as one that a budget counts.
-func Counted(nc net.Conn) net.Conn {
+// Counted is nc as one that the returned budget counts.
+func Counted(nc net.Conn) (net.Conn, *Budget) {
 	p := &Pool{budget: NewBudget(1), sockets: make(map[*socket]struct{}), drained: make(chan struct{})}
 	s := &socket{Conn: nc, pool: p}
 	p.budget.issue(s)
-	return s
+	return s, p.budget
 }
