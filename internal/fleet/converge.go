@@ -48,14 +48,6 @@ type convergeSource struct {
 	convergence Convergence
 }
 
-// planned is what is known of a target from a look at its batch.
-type planned struct {
-	known      bool
-	state      state
-	planned    bool
-	statements []string
-}
-
 func (c *convergeSource) Name() string { return c.name }
 
 func (c *convergeSource) batch() int { return batchSize }
@@ -80,8 +72,11 @@ func (c *convergeSource) prepare(ctx context.Context, s *session, opts Options, 
 	known := make(prepared, len(targets))
 	var todo []Target
 	for _, t := range targets {
-		known[t.ID] = planned{known: true, state: states[t.Schema]}
-		if hash := c.convergence.Hash(t); hash != "" && (states[t.Schema].hash != hash || opts.Verify) {
+		if states[t.Schema].hash == c.convergence.Hash(t) && !opts.Verify {
+			known[t.ID] = planned{settled: true}
+			continue
+		}
+		if c.convergence.Hash(t) != "" {
 			todo = append(todo, t)
 		}
 	}
@@ -94,7 +89,7 @@ func (c *convergeSource) prepare(ctx context.Context, s *session, opts Options, 
 		return known
 	}
 	for i, t := range todo {
-		known[t.ID] = planned{known: true, state: states[t.Schema], planned: true, statements: plans[i]}
+		known[t.ID] = planned{state: states[t.Schema], planned: true, statements: plans[i]}
 	}
 	return known
 }
@@ -121,7 +116,7 @@ func (c *convergeSource) states(ctx context.Context, s *session, targets []Targe
 
 func (c *convergeSource) visit(ctx context.Context, v *visit) error {
 	hash := c.convergence.Hash(v.target)
-	if hash == "" || v.planned.known && v.planned.state.hash == hash && !v.opts.Verify {
+	if hash == "" || v.planned.settled {
 		return nil
 	}
 	row := c.ledger(v.target)

@@ -10,33 +10,19 @@ import (
 // fed: fleets of several servers are best listed in turn.
 const queued = 1024
 
-// lane is one server: its workers, and the targets that wait for them.
-type lane struct {
-	batches chan []Target
-	// next is the batch that is being gathered. All its targets are of one database.
-	next []Target
-}
-
 // feed hands targets to the workers of their servers.
 type feed struct {
 	run   *run
-	size  int // of batches
-	lanes map[string]*lane
+	lanes map[string]chan Target
 	wg    sync.WaitGroup
 }
 
 // rest runs all targets that no canary was.
 func (r *run) rest(ctx context.Context) error {
-	f := &feed{run: r, size: 1, lanes: map[string]*lane{}}
-	for _, s := range r.opts.Sources {
-		f.size = max(f.size, s.batch())
-	}
+	f := &feed{run: r, lanes: map[string]chan Target{}}
 	err := f.all(ctx)
-	for _, l := range f.lanes {
-		if err == nil {
-			f.flush(l)
-		}
-		close(l.batches)
+	for _, lane := range f.lanes {
+		close(lane)
 	}
 	f.wg.Wait()
 	return err
@@ -55,45 +41,70 @@ func (f *feed) all(ctx context.Context) error {
 			return nil
 		}
 		if f.run.first(t) {
-			f.add(ctx, t)
+			f.lane(ctx, t.Server) <- t
 		}
 	}
 	return nil
 }
 
-// add puts a target into its server's batch, which goes out when it is full or when the next is of another database.
-func (f *feed) add(ctx context.Context, t Target) {
-	l := f.lanes[t.Server]
-	if l == nil {
-		l = &lane{batches: make(chan []Target, max(1, queued/f.size))}
-		f.lanes[t.Server] = l
+// lane is the queue of a server. Its workers take what comes until it is closed, so that it never blocks for good.
+func (f *feed) lane(ctx context.Context, server string) chan Target {
+	lane := f.lanes[server]
+	if lane == nil {
+		lane = make(chan Target, queued)
+		f.lanes[server] = lane
 		for range f.run.opts.PerServer {
-			f.wg.Go(func() { f.work(ctx, l) })
+			f.wg.Go(func() { f.work(ctx, lane) })
 		}
 	}
-	if len(l.next) > 0 && l.next[0].Database.Name != t.Database.Name {
-		f.flush(l)
-	}
-	if l.next = append(l.next, t); len(l.next) == f.size {
-		f.flush(l)
-	}
-}
-
-// flush sends a lane's batch to its workers. They take what comes until the lane is closed, so it never blocks for good.
-func (f *feed) flush(l *lane) {
-	if len(l.next) > 0 {
-		l.batches <- l.next
-		l.next = nil
-	}
+	return lane
 }
 
 // work is a worker until its lane is closed. When the run is over it takes what is left without doing it.
-func (f *feed) work(ctx context.Context, l *lane) {
-	w := &worker{run: f.run}
+func (f *feed) work(ctx context.Context, lane chan Target) {
+	w := newWorker(f.run)
 	defer w.close(ctx)
-	for batch := range l.batches {
+	g := gatherer{lane: lane}
+	for {
+		// Not more than a fair share of what waits: at the end nobody should have much while others have nothing.
+		batch := g.gather(min(w.pace(), 1+len(lane)/(2*f.run.opts.PerServer)))
+		if len(batch) == 0 {
+			return
+		}
 		if ctx.Err() == nil && !f.run.stopped.Load() {
 			w.do(ctx, batch)
 		}
 	}
+}
+
+// gatherer takes targets of one database at a time from a lane.
+type gatherer struct {
+	lane chan Target
+	next *Target // taken, and of another database
+}
+
+// gather waits for a target, and takes what is there of the same database up to a number.
+func (g *gatherer) gather(size int) []Target {
+	var batch []Target
+	if g.next != nil {
+		batch, g.next = append(batch, *g.next), nil
+	} else if t, open := <-g.lane; open {
+		batch = append(batch, t)
+	}
+	for len(batch) > 0 && len(batch) < size {
+		select {
+		case t, open := <-g.lane:
+			if !open {
+				return batch
+			}
+			if t.Database.Name != batch[0].Database.Name {
+				g.next = &t
+				return batch
+			}
+			batch = append(batch, t)
+		default:
+			return batch
+		}
+	}
+	return batch
 }

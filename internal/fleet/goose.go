@@ -69,14 +69,18 @@ type version struct {
 
 	// whole is all statements as one text, "" where one of them has no end.
 	whole string
+	// joins is set where it may share its message with those of other targets.
+	joins bool
 }
 
 // check refuses what would break the tie between a migration and its row, and lays out the statements.
 func (v *version) check() error {
 	whole := true
+	v.joins = v.inTx && v.runTx == nil
 	for _, s := range v.statements {
 		command := sqltext.Inspect(s)
 		whole = whole && !command.Broken
+		v.joins = v.joins && whole && command.Statements == 1
 		if v.inTx && endsTransaction(command) {
 			return fmt.Errorf("stratum: migration %q: %w", v.name, ErrTransaction)
 		}
@@ -121,10 +125,6 @@ type gooseSource struct {
 }
 
 func (g *gooseSource) Name() string { return g.opts.Name }
-
-func (g *gooseSource) batch() int { return 1 }
-
-func (g *gooseSource) prepare(context.Context, *session, Options, []Target) prepared { return nil }
 
 func (g *gooseSource) failed(context.Context, *visit, error) {}
 

@@ -118,7 +118,9 @@ func source(tb testing.TB, texts map[string]string, opts ...fleet.GooseOptions) 
 }
 
 // up is a migration with these statements.
-func up(statements string) string { return "-- +goose Up\n" + statements + "\n-- +goose Down\nSELECT 'down';\n" }
+func up(statements string) string {
+	return "-- +goose Up\n" + statements + "\n-- +goose Down\nSELECT 'down';\n"
+}
 
 // columns is how many schemas have a column in a table.
 func (h harbour) columns(tb testing.TB, table, column string) int {

@@ -19,7 +19,7 @@ type Options struct {
 	Sources []Source
 	// PerServer is how many targets of one server are worked on at once, each over a connection. Defaults to 2.
 	PerServer int
-	// Canary is who goes first. Defaults to the first schema or database of a tenant that has something to do.
+	// Canary is who goes first. Defaults to the first schema or database of a tenant.
 	Canary Canary
 	// LockTimeout is how long a migration waits for a table that somebody uses, with everybody else behind it, before
 	// it steps back. Rounded up to milliseconds. Defaults to 2 s.
@@ -52,7 +52,7 @@ type Options struct {
 type Canary struct {
 	// Target is the ID of the only canary.
 	Target string
-	// Count is how many schemas or databases of tenants that have something to do go first. Defaults to 1.
+	// Count is how many schemas or databases of tenants go first. Defaults to 1.
 	Count int
 	// None lets all begin at once.
 	None bool

@@ -173,13 +173,6 @@ func (t *tally) failures() int {
 	return t.report.Failed
 }
 
-// worked is how many targets had something to do.
-func (t *tally) worked() int {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.report.Done
-}
-
 // close is the report at the end.
 func (t *tally) close() Report {
 	t.mu.Lock()

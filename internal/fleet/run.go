@@ -23,6 +23,9 @@ func Run(ctx context.Context, opts Options) (Report, error) {
 	if err == nil {
 		err = r.rest(ctx)
 	}
+	if s := r.spare.Swap(nil); s != nil {
+		s.close(ctx)
+	}
 	return r.close(ctx, err)
 }
 
@@ -32,6 +35,8 @@ type run struct {
 	tally *tally
 	// seen holds the hash of each target's ID that was begun. It is what grows with the fleet: 16 bytes for each.
 	seen map[[sha256.Size / 2]byte]struct{}
+	// spare is the canary's session, for the first worker that needs one.
+	spare atomic.Pointer[session]
 	// stopped is set when no further target may be begun.
 	stopped atomic.Bool
 }
@@ -54,7 +59,8 @@ func (r *run) canary(ctx context.Context) error {
 	if c.None || r.opts.DryRun {
 		return nil
 	}
-	w := &worker{run: r}
+	w := newWorker(r)
+	left := c.Count
 	defer w.close(ctx)
 	for t, err := range r.opts.Targets {
 		if err = errors.Join(err, ctx.Err()); err != nil {
@@ -73,7 +79,7 @@ func (r *run) canary(ctx context.Context) error {
 		if r.tally.failures() > 0 {
 			return ErrCanary
 		}
-		if c.Target != "" || r.tally.worked() >= c.Count {
+		if left--; left == 0 || c.Target != "" {
 			return nil
 		}
 	}

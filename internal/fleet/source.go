@@ -11,9 +11,10 @@ type Source interface {
 	// Name names it in errors and, for Converge, in the ledger.
 	Name() string
 
-	// batch is how many targets prepare looks at together, 1 where it does not.
+	// batch is how many targets prepare is given at most.
 	batch() int
-	// prepare looks at targets of the session's database. Its errors are found again by visit.
+	// prepare looks at targets of the session's database together, and does what can be done together. Whatever it fails
+	// at is left to visit.
 	prepare(ctx context.Context, s *session, opts Options, targets []Target) prepared
 	// visit brings a target to the newest step, or tells of it in a dry run. Called again, it goes on where it was.
 	visit(ctx context.Context, v *visit) error
@@ -23,6 +24,17 @@ type Source interface {
 
 // prepared is what is known of a batch, by target's ID.
 type prepared map[string]planned
+
+// planned is what is known of a target from the look at its batch.
+type planned struct {
+	// settled is set where nothing is left to do, and worked where something was done about it.
+	settled, worked bool
+
+	// planned is set where the statements are known that are to be run if the ledger is still in that state.
+	planned    bool
+	state      state
+	statements []string
+}
 
 // visit is one source on one target.
 type visit struct {

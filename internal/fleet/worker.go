@@ -6,16 +6,43 @@ import (
 	"time"
 )
 
-// worker does targets one after the other over one connection.
+// worker does targets over one connection.
 type worker struct {
 	run     *run
 	session *session
+	// size is how many targets it takes at once, as long as these are done in no time, and limit the most.
+	size, limit int
+}
+
+func newWorker(r *run) *worker {
+	w := &worker{run: r, size: 1, limit: 1}
+	for _, s := range r.opts.Sources {
+		w.limit = max(w.limit, s.batch())
+	}
+	return w
+}
+
+// A batch should take about this long: many small migrations share their round trips, and large ones are shared out.
+const (
+	shortBatch = 50 * time.Millisecond
+	longBatch  = 200 * time.Millisecond
+)
+
+// pace is how many targets to take next.
+func (w *worker) pace() int { return w.size }
+
+func (w *worker) adapt(took time.Duration) {
+	switch {
+	case took < shortBatch:
+		w.size = min(2*w.size, w.limit)
+	case took > longBatch:
+		w.size = max(w.size/2, 1)
+	}
 }
 
 // task is a target of a batch.
 type task struct {
 	target Target
-	begun  bool
 	worked bool
 	failed bool
 }
@@ -23,19 +50,18 @@ type task struct {
 // do runs all sources on a batch of one database, each source on all targets before the next: so it can look at them
 // together.
 func (w *worker) do(ctx context.Context, batch []Target) {
+	began := w.run.opts.Clock.Now()
+	defer func() { w.adapt(w.run.opts.Clock.Now().Sub(began)) }()
 	tasks := make([]*task, len(batch))
 	for i, t := range batch {
 		tasks[i] = &task{target: t}
+		w.run.tally.begin(t)
 	}
 	for i, source := range w.run.opts.Sources {
 		known := w.prepare(ctx, source, tasks)
 		for _, t := range tasks {
-			if t.failed || ctx.Err() != nil || w.run.stopped.Load() && !t.begun {
+			if t.failed || ctx.Err() != nil || w.run.stopped.Load() && !t.worked && !known[t.target.ID].settled {
 				continue
-			}
-			if !t.begun {
-				t.begun = true
-				w.run.tally.begin(t.target)
 			}
 			w.one(ctx, source, t, known[t.target.ID])
 			if t.failed || i == len(w.run.opts.Sources)-1 {
@@ -67,7 +93,7 @@ func (w *worker) prepare(ctx context.Context, source Source, tasks []*task) prep
 			targets = append(targets, t.target)
 		}
 	}
-	if source.batch() < 2 || len(targets) == 0 || w.connect(ctx, targets[0].Database) != nil {
+	if len(targets) < 2 || w.connect(ctx, targets[0].Database) != nil {
 		return nil
 	}
 	return source.prepare(ctx, w.session, w.run.opts, targets)
@@ -79,6 +105,10 @@ func (w *worker) one(ctx context.Context, source Source, t *task, known planned)
 	v := &visit{target: t.target, opts: w.run.opts, planned: known, tell: func(s Step) {
 		plan.Steps = append(plan.Steps, s)
 	}}
+	if known.settled {
+		t.worked = t.worked || known.worked
+		return
+	}
 	err := w.persist(ctx, source, v)
 	t.worked = t.worked || v.worked
 	if err == nil {
@@ -129,6 +159,9 @@ func (w *worker) visit(ctx context.Context, source Source, v *visit) error {
 
 // connect makes sure that the worker has a connection to a database.
 func (w *worker) connect(ctx context.Context, d Database) (err error) {
+	if w.session == nil {
+		w.session = w.run.spare.Swap(nil)
+	}
 	if s := w.session; s != nil {
 		if s.uses++; s.database == d.Name && s.uses <= maxUses && !s.pg.IsClosed() {
 			return nil
