@@ -34,7 +34,7 @@ func modes(t *testing.T, test func(t *testing.T, source, target place, stream bo
 func (f *following) starts(t *testing.T, stream bool) {
 	t.Helper()
 	f.saw(t, "it works", func(s copies.Status) bool {
-		return s.Current && s.Target != "" && (!stream || s.Mode == copies.Streaming)
+		return s.Err == nil && s.Target != "" && (!stream || s.Mode == copies.Streaming)
 	})
 }
 

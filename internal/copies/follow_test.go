@@ -3,8 +3,6 @@ package copies_test
 import (
 	"context"
 	"errors"
-	"log/slog"
-	"os"
 	"sync"
 	"testing"
 	"time"
@@ -52,9 +50,6 @@ func follow(t *testing.T, source place, change func(*copies.Config), targets ...
 			defer f.mu.Unlock()
 			f.statuses = append(f.statuses, s)
 		},
-	}
-	if testing.Verbose() {
-		f.config.Logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
 	if change != nil {
 		change(&f.config)

@@ -128,7 +128,7 @@ func settle(ctx context.Context, tx *sql.Tx, tables []Table, wanted func(Table) 
 			}
 		}
 	}
-	if _, err := tx.ExecContext(ctx, "SELECT pg_catalog.pg_notify('stratum_copies', '')"); err != nil {
+	if _, err := tx.ExecContext(ctx, "SELECT pg_catalog.pg_notify('stratum.copies', '')"); err != nil {
 		return fmt.Errorf("stratum: telling the follower of tables: %w", err)
 	}
 	return nil
