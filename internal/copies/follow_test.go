@@ -186,7 +186,8 @@ func TestFollowTheLog(t *testing.T) {
 	catchesUp(t, source, target)
 	isCurrent(t, source, target)
 	f.clear()
-	source.exec(t, `UPDATE countries SET code = 'LI', feel = 'sad', raw = NULL WHERE code = 'CH'; DELETE FROM countries WHERE code = 'AT';
+	source.exec(t, `UPDATE countries SET code = 'LI', feel = 'sad', raw = NULL WHERE code = 'CH';
+		DELETE FROM countries WHERE code = 'AT';
 		INSERT INTO regions VALUES (5, 'Africa', 1); INSERT INTO units (label) VALUES (NULL), ('')`)
 	catchesUp(t, source, target)
 	isCurrent(t, source, target)
