@@ -59,8 +59,8 @@ func (m Model) InSchema(r Residence) (Shape, error) {
 			continue
 		}
 		if names[t.Name] {
-			return Shape{}, t.refused(ErrName, "", "a table of another schema has the same name, and a tenant's schema "+
-				"has room for one of them", "rename one of them")
+			return Shape{}, t.refused(ErrName, "", "a table of another schema has the same name, and a tenant's "+
+				"schema has room for one of them", "rename one of them")
 		}
 		names[t.Name] = true
 		if err := t.limitKeys(r.Keys); err != nil {
