@@ -63,7 +63,7 @@ func ReadModel(ctx context.Context, q Querier, specs []Spec) (Model, error) {
 		}
 		m.Shape.Tables = append(m.Shape.Tables, *t)
 	}
-	m.Shape.sort()
+	sortTables(m.Shape.Tables)
 	return m, m.check()
 }
 
