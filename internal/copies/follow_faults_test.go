@@ -162,6 +162,25 @@ func TestFollowPolls(t *testing.T) {
 	catchesUp(t, source, target)
 }
 
+// TestFollowPrunes: what is written down of changes does not grow, and nothing is lost by it.
+func TestFollowPrunes(t *testing.T) {
+	t.Parallel()
+	modes(t, func(t *testing.T, source, target place, stream bool) {
+		f := follow(t, source, func(c *copies.Config) {
+			c.Poll, c.KeepChanges = 100*time.Millisecond, 3
+		}, target.destination(shop()))
+		f.starts(t, stream)
+		for i := range 5 {
+			source.exec(t, fmt.Sprintf("INSERT INTO regions VALUES (%d, 'r%[1]d', 1)", 100+i))
+		}
+		require.Eventually(t, func() bool {
+			return value[int](t, source, "SELECT count(*) FROM stratum.copy_changes") <= 3
+		}, settleTimeout, 50*time.Millisecond)
+		catchesUp(t, source, target)
+		isCurrent(t, source, target)
+	})
+}
+
 // TestFollowRepairs has what the log brings meet what it is not meant for.
 func TestFollowRepairs(t *testing.T) {
 	t.Parallel()
