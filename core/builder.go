@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -37,18 +38,27 @@ func (e *ProvisionError) Unwrap() error { return e.Err }
 
 // builder makes what tenants have of their own, and takes it away.
 type builder struct {
-	st *Stratum
+	st    *Stratum
+	slots chan struct{} // one for each place that is being worked on
 }
 
-// build makes the place of a tenant that is provisioning, or what is missing of it, and makes the tenant active.
+// build makes the place of a tenant that is provisioning, or what is missing of it, and makes the tenant active. One that
+// is no longer provisioning is left as it is: somebody else was first.
 func (b *builder) build(ctx context.Context, t Tenant) error {
 	l := location{isolation: t.Isolation, placement: t.Placement, label: t.Label.String()}
-	if !l.home() {
+	if l.home() {
+		return b.st.activate(ctx, t.ID, l)
+	}
+	return b.exclusively(ctx, l.label, func() error {
+		status, err := b.st.statusOf(ctx, t.ID)
+		if err != nil || status != StatusProvisioning {
+			return err
+		}
 		if err := b.make(ctx, t.ID, l, string(StatusActive)); err != nil {
 			return err
 		}
-	}
-	return b.st.activate(ctx, t.ID, l)
+		return b.st.activate(ctx, t.ID, l)
+	})
 }
 
 // make makes the place of a tenant. Without an id it is a spare, which has no tenant yet.
@@ -59,6 +69,9 @@ func (b *builder) make(ctx context.Context, id uuid.UUID, l location, status str
 	}
 	resident := provision.Resident{
 		ID: id, Label: l.label, Isolation: string(l.isolation), Placement: l.placement, Status: status,
+	}
+	if status == string(StatusActive) {
+		resident.ChangedAt = time.Unix(0, 0) // whatever else the satellite has been told of a new tenant is more recent
 	}
 	if l.isolation == DatabaseIsolation {
 		return b.makeDatabase(ctx, p, resident)
@@ -202,15 +215,6 @@ func (b *builder) connect(ctx context.Context, p Placement, database string) (*p
 		return nil, connectError("OwnerDSN", err)
 	}
 	return conn, nil
-}
-
-// lockLabel has one program at a time work on a tenant's place.
-func lockLabel(ctx context.Context, tx *sql.Tx, label string) error {
-	const query = `SELECT pg_catalog.pg_advisory_xact_lock(1937011297, pg_catalog.hashtext($1))`
-	if _, err := tx.ExecContext(ctx, query, "place "+label); err != nil {
-		return fmt.Errorf("stratum: waiting for another program to make the tenant's place: %w", err)
-	}
-	return nil
 }
 
 // activate makes a tenant active whose place has been made. One that somebody else has made active meanwhile is fine.

@@ -100,7 +100,7 @@ func TestWhatOthersNeed(t *testing.T) {
 	t.Parallel()
 	d := stratumtest.NewDatabase(t)
 	st := open(t, d.Options())
-	require.Equal(t, []string{"stratum_tenant", "stratum_subtree", "stratum_system"}, st.Roles(access.Token{}).All())
+	require.Equal(t, []string{"stratum_tenant", "stratum_subtree", "stratum_schema", "stratum_system"}, st.Roles(access.Token{}).All())
 	owner, err := st.OwnerDB(access.Token{})
 	require.NoError(t, err)
 	again, err := st.OwnerDB(access.Token{})

@@ -76,7 +76,7 @@ func Open(ctx context.Context, options Options) (*Stratum, error) {
 		return nil, err
 	}
 	s.Tenants = newTenants(s.registryTx, s.registryRead)
-	s.Tenants.builder = &builder{st: s}
+	s.Tenants.builder = newBuilder(s)
 	return s, nil
 }
 

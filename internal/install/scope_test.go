@@ -293,11 +293,13 @@ func TestFunctionsIgnoreTheCallersSearchPath(t *testing.T) {
 	for _, admission := range []string{
 		fmt.Sprintf("stratum.enter('%s')", acme.id),
 		fmt.Sprintf("stratum.admit('%s')", acme.id),
+		fmt.Sprintf("stratum.admit('%s', '')", acme.id),
+		fmt.Sprintf(`stratum.admit('%s', '%s', '\x%x', '')`, acme.id, roles.Subtree, prove(t, db, acme.id, roles.Subtree)),
 		fmt.Sprintf(`stratum.admit('%s', '%s', '\x%x')`, acme.id, roles.Subtree, prove(t, db, acme.id, roles.Subtree)),
 	} {
 		tx := begin(t, conn, pgx.TxOptions{IsoLevel: pgx.RepeatableRead})
 		_, err = tx.Exec(t.Context(), "SELECT "+admission, simple)
-		require.NoError(t, err)
+		require.NoError(t, err, "%s: %+v", admission, err)
 		_, err = tx.Exec(t.Context(), "SET LOCAL ROLE "+roles.Subtree, simple)
 		require.NoError(t, err)
 		var id, visible string
