@@ -241,16 +241,22 @@ func (s *Stratum) placement(ctx context.Context, name string) (Placement, error)
 	return s.Placements.find(ctx, name)
 }
 
-// prepareSatellite makes a database fit for tenants: schema stratum, and the tables of the model where there is one.
-func (s *Stratum) prepareSatellite(ctx context.Context, p Placement) error {
+// prepareSatellite makes a database fit for tenants: schema stratum, and the tables of the model where there is one. One
+// that is inhabited must have been made fit before.
+func (s *Stratum) prepareSatellite(ctx context.Context, p Placement, inhabited bool) error {
 	registry, err := s.registry.get(ctx, s)
 	if err != nil {
 		return err
 	}
-	s.owners.forget(p.Name)
 	db, err := s.ownerOf(ctx, p)
 	if err != nil {
 		return err
+	}
+	site := provision.Site{Registry: registry, Placement: p.Name, Shared: true}
+	if inhabited {
+		if err := checkSettled(ctx, db, site); err != nil {
+			return err
+		}
 	}
 	if err := s.installAt(ctx, p, db); err != nil {
 		return err
@@ -262,10 +268,7 @@ func (s *Stratum) prepareSatellite(ctx context.Context, p Placement) error {
 	if err != nil {
 		return statementError(ctx, err)
 	}
-	satellite := provision.Satellite{
-		Site: provision.Site{Registry: registry, Placement: p.Name, Shared: true}, Roles: s.roles, Number: number,
-	}
-	return s.Tenants.builder.furnish(ctx, p, db, satellite)
+	return s.Tenants.builder.furnish(ctx, p, db, provision.Satellite{Site: site, Roles: s.roles, Number: number})
 }
 
 // furnish makes the tables of a placement's own database. While there is no model, it settles what the database is.

@@ -13,7 +13,7 @@ import (
 )
 
 // runAs runs SQL as the login of dsn, in one text.
-func runAs(t *testing.T, dsn, sql string) {
+func runAs(t testing.TB, dsn, sql string) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), dsn)
 	require.NoError(t, err)
