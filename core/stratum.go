@@ -267,7 +267,7 @@ func (s *Stratum) OwnerDB(access.Token) (*sql.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.owner = stdlib.OpenDB(*config.ConnConfig)
+	s.owner = sql.OpenDB(quietConnector{stdlib.GetConnector(*config.ConnConfig)})
 	return s.owner, nil
 }
 
