@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
+	"maps"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -102,7 +103,7 @@ type FleetOptions struct {
 	// PerServer is how many targets of one server are worked on at once, each over a connection. Defaults to 2.
 	PerServer int
 	// Canary is who goes first, alone; if it fails nothing else is begun. Defaults to the first schema or database of a
-	// tenant that has something to do. Targets are named as in Fleet.Targets.
+	// tenant. Targets are named as in Fleet.Targets.
 	Canary FleetCanary
 	// LockTimeout is how long a migration waits for a table that somebody uses, with everybody else behind it, before it
 	// steps back and tries again. Defaults to 2 s.
@@ -128,7 +129,8 @@ type FleetOptions struct {
 	Plans func(FleetPlan)
 }
 
-// Migrate runs the migrations on all targets. Failures of targets are in the report; the error is then a *FleetError.
+// Migrate runs the migrations on all targets. A target that fails is left at its last step, and nothing more is done to
+// it; all others go on. Failures are in the report, and the error is then a *FleetError.
 func (f *Fleet) Migrate(ctx context.Context, options FleetOptions) (FleetReport, error) {
 	if err := f.st.Placements.checkCaller(ctx); err != nil {
 		return FleetReport{}, operationError("migrate the fleet", err)
@@ -143,6 +145,7 @@ type fleetRun struct {
 	fleet   *Fleet
 	options FleetOptions
 	report  FleetReport
+	failed  map[string]bool // targets that nothing more is done to
 }
 
 func (r *fleetRun) run(ctx context.Context) (FleetReport, error) {
@@ -158,7 +161,7 @@ func (r *fleetRun) run(ctx context.Context) (FleetReport, error) {
 		}
 	}
 	if len(versioned) > 0 {
-		if err := r.sources(ctx, everywhere, versioned...); err != nil {
+		if err := r.versions(ctx, versioned); err != nil {
 			return r.report, err
 		}
 	}
@@ -171,18 +174,60 @@ func (r *fleetRun) run(ctx context.Context) (FleetReport, error) {
 	}
 	model, err := r.fleet.st.Tenants.builder.model(ctx)
 	if errors.Is(err, provision.ErrNoModel) {
-		return r.report, nil // there is nothing to be like
+		return r.report, r.failures() // there is nothing to be like
 	}
 	if err != nil {
 		return r.report, err
 	}
-	if err := r.sources(ctx, butModel, r.converge(model)); err != nil {
+	if err := r.settle(ctx); err != nil {
 		return r.report, err
 	}
-	if r.options.DryRun {
-		return r.report, nil
+	if err := r.sources(ctx, r.fleet.targets(ctx, butModel), r.converge(model)); err != nil {
+		return r.report, err
 	}
-	return r.report, r.fleet.refreshAll(ctx, model)
+	if !r.options.DryRun {
+		err = r.fleet.refreshAll(ctx, model)
+	}
+	return r.report, errors.Join(r.failures(), err)
+}
+
+// versions runs versioned migrations on all targets. Places that were being made meanwhile from the older model, and were
+// not listed yet, follow.
+func (r *fleetRun) versions(ctx context.Context, versioned []fleet.Source) error {
+	seen := make(map[string]bool)
+	err := r.sources(ctx, func(yield func(fleet.Target, error) bool) {
+		for t, err := range r.fleet.targets(ctx, everywhere) {
+			seen[t.ID] = true
+			if !yield(t, err) {
+				return
+			}
+		}
+	}, versioned...)
+	if err != nil || r.options.DryRun {
+		return err
+	}
+	if err := r.settle(ctx); err != nil {
+		return err
+	}
+	r.options.Canary = fleet.Canary{None: true} // it has been
+	return r.sources(ctx, func(yield func(fleet.Target, error) bool) {
+		for t, err := range r.fleet.targets(ctx, everywhere) {
+			if err == nil && seen[t.ID] {
+				continue
+			}
+			if !yield(t, err) {
+				return
+			}
+		}
+	}, versioned...)
+}
+
+// settle waits until all that was begun with an older model is listed.
+func (r *fleetRun) settle(ctx context.Context) error {
+	if r.options.DryRun {
+		return nil
+	}
+	return r.fleet.st.Tenants.builder.settle(ctx)
 }
 
 // migrateShared has the canary follow the model before the model itself is changed: it is read from within a rehearsal.
@@ -227,9 +272,9 @@ func (r *fleetRun) canary(ctx context.Context, model shape.Model) error {
 	options := r.fleetOptions(only, r.converge(model))
 	options.Canary = fleet.Canary{None: true}
 	report, err := fleet.Run(ctx, options)
+	r.add(report)
 	if err != nil {
-		r.report = report
-		return fmt.Errorf("the canary: %w", err)
+		return fmt.Errorf("%w: %w", ErrCanary, err)
 	}
 	return nil
 }
@@ -248,15 +293,50 @@ func newGlobals(now, coming shape.Model) bool {
 	return false
 }
 
-// sources runs sources on the targets of a kind, and adds what came of it to the report.
-func (r *fleetRun) sources(ctx context.Context, reach reach, sources ...fleet.Source) error {
-	report, err := fleet.Run(ctx, r.fleetOptions(r.fleet.targets(ctx, reach), sources...))
+// sources runs sources on targets that have not failed, and adds what came of it to the report. Failures of single
+// targets are no error yet, unless the model itself is among them, or the run is to stop.
+func (r *fleetRun) sources(ctx context.Context, targets iter.Seq2[fleet.Target, error], sources ...fleet.Source) error {
+	left := func(yield func(fleet.Target, error) bool) {
+		for t, err := range targets {
+			if err == nil && r.failed[t.ID] {
+				continue
+			}
+			if !yield(t, err) {
+				return
+			}
+		}
+	}
+	report, err := fleet.Run(ctx, r.fleetOptions(left, sources...))
 	r.add(report)
-	return err
+	var failed *fleet.Error
+	if !errors.As(err, &failed) || failed.Stopped != nil || len(failed.Failures) < failed.Failed {
+		return err
+	}
+	failures := make(map[string]bool, len(failed.Failures)+len(r.failed))
+	maps.Copy(failures, r.failed)
+	for _, f := range failed.Failures {
+		if f.Target == homePlacement+"/shared" {
+			return err
+		}
+		failures[f.Target] = true
+	}
+	r.failed = failures
+	return nil
+}
+
+// failures is the error for targets that have failed, if any have.
+func (r *fleetRun) failures() error {
+	if r.report.Failed == 0 {
+		return nil
+	}
+	return &fleet.Error{Failed: r.report.Failed, Failures: r.report.Failures}
 }
 
 func (r *fleetRun) fleetOptions(targets iter.Seq2[fleet.Target, error], sources ...fleet.Source) fleet.Options {
 	o := r.options
+	if o.Canary.Target == homePlacement+"/shared" && len(sources) == 1 && sources[0].Name() == provision.Ledger {
+		o.Canary = fleet.Canary{None: true} // it is what the others are brought to
+	}
 	return fleet.Options{
 		Targets: targets, Sources: sources, PerServer: o.PerServer, Canary: o.Canary, LockTimeout: o.LockTimeout,
 		Retries: o.Retries, StopOnError: o.StopOnError, DryRun: o.DryRun, Verify: o.Verify, Rerun: o.Rerun,

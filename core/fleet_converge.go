@@ -19,12 +19,9 @@ import (
 var ErrDestructive = errors.New("stratum: the target differs from the model in a way that may lose data (look at " +
 	"Fleet.Drift, and set FleetOptions.AllowDestructive)")
 
-// convergeName is the name in the ledgers.
-const convergeName = "model"
-
 // converge is the source that brings targets to the model.
 func (r *fleetRun) converge(model shape.Model) fleet.Source {
-	return fleet.Converge(convergeName, &convergence{
+	return fleet.Converge(provision.Ledger, &convergence{
 		st: r.fleet.st, model: model, hash: model.Hash(), destructive: r.options.AllowDestructive,
 	})
 }

@@ -111,6 +111,11 @@ func (f *Fleet) upgradeOne(ctx context.Context, p Placement, db *sql.DB, u upgra
 			return err
 		}
 	}
+	return noteExtras(ctx, db, hash)
+}
+
+// noteExtras says what a database has beside its tables.
+func noteExtras(ctx context.Context, db *sql.DB, hash string) error {
 	const note = `INSERT INTO stratum.ledger (table_schema, source, hash, applied_at) VALUES ('', 'extras', $1, now())
 		ON CONFLICT (table_schema, source) DO UPDATE SET hash = excluded.hash, applied_at = excluded.applied_at`
 	if _, err := db.ExecContext(ctx, note, hash); err != nil {
