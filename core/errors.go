@@ -39,6 +39,8 @@ var (
 	ErrProof = guard.ErrProof
 	// ErrSubtreeElsewhere is returned under WithSubtree where a descendant's data is in a schema or a database of its own.
 	ErrSubtreeElsewhere = guard.ErrSubtreeElsewhere
+	// ErrLookupElsewhere is returned by a Lookup in tenant-owned tables while there are tenants whose rows are elsewhere.
+	ErrLookupElsewhere = guard.ErrLookupElsewhere
 	// ErrSchemaMissing is returned for a statement whose tenant's own schema is not there.
 	ErrSchemaMissing = guard.ErrSchemaMissing
 	// ErrSchemaTable is returned for a statement of the system at a tenant's own schema that lacks a table.

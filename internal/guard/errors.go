@@ -39,10 +39,14 @@ var (
 	ErrDatabaseMissing = errors.New("stratum: the database of the tenant is missing (restore it from a backup)")
 	ErrLogin           = errors.New("stratum: the server does not accept the login or its password (look where the DSN comes " +
 		"from: a rotated password is read again with each new connection of a placement)")
-	ErrElsewhere        = errors.New("stratum: the data of the tenant is elsewhere and is being moved (try again)")
+	ErrElsewhere        = errors.New("stratum: the data of the tenant is elsewhere (as the system, write it at its place with " +
+		"core.AsSystemAt; as the tenant, try again: it is being moved)")
 	ErrSubtreeElsewhere = errors.New("stratum: the subtree has tenants whose data is in a schema or a database of " +
 		"their own, and one statement cannot read them all (visit each with Tenants.ForEach, or " +
 		"gormstratum.ForEachTenant)")
+	ErrLookupElsewhere = errors.New("stratum: a lookup reads a tenant-owned table, and there are tenants whose rows are " +
+		"in a schema or a database of their own (keep what must be found before the tenant is known, such as logins, in " +
+		"a global table)")
 	ErrRowsOpen = errors.New("stratum: rows of an earlier query are still open on this transaction (read them to " +
 		"the end or close them before the next statement)")
 	ErrCommand  = errors.New("stratum: this command is not possible on a tenant's connection")
@@ -71,6 +75,7 @@ const (
 	codeOtherSchema       = "ST012"
 	codeSubtreeElsewhere  = "ST013"
 	codeNoSchemaTable     = "ST014"
+	codeLookupElsewhere   = "ST015"
 	codeNoDatabase        = "3D000"
 	codePassword          = "28P01"
 	codeLogin             = "28000"
@@ -154,6 +159,8 @@ func sentinelFor(pgErr *pgconn.PgError) error {
 		return ErrCrossTenant
 	case codeSubtreeElsewhere:
 		return ErrSubtreeElsewhere
+	case codeLookupElsewhere:
+		return ErrLookupElsewhere
 	case codeNoSchemaTable:
 		return ErrSchemaTable
 	case codeUnsigned:
