@@ -17,7 +17,7 @@ func allPaths(db *gorm.DB) []conformance.Path {
 	return slices.Concat(
 		readPaths(db), joinPaths(db), writePaths(db), upsertPaths(db), rawPaths(db),
 		queryPaths(db), transactionPaths(db), genericPaths(db), relationReadPaths(db), relationWritePaths(db),
-		createPaths(db), changePaths(db), sqlReadPaths(db), sqlWritePaths(db), plainPaths(db),
+		createPaths(db), changePaths(db), sqlReadPaths(db), sqlWritePaths(db), plainPaths(db), qualifiedPaths(db),
 	)
 }
 

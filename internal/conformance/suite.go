@@ -32,6 +32,9 @@ type Path struct {
 	// Tenant is the error with which the path is refused to every tenant, by a rule of the set-up under test. Defaults
 	// to none.
 	Tenant error
+	// Qualified is set for a path that names the shared tables by their schema. Where the target has a schema of its own
+	// the path does not lead there: tenants are refused, and the system, which may read all, reads the shared tables.
+	Qualified bool
 }
 
 // Caller is on whose behalf a path is taken.
@@ -96,7 +99,8 @@ func Run(t *testing.T, s Suite) {
 		}
 	}
 	t.Logf("%d paths, %d cells, %d leaks or failures", len(s.Paths), cells, failed)
-	w.close(ctx, t)
+	w.empty(ctx, t)
+	w.server.close(ctx, t)
 }
 
 // Visit takes every path once, as the tenant whose rows are aimed at, for what else is to be seen on the way. each is
@@ -111,7 +115,7 @@ func Visit(t *testing.T, s Suite, each func(path string)) {
 		_, err := path.Run(w.context(ctx, Own), w.target.Target)
 		require.NoError(t, err, path.Name)
 	}
-	w.close(ctx, t)
+	w.server.close(ctx, t)
 }
 
 // aim returns the rows that a caller aims at. A suspended tenant is refused its own.

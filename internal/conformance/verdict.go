@@ -23,6 +23,10 @@ type outcome struct {
 
 func (o outcome) check(t *testing.T) {
 	t.Helper()
+	if o.path.Qualified && o.target.schema != public && o.caller != Nobody && o.caller != Suspended {
+		o.checkQualified(t)
+		return
+	}
 	switch o.caller {
 	case Own:
 		if o.path.Tenant != nil {
@@ -52,6 +56,23 @@ func (o outcome) check(t *testing.T) {
 		if !o.target.shared { // where it sees what there is
 			o.checkAlone(t)
 		}
+	}
+}
+
+// checkQualified demands that a path which names the shared tables does not lead a tenant there that has left them.
+func (o outcome) checkQualified(t *testing.T) {
+	t.Helper()
+	require.Equal(t, Reads, o.path.Effect)
+	switch {
+	case o.caller == System:
+		require.NoError(t, o.err)
+	case o.caller == Own || o.world.other.schema != public:
+		require.ErrorIs(t, o.err, core.ErrPermission)
+	}
+	require.NotContains(t, o.seen, o.target.Secret)
+	require.Equal(t, o.before, o.after, "LEAK: a path that reads has changed rows")
+	if o.caller != System {
+		require.NotContains(t, o.seen, misplaced, "LEAK: a row of another place was returned")
 	}
 }
 

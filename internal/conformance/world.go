@@ -110,8 +110,11 @@ func (w *world) seed(ctx context.Context, t *testing.T) {
 	}
 }
 
-func (w *world) close(ctx context.Context, t *testing.T) {
+// empty leaves nothing for the next suite.
+func (w *world) empty(ctx context.Context, t *testing.T) {
 	t.Helper()
 	require.Empty(t, w.server.strays(ctx, t), "LEAK: rows in tables of nobody's")
-	w.server.close(ctx, t)
+	for _, database := range w.server.databases() {
+		w.server.write(ctx, t, database, func(*pgx.Batch) {})
+	}
 }
