@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"net/url"
 	"os"
 	"path/filepath"
 	"testing"
@@ -23,30 +24,66 @@ func NewGround(t *testing.T, registry *stratumtest.Database) Ground {
 	return Ground{Home: registry, Away: stratumtest.NewDatabase(t)}
 }
 
-// Open gives the test a handle for which the other database is the placement Away. Pooled ones reach every database
-// through a PgBouncer in transaction mode, but for what the owner does.
-func (g Ground) Open(t *testing.T, pooled bool) *core.Stratum {
-	t.Helper()
-	through := func(dsn string) string { return dsn }
-	if pooled {
-		bouncer, err := pgbouncer.Start(t.Context(), pgbouncer.Options{
-			DSNs: []string{g.Home.DSN, g.Home.SystemDSN, g.Away.DSN, g.Away.SystemDSN},
-		})
-		require.NoError(t, err)
-		t.Cleanup(func() { require.NoError(t, bouncer.Close()) })
-		through = bouncer.DSN
+// Way is how a program reaches the databases.
+type Way struct {
+	Name     string
+	Pooled   bool // through a PgBouncer in transaction mode, but for what the owner does
+	Hardened bool
+	Simple   bool // by the simple protocol
+}
+
+// Ways are those by which the mixes are taken.
+func Ways() []Way {
+	return []Way{
+		{Name: "direct"},
+		{Name: "PgBouncer", Pooled: true},
+		{Name: "simple protocol", Simple: true},
+		{Name: "hardened, PgBouncer", Hardened: true, Pooled: true},
 	}
+}
+
+// Open gives the test a handle for which the other database is the placement Away.
+func (g Ground) Open(t *testing.T, way Way) *core.Stratum {
+	t.Helper()
+	through := g.through(t, way)
 	options := g.Home.Options()
+	options.Hardened = way.Hardened
 	options.DSN, options.SystemDSN = through(options.DSN), through(options.SystemDSN)
 	st, err := core.Open(t.Context(), options)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, st.Close()) })
+	require.NoError(t, st.Migrate(t.Context()), "the hardened mode begins with it")
 	_, err = st.Placements.Register(t.Context(), core.Placement{
 		Name: Away, DSN: reference(t, through(g.Away.DSN)), SystemDSN: reference(t, through(g.Away.SystemDSN)),
 		OwnerDSN: reference(t, g.Away.OwnerDSN),
 	})
 	require.NoError(t, err)
 	return st
+}
+
+// through returns what makes of a DSN one that leads the way.
+func (g Ground) through(t *testing.T, way Way) func(string) string {
+	t.Helper()
+	to := func(dsn string) string { return dsn }
+	if way.Pooled {
+		bouncer, err := pgbouncer.Start(t.Context(), pgbouncer.Options{
+			DSNs: []string{g.Home.DSN, g.Home.SystemDSN, g.Away.DSN, g.Away.SystemDSN},
+		})
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, bouncer.Close()) })
+		to = bouncer.DSN
+	}
+	if !way.Simple {
+		return to
+	}
+	return func(dsn string) string {
+		u, err := url.Parse(to(dsn))
+		require.NoError(t, err)
+		query := u.Query()
+		query.Set("default_query_exec_mode", "simple_protocol")
+		u.RawQuery = query.Encode()
+		return u.String()
+	}
 }
 
 // reference puts a DSN where a placement finds it.
@@ -57,9 +94,20 @@ func reference(t *testing.T, dsn string) string {
 	return "file:" + path
 }
 
-// Suite is that of a mix on this ground.
-func (g Ground) Suite(st *core.Stratum, mix Mix, paths []Path) Suite {
-	return Suite{
-		Stratum: st, AdminDSN: g.Home.AdminDSN, Paths: paths, Mix: mix, Placements: map[string]string{Away: g.Away.Name},
+// Run takes the paths in each mix, one mix after the other: all paths if whole is set, and else each path in one of
+// the mixes.
+func (g Ground) Run(t *testing.T, st *core.Stratum, paths []Path, whole bool) {
+	t.Helper()
+	for i, mix := range Mixes() {
+		taken := paths
+		if !whole {
+			taken = Slice(paths, i, len(Mixes()))
+		}
+		t.Run(mix.Name, func(t *testing.T) {
+			Run(t, Suite{
+				Stratum: st, AdminDSN: g.Home.AdminDSN, Paths: taken, Mix: mix,
+				Placements: map[string]string{Away: g.Away.Name},
+			})
+		})
 	}
 }
