@@ -46,6 +46,9 @@ var (
 	ErrSchemaTable = guard.ErrSchemaTable
 	// ErrDatabaseMissing is returned for a statement whose tenant's own database is not there.
 	ErrDatabaseMissing = guard.ErrDatabaseMissing
+	// ErrDatabaseDown is returned for a statement whose tenant lives in another database than the registry's, which does not
+	// answer or lets nobody in. The error is a *PlacementError, too.
+	ErrDatabaseDown = guard.ErrDatabaseDown
 	// ErrTableMissing is returned for a statement that names a table which is not in the database its tenant lives in, as
 	// external ones are not.
 	ErrTableMissing = guard.ErrTableMissing
