@@ -104,7 +104,6 @@ func TestProvisionError(t *testing.T) {
 		for _, other := range []core.NewTenant{
 			{Name: "m", Slug: n.Slug, Isolation: isolation}, {Name: "n", Slug: n.Slug, Isolation: core.SharedIsolation},
 			{Name: "n", Slug: n.Slug, ExternalID: "x"}, {Name: "n", Slug: n.Slug, ID: uuid.New()},
-			{Name: "n", Slug: n.Slug, Placement: "eu1"}, {Name: "n", Slug: n.Slug, Isolation: core.SharedIsolation},
 		} {
 			require.ErrorIs(t, second(e.st.Tenants.Create(ctx, other)), core.ErrTenantExists)
 		}
