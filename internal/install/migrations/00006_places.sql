@@ -77,6 +77,20 @@ CREATE TABLE stratum.spares (
     created_at timestamptz NOT NULL DEFAULT now()
 );
 
+-- The system may take back a tenant that has never been active here. In a satellite it may take away any: its rows of
+-- tenants are no more than what the registry tells it.
+CREATE FUNCTION stratum.keep_tenant() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF quote_ident(current_user) = quote_ident((parse_ident('{{.SystemRole}}'))[1])
+        AND EXISTS (SELECT FROM stratum.site s WHERE s.placement = 'home' AND s.label IS NULL) THEN
+        RAISE EXCEPTION 'a tenant that has been active is not deleted' USING ERRCODE = '42501',
+            HINT = 'Archive it with Tenants.Archive.';
+    END IF;
+    RETURN OLD;
+END $$;
+CREATE TRIGGER keep_tenant BEFORE DELETE ON stratum.tenants
+    FOR EACH ROW WHEN (OLD.status <> 'provisioning') EXECUTE FUNCTION stratum.keep_tenant();
+
 -- A change of place turns the epoch, as one of status does.
 DROP TRIGGER turn_epoch ON stratum.tenants;
 CREATE CONSTRAINT TRIGGER turn_epoch AFTER UPDATE ON stratum.tenants DEFERRABLE INITIALLY DEFERRED
@@ -102,9 +116,9 @@ BEGIN
     epoch := pg_catalog.pg_sequence_last_value('stratum.epoch');
     SELECT t.status, pg_catalog.pg_visible_in_snapshot(
             (epoch OPERATOR(pg_catalog.>>) 20)::pg_catalog.text::pg_catalog.xid8, pg_catalog.pg_current_snapshot()),
-            t.placement OPERATOR(pg_catalog.=) s.placement AND CASE t.isolation
-                WHEN 'shared' THEN own_schema OPERATOR(pg_catalog.=) '' AND s.label IS NULL
-                WHEN 'schema' THEN own_schema OPERATOR(pg_catalog.=) ('t_' OPERATOR(pg_catalog.||) t.label)
+            t.placement OPERATOR(pg_catalog.=) s.placement AND CASE
+                WHEN t.isolation OPERATOR(pg_catalog.=) 'shared' THEN own_schema OPERATOR(pg_catalog.=) '' AND s.label IS NULL
+                WHEN t.isolation OPERATOR(pg_catalog.=) 'schema' THEN own_schema OPERATOR(pg_catalog.=) ('t_' OPERATOR(pg_catalog.||) t.label)
                     AND s.label IS NULL
                 ELSE own_schema OPERATOR(pg_catalog.=) '' AND s.label OPERATOR(pg_catalog.=) t.label END,
             pg_catalog.concat_ws(' ', t.isolation, t.placement, t.label)
