@@ -158,6 +158,9 @@ func (c *convergeSource) visit(ctx context.Context, v *visit) error {
 	}
 	v.worked = true
 	_, err = v.session.send(ctx, join(statements)+row.appliedSQL(hash, now)+"COMMIT")
+	if sqlState(err) == codeDivision {
+		return fmt.Errorf("%w: %w", errBusy, err)
+	}
 	return err
 }
 

@@ -178,7 +178,7 @@ func (v *visit) runDB(ctx context.Context, m *version) (err error) {
 	return recovered(func() error { return m.runDB(ctx, db) })
 }
 
-const invalidSQL = `SELECT c.oid::regclass FROM pg_catalog.pg_index i
+const invalidSQL = `SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) FROM pg_catalog.pg_index i
 	JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 	WHERE NOT i.indisvalid AND n.nspname = `
 
