@@ -59,7 +59,11 @@ func (c *convergeSource) failed(ctx context.Context, v *visit, err error) {
 // prepare reads the ledgers of a batch, and plans what is not done.
 func (c *convergeSource) prepare(ctx context.Context, s *session, opts Options, targets []Target) prepared {
 	defer func() { _ = s.rollback(ctx) }() // a session that has broken shows when it is used next
-	if _, err := s.send(ctx, clearSQL+"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"); err != nil {
+	if _, err := s.send(ctx, clearSQL); err != nil {
+		return nil
+	}
+	// By itself: within a message that had other statements before it would be too late to choose the level.
+	if _, err := s.send(ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"); err != nil {
 		return nil
 	}
 	states, err := c.states(ctx, s, targets)

@@ -21,6 +21,9 @@ WHERE o.relkind IN ('r', 'p', 'v', 'm', 'S') %[3]s AND o.relnamespace = ANY (ARR
 	SELECT f.oid FROM pg_catalog.pg_namespace f
 	WHERE f.nspname = ANY (pg_catalog.current_schemas(false)) AND f.nspname <> %[2]s))`
 
+// byIndexSQL is for one message: statistics of the catalog lag behind where many schemas have just been made.
+const byIndexSQL = "SELECT pg_catalog.set_config('enable_seqscan', 'off', true); "
+
 // namesake is a table further along a search_path.
 type namesake struct{ oid, name string }
 
@@ -33,19 +36,24 @@ func (g *gooseSource) namesakes(ctx context.Context, s *session, t Target, m *ve
 	if !m.function() {
 		condition = "AND o.relname = ANY (ARRAY[" + strings.Join(m.words, ", ") + "]::name[])"
 	}
-	results, err := s.send(ctx, fmt.Sprintf(namesakesSQL, sqltext.Literal(t.searchPath()), sqltext.Literal(t.Schema), condition))
+	query := fmt.Sprintf(namesakesSQL, sqltext.Literal(t.searchPath()), sqltext.Literal(t.Schema), condition)
+	if s.pg.PgConn().TxStatus() == idle {
+		query = byIndexSQL + query // in a transaction it would be there for the migration too
+	}
+	results, err := s.send(ctx, query)
 	if err != nil {
 		return nil, err
 	}
-	found := make([]namesake, len(results[1].Rows))
-	for i, row := range results[1].Rows {
+	last := results[len(results)-1]
+	found := make([]namesake, len(last.Rows))
+	for i, row := range last.Rows {
 		found[i] = namesake{oid: string(row[0]), name: string(row[1])}
 	}
 	return found, nil
 }
 
 // lackingSQL finds which of some schemas have not got all of some names.
-const lackingSQL = `SELECT n.nspname FROM pg_catalog.pg_namespace n WHERE n.nspname IN (%s) AND %d > (
+const lackingSQL = byIndexSQL + `SELECT n.nspname FROM pg_catalog.pg_namespace n WHERE n.nspname IN (%s) AND %d > (
 	SELECT count(*) FROM pg_catalog.pg_class c WHERE c.relnamespace = n.oid AND c.relname = ANY (ARRAY[%s]::name[]))`
 
 // lacking are the schemas in which a name of the migration would be looked for further along.
@@ -64,7 +72,7 @@ func lacking(ctx context.Context, s *session, schemas []string, of []namesake) (
 		return nil, err
 	}
 	lack := map[string]bool{}
-	for _, row := range found[0].Rows {
+	for _, row := range found[1].Rows {
 		lack[string(row[0])] = true
 	}
 	return lack, nil
