@@ -13,6 +13,9 @@ import (
 	"github.com/stratum-hq/stratum-go/internal/sqltext"
 )
 
+// GoMigration is goose's Migration.
+type GoMigration = goose.Migration
+
 // GooseOptions say how migrations are read and recorded.
 type GooseOptions struct {
 	// Name is the source's. Defaults to "goose".

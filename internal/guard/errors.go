@@ -44,7 +44,7 @@ var (
 		"Fleet.Drift says)")
 	ErrLogin = errors.New("stratum: the server does not accept the login or its password (look where the DSN comes " +
 		"from: a rotated password is read again with each new connection of a placement)")
-	ErrElsewhere        = errors.New("stratum: the data of the tenant is elsewhere (as the system, write it at its place with " +
+	ErrElsewhere = errors.New("stratum: the data of the tenant is elsewhere (as the system, write it at its place with " +
 		"core.AsSystemAt; as the tenant, try again: it is being moved)")
 	ErrSubtreeElsewhere = errors.New("stratum: the subtree has tenants whose data is in a schema or a database of " +
 		"their own, and one statement cannot read them all (visit each with Tenants.ForEach, or " +
@@ -178,18 +178,6 @@ func sentinelFor(pgErr *pgconn.PgError) error {
 		return ErrTenantNotActive
 	case codeOwner:
 		return ErrOwner
-	case codeElsewhere:
-		return ErrElsewhere
-	case codeNoSchema:
-		return ErrSchemaMissing
-	case codeOtherSchema:
-		return ErrCrossTenant
-	case codeSubtreeElsewhere:
-		return ErrSubtreeElsewhere
-	case codeLookupElsewhere:
-		return ErrLookupElsewhere
-	case codeNoSchemaTable:
-		return ErrSchemaTable
 	case codeUnsigned:
 		return ErrUnsigned
 	case codeProof:
@@ -207,6 +195,25 @@ func sentinelFor(pgErr *pgconn.PgError) error {
 			return ErrCrossTenant
 		}
 		return ErrPermission
+	}
+	return misplaced(pgErr.Code)
+}
+
+// misplaced is the refusal of a statement whose tenant's data, or a part of it, is not where it was looked for.
+func misplaced(code string) error {
+	switch code {
+	case codeElsewhere:
+		return ErrElsewhere
+	case codeNoSchema:
+		return ErrSchemaMissing
+	case codeOtherSchema:
+		return ErrCrossTenant
+	case codeSubtreeElsewhere:
+		return ErrSubtreeElsewhere
+	case codeLookupElsewhere:
+		return ErrLookupElsewhere
+	case codeNoSchemaTable:
+		return ErrSchemaTable
 	}
 	return nil
 }
