@@ -53,6 +53,9 @@ func (b *builder) build(ctx context.Context, t Tenant) error {
 
 // make makes the place of a tenant. Without an id it is a spare, which has no tenant yet.
 func (b *builder) make(ctx context.Context, id uuid.UUID, l location, status string) error {
+	if err := b.st.checkLodging(l); err != nil {
+		return err
+	}
 	p, err := b.st.placement(ctx, l.placement)
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime"
@@ -58,6 +59,10 @@ type Options struct {
 	// ErrUnsigned. docs/hardened.md has the SQL for the logins, what it costs, and the way back. Defaults to false.
 	Hardened bool
 
+	// Engine is what holds the shared tables: PostgreSQL, or Citus, which distributes those of tenants over several
+	// servers. Defaults to what the database of DSN is: Citus where it has the extension.
+	Engine Engine
+
 	// Limits keep one tenant from taking all connections, or the server's time. Defaults to no limits.
 	Limits Limits
 
@@ -109,7 +114,7 @@ func (o Options) validate() error {
 	case o.PoolIdleTime < 0:
 		return fmt.Errorf("%w: Options.PoolIdleTime must not be negative (leave it out for the default)", ErrConfig)
 	}
-	if err := o.Limits.Tenant.validate(); err != nil {
+	if err := errors.Join(o.Engine.validate(), o.Limits.Tenant.validate()); err != nil {
 		return err
 	}
 	// All three, so that a mistake in the owner's, which Migrate alone uses, shows at once.
