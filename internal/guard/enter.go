@@ -191,7 +191,7 @@ func (c *Connector) entry(ctx context.Context, p *Place, s scope.Scope) (*entry,
 	e.args = [maxParameters][]byte{p.path, e.tenant[:], note, []byte(c.role(p, s))}
 	e.args[6] = p.schema
 	if c.forms.carries {
-		e.carried = carried(p, e)
+		e.carried = c.carried(p, e)
 	}
 	if s.Kind == scope.System {
 		if p.schema != nil {

@@ -14,6 +14,5 @@ BEGIN
         pg_catalog.array_to_string(stratum.visible_tenants(), ','));
 END $$;
 
-REVOKE ALL ON FUNCTION stratum.carry_subtree() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION stratum.carry_subtree() TO {{.SubtreeRole}};
-GRANT EXECUTE ON FUNCTION stratum.carried_tenants() TO PUBLIC;
+-- Whether the right is there is asked before the role is switched; stratum.visible_tenants asks for the role itself.
+GRANT EXECUTE ON FUNCTION stratum.carried_tenants(), stratum.carry_subtree() TO PUBLIC;
