@@ -181,6 +181,9 @@ func (b *builder) refresh(ctx context.Context, p Placement, database string, mod
 	if len(tables) == 0 {
 		return nil
 	}
+	if err := b.watch(ctx, model); err != nil {
+		return err
+	}
 	source, err := b.connect(ctx, Placement{Name: homePlacement}, "")
 	if err != nil {
 		return err

@@ -117,6 +117,7 @@ func (d *databases) make(ctx context.Context, key databaseKey) (*guard.Database,
 	if err != nil {
 		return nil, errors.Join(err, data.Close())
 	}
+	d.st.keepCurrent(ctx)
 	proof := func(ctx context.Context) (proof []byte, err error) { return d.st.proofKeyOf(ctx, system) }
 	return guard.NewDatabase(key.placement, data, system, proof), nil
 }

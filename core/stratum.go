@@ -25,6 +25,8 @@ type Stratum struct {
 	Tenants *Tenants
 	// Placements are the databases in which tenants live.
 	Placements *Placements
+	// Fleet runs migrations over all of them, and over the schemas and databases of tenants.
+	Fleet *Fleet
 
 	options   Options
 	roles     install.Roles
@@ -38,6 +40,7 @@ type Stratum struct {
 	owners    owners
 	registry  registryID
 	engine    Engine
+	keeper    keeper
 
 	// The bounds of all pools for statements of tenants, and of all for those of the system.
 	budget, systemBudget *guard.Budget
@@ -72,7 +75,7 @@ func Open(ctx context.Context, options Options) (*Stratum, error) {
 		options: options, roles: roles,
 		budget: guard.NewBudget(options.MaxConns), systemBudget: guard.NewBudget(options.SystemMaxConns),
 	}
-	s.databases, s.Placements = newDatabases(s), &Placements{st: s}
+	s.databases, s.Placements, s.Fleet = newDatabases(s), &Placements{st: s}, &Fleet{st: s}
 	if err := s.connect(ctx); err != nil {
 		return nil, err
 	}
@@ -254,6 +257,7 @@ func (s *Stratum) Close() error {
 		return nil
 	}
 	s.closed = true
+	s.keeper.close()
 	err := errors.Join(s.data.Close(), s.databases.close(), s.pool.Close(), s.system.Close(), s.owners.close())
 	if s.owner != nil {
 		err = errors.Join(err, s.owner.Close())

@@ -30,8 +30,8 @@ type applier struct {
 	applied int
 }
 
-// apply writes entries in their order. A change that the target holds already, since it was refreshed meanwhile, maybe by
-// somebody else, is left out: what a copy holds is read under the lock that every writer of copies takes.
+// apply writes entries in their order. A change that the target holds already, since it was refreshed meanwhile, maybe
+// by somebody else, is left out: what a copy holds is read under the lock that every writer of copies takes.
 func apply(ctx context.Context, conn *pgx.Conn, j job) (int, error) {
 	var tables []Table
 	for _, t := range j.Tables {
@@ -173,7 +173,8 @@ func (a *applier) flush(ctx context.Context) error {
 }
 
 const advanceSQL = `
-UPDATE stratum.copies c SET snapshot = w.snapshot, position = '0/0'::pg_lsn + w.position, rows = w.rows, refreshed_at = now()
+UPDATE stratum.copies c SET snapshot = w.snapshot, position = '0/0'::pg_lsn + w.position, rows = w.rows,
+	refreshed_at = now()
 FROM unnest($1::text[], $2::text[], $3::pg_snapshot[], $4::bigint[], $5::bigint[])
 	AS w (schema, name, snapshot, position, rows)
 WHERE c.table_schema = w.schema AND c.table_name = w.name`
@@ -190,10 +191,12 @@ func (a *applier) finish(ctx context.Context) error {
 	var positions, rows []int64
 	for p := range a.touched {
 		touched, snapshots = append(touched, p), append(snapshots, p.marker.text)
-		positions, rows = append(positions, int64(p.marker.position)), append(rows, p.marker.rows) //nolint:gosec // An LSN.
+		positions = append(positions, int64(p.marker.position)) //nolint:gosec // A server's log is never that long.
+		rows = append(rows, p.marker.rows)
 	}
 	wanted := columns(touched, copySchema)
-	_, err := a.tx.Exec(ctx, advanceSQL, pgx.QueryExecModeExec, wanted.schemas, wanted.tables, snapshots, positions, rows)
+	_, err := a.tx.Exec(ctx, advanceSQL, pgx.QueryExecModeExec, wanted.schemas, wanted.tables, snapshots,
+		positions, rows)
 	if err == nil {
 		_, err = a.tx.Exec(ctx, "SET CONSTRAINTS ALL IMMEDIATE")
 	}

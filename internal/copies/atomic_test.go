@@ -31,7 +31,8 @@ const writeLedger = `BEGIN; UPDATE heads SET n = %d; UPDATE lines SET n = %[1]d;
 // numbers are the different ones in a place.
 func (p place) numbers(t *testing.T) []int {
 	t.Helper()
-	return value[[]int](t, p, "SELECT coalesce(array_agg(DISTINCT n), '{}') FROM (SELECT n FROM heads UNION ALL SELECT n FROM lines) x")
+	return value[[]int](t, p, `SELECT coalesce(array_agg(DISTINCT n), '{}')
+		FROM (SELECT n FROM heads UNION ALL SELECT n FROM lines) x`)
 }
 
 func newLedger(t *testing.T) (source, target place) {
@@ -122,7 +123,8 @@ func TestRefreshesWait(t *testing.T) {
 	require.Equal(t, 1, changed)
 }
 
-// TestRefreshIsEqual is the property: after any changes a refresh makes the copies equal, and a second one has nothing to do.
+// TestRefreshIsEqual is the property: after any changes a refresh makes the copies equal, and a second one has nothing
+// to do.
 func TestRefreshIsEqual(t *testing.T) {
 	t.Parallel()
 	source, target := newShop(t)

@@ -174,7 +174,7 @@ func lead(ctx context.Context, config Config) error {
 		}
 	}
 	// First listened, then looked: what changes in between is heard.
-	if _, err := conn.Exec(ctx, "LISTEN stratum_copies"); err != nil {
+	if _, err := conn.Exec(ctx, `LISTEN "stratum.copies"`); err != nil {
 		return fmt.Errorf("stratum: listening for changes to copy: %w", err)
 	}
 	config.Logger.InfoContext(ctx, "stratum: this process keeps copies current")

@@ -34,7 +34,7 @@ func modes(t *testing.T, test func(t *testing.T, source, target place, stream bo
 func (f *following) starts(t *testing.T, stream bool) {
 	t.Helper()
 	f.saw(t, "it works", func(s copies.Status) bool {
-		return s.Current && s.Target != "" && (!stream || s.Mode == copies.Streaming)
+		return s.Err == nil && s.Target != "" && (!stream || s.Mode == copies.Streaming)
 	})
 }
 
@@ -45,7 +45,8 @@ func TestFollowSurvivesItsConnections(t *testing.T) {
 		f := follow(t, source, nil, target.destination(shop()))
 		f.starts(t, stream)
 		for i := range 5 {
-			source.exec(t, fmt.Sprintf("INSERT INTO regions VALUES (%d, 'r%[1]d', 1); INSERT INTO loose VALUES ('w', %[1]d)", 100+i))
+			source.exec(t, fmt.Sprintf(`INSERT INTO regions VALUES (%d, 'r%[1]d', 1);
+				INSERT INTO loose VALUES ('w', %[1]d)`, 100+i))
 			run(t, source.AdminDSN, `SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
 				WHERE usename = '`+source.Name+`_owner'`)
 			source.exec(t, fmt.Sprintf("DELETE FROM loose WHERE n = %d", 99+i))
@@ -151,8 +152,12 @@ func TestFollowPolls(t *testing.T) {
 	f := follow(t, source, func(c *copies.Config) { c.Poll = 50 * time.Millisecond }, target.destination(shop()))
 	f.starts(t, false)
 	source.exec(t, "UNLISTEN *")
-	run(t, source.AdminDSN, `CREATE OR REPLACE FUNCTION stratum.note_change() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
-		BEGIN INSERT INTO stratum.copy_changes VALUES (TG_ARGV[0], TG_ARGV[1]) ON CONFLICT DO NOTHING; RETURN NULL; END $$`)
+	run(t, source.AdminDSN, `CREATE OR REPLACE FUNCTION stratum.note_change() RETURNS trigger
+		LANGUAGE plpgsql SECURITY DEFINER AS $$
+		BEGIN
+			INSERT INTO stratum.copy_changes VALUES (TG_ARGV[0], TG_ARGV[1]) ON CONFLICT DO NOTHING;
+			RETURN NULL;
+		END $$`)
 	source.exec(t, moreShop)
 	catchesUp(t, source, target)
 }
@@ -161,13 +166,17 @@ func TestFollowPolls(t *testing.T) {
 func TestFollowRepairs(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ before, change string }{
-		"a row that is gone":    {"DELETE FROM units", "UPDATE units SET label = 'g'"},
-		"a row that is there":   {"INSERT INTO regions VALUES (50, 'x', 1)", "INSERT INTO regions VALUES (50, 'y', 1)"},
-		"a huge transaction":    {"", "INSERT INTO regions SELECT n, 'r' || n, 1 FROM generate_series(10, 20100) n"},
-		"a truncated table":     {"", "TRUNCATE units"},
-		"values in a circle":    {"", "UPDATE regions SET name = name || 'x'; UPDATE countries SET rank = NULL; UPDATE countries SET rank = 1 WHERE code = 'AT'; UPDATE countries SET rank = 2 WHERE code = 'CH'"},
-		"a column that was not": {"ALTER TABLE units ADD COLUMN more int", "ALTER TABLE units ADD COLUMN more int; UPDATE units SET more = 1"},
-		"a value that was not sent": {"", `UPDATE countries SET bytes = (SELECT string_agg(sha512(n::text::bytea), '') FROM generate_series(1, 500) n);
+		"a row that is gone":  {"DELETE FROM units", "UPDATE units SET label = 'g'"},
+		"a row that is there": {"INSERT INTO regions VALUES (50, 'x', 1)", "INSERT INTO regions VALUES (50, 'y', 1)"},
+		"a huge transaction":  {"", "INSERT INTO regions SELECT n, 'r' || n, 1 FROM generate_series(10, 20100) n"},
+		"a truncated table":   {"", "TRUNCATE units"},
+		"values in a circle": {"", `UPDATE regions SET name = name || 'x'; UPDATE countries SET rank = NULL;
+			UPDATE countries SET rank = 1 WHERE code = 'AT'; UPDATE countries SET rank = 2 WHERE code = 'CH'`},
+		"a column that was not": {
+			"ALTER TABLE units ADD COLUMN more int", "ALTER TABLE units ADD COLUMN more int; UPDATE units SET more = 1",
+		},
+		"a value that was not sent": {"", `UPDATE countries SET bytes = (
+				SELECT string_agg(sha512(n::text::bytea), '') FROM generate_series(1, 500) n);
 			UPDATE countries SET rank = rank + 100`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -213,7 +222,8 @@ func TestFollowReportsRefusals(t *testing.T) {
 	modes(t, func(t *testing.T, source, target place, stream bool) {
 		f := follow(t, source, nil, target.destination(shop()))
 		f.starts(t, stream)
-		target.exec(t, `CREATE TABLE invoices (country varchar(2) REFERENCES countries); INSERT INTO invoices VALUES ('CH')`)
+		target.exec(t, `CREATE TABLE invoices (country varchar(2) REFERENCES countries);
+			INSERT INTO invoices VALUES ('CH')`)
 		source.exec(t, "DELETE FROM countries WHERE code = 'CH'")
 		f.saw(t, "it is refused", func(s copies.Status) bool { return errors.Is(s.Err, copies.ErrReference) })
 		target.exec(t, "DELETE FROM invoices")

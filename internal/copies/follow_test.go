@@ -3,8 +3,6 @@ package copies_test
 import (
 	"context"
 	"errors"
-	"log/slog"
-	"os"
 	"sync"
 	"testing"
 	"time"
@@ -52,9 +50,6 @@ func follow(t *testing.T, source place, change func(*copies.Config), targets ...
 			defer f.mu.Unlock()
 			f.statuses = append(f.statuses, s)
 		},
-	}
-	if testing.Verbose() {
-		f.config.Logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
 	if change != nil {
 		change(&f.config)
@@ -191,7 +186,8 @@ func TestFollowTheLog(t *testing.T) {
 	catchesUp(t, source, target)
 	isCurrent(t, source, target)
 	f.clear()
-	source.exec(t, `UPDATE countries SET code = 'LI', feel = 'sad', raw = NULL WHERE code = 'CH'; DELETE FROM countries WHERE code = 'AT';
+	source.exec(t, `UPDATE countries SET code = 'LI', feel = 'sad', raw = NULL WHERE code = 'CH';
+		DELETE FROM countries WHERE code = 'AT';
 		INSERT INTO regions VALUES (5, 'Africa', 1); INSERT INTO units (label) VALUES (NULL), ('')`)
 	catchesUp(t, source, target)
 	isCurrent(t, source, target)

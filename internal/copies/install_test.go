@@ -10,7 +10,8 @@ import (
 	"github.com/stratum-hq/stratum-go/internal/copies"
 )
 
-const triggersSQL = `SELECT coalesce(string_agg(c.oid || t.tgname || t.oid, ',' ORDER BY c.relname, t.tgname), '') FROM pg_trigger t
+const triggersSQL = `SELECT coalesce(string_agg(c.oid || t.tgname || t.oid, ',' ORDER BY c.relname, t.tgname), '')
+	FROM pg_trigger t
 	JOIN pg_class c ON c.oid = t.tgrelid WHERE t.tgname LIKE 'stratum%' AND c.relnamespace = 'public'::regnamespace`
 
 // logDDL has the server count changes of its catalog.
@@ -41,11 +42,15 @@ func TestInstallTwice(t *testing.T) {
 func TestInstallMends(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]string{
-		"dropped":     "DROP TRIGGER stratum_changed ON regions",
-		"disabled":    "ALTER TABLE regions DISABLE TRIGGER stratum_changed",
-		"not always":  "ALTER TABLE templates ENABLE TRIGGER stratum_changed_insert",
-		"another one": "DROP TRIGGER stratum_changed_insert ON templates; CREATE TRIGGER stratum_changed_insert AFTER INSERT ON templates FOR EACH ROW WHEN (NEW.id IS NULL) EXECUTE FUNCTION stratum.note_change('public', 'templates')",
-		"renamed":     "ALTER TABLE units RENAME TO units_old; ALTER TABLE units_old RENAME TO units; DROP TRIGGER stratum_truncated ON units; CREATE TRIGGER stratum_truncated AFTER TRUNCATE ON units FOR EACH STATEMENT EXECUTE FUNCTION stratum.note_change('public', 'units_old')",
+		"dropped":    "DROP TRIGGER stratum_changed ON regions",
+		"disabled":   "ALTER TABLE regions DISABLE TRIGGER stratum_changed",
+		"not always": "ALTER TABLE templates ENABLE TRIGGER stratum_changed_insert",
+		"another one": `DROP TRIGGER stratum_changed_insert ON templates;
+			CREATE TRIGGER stratum_changed_insert AFTER INSERT ON templates FOR EACH ROW WHEN (NEW.id IS NULL)
+			EXECUTE FUNCTION stratum.note_change('public', 'templates')`,
+		"renamed": `DROP TRIGGER stratum_truncated ON units;
+			CREATE TRIGGER stratum_truncated AFTER TRUNCATE ON units FOR EACH STATEMENT
+			EXECUTE FUNCTION stratum.note_change('public', 'units_old')`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -63,7 +68,8 @@ func TestInstallMends(t *testing.T) {
 // watching lists the triggers as they are.
 func (p place) watching(t *testing.T) []string {
 	t.Helper()
-	return value[[]string](t, p, `SELECT array_agg(pg_get_triggerdef(g.oid) || g.tgenabled::text ORDER BY g.tgrelid, g.tgname)
+	return value[[]string](t, p, `
+		SELECT array_agg(pg_get_triggerdef(g.oid) || g.tgenabled::text ORDER BY g.tgrelid, g.tgname)
 		FROM pg_trigger g JOIN pg_class c ON c.oid = g.tgrelid
 		WHERE g.tgname LIKE 'stratum%' AND c.relnamespace = 'public'::regnamespace`)
 }
@@ -95,7 +101,8 @@ func TestEveryWriterCounts(t *testing.T) {
 		CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (100);
 		CREATE TABLE mixed_parts (id int PRIMARY KEY, tenant_id uuid) PARTITION BY RANGE (id);
 		CREATE TABLE mixed_parts_1 PARTITION OF mixed_parts FOR VALUES FROM (0) TO (100)`)
-	target.exec(t, `CREATE TABLE parts (id int PRIMARY KEY); CREATE TABLE mixed_parts (id int PRIMARY KEY, tenant_id uuid)`)
+	target.exec(t, `CREATE TABLE parts (id int PRIMARY KEY);
+		CREATE TABLE mixed_parts (id int PRIMARY KEY, tenant_id uuid)`)
 	tables := append(shop(), copies.Table{Schema: "public", Name: "parts"},
 		copies.Table{Schema: "public", Name: "mixed_parts", TenantColumn: "tenant_id"})
 	source.install(t, tables)
@@ -140,7 +147,8 @@ func TestWritersDoNotWait(t *testing.T) {
 	refreshed(t, source, target, shop())
 	first, second := source.connect(t), source.connect(t)
 	for i, conn := range []*pgx.Conn{first, second} {
-		_, err := conn.Exec(t.Context(), fmt.Sprintf("SET lock_timeout = '5s'; BEGIN; INSERT INTO regions VALUES (%d, 'n%[1]d', 1)", 30+i))
+		_, err := conn.Exec(t.Context(), fmt.Sprintf(
+			"SET lock_timeout = '5s'; BEGIN; INSERT INTO regions VALUES (%d, 'n%[1]d', 1)", 30+i))
 		require.NoError(t, err)
 	}
 	// The second commits first. What is copied now must not pass for the first one's change, which was made before.

@@ -25,7 +25,8 @@ func TestCopiesAreReadOnly(t *testing.T) {
 		_, err = conn.Exec(t.Context(), "SET ROLE "+role)
 		require.NoError(t, err)
 		var n int
-		require.NoError(t, conn.QueryRow(t.Context(), "SELECT count(*) FROM regions JOIN countries ON region = regions.id").Scan(&n))
+		require.NoError(t, conn.QueryRow(t.Context(),
+			"SELECT count(*) FROM regions JOIN countries ON region = regions.id").Scan(&n))
 		require.Equal(t, 2, n)
 		for _, statement := range []string{
 			"INSERT INTO regions VALUES (70, 'x', 1)", "UPDATE regions SET name = 'x'", "DELETE FROM countries",
@@ -48,7 +49,8 @@ func TestCopiesUnderPolicies(t *testing.T) {
 	source, target := newShop(t)
 	source.exec(t, fillShop)
 	const protect = `ALTER TABLE templates ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
-		CREATE POLICY stratum_owner ON templates TO CURRENT_USER USING (stratum.admit_owner()) WITH CHECK (stratum.admit_owner())`
+		CREATE POLICY stratum_owner ON templates TO CURRENT_USER USING (stratum.admit_owner())
+		WITH CHECK (stratum.admit_owner())`
 	source.exec(t, protect)
 	target.exec(t, protect)
 	report := refreshed(t, source, target, shop())

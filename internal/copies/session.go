@@ -131,8 +131,8 @@ func (s *session) report(status Status) {
 	s.Status(status)
 }
 
-// onChange marks who has a copy of a table that has changed. What the stream brings is only made certain by it: an empty
-// change brings nothing.
+// onChange marks who has a copy of a table that has changed. What the stream brings is only made certain by it: an
+// empty change brings nothing.
 func (s *session) onChange(name string) {
 	if name == "" {
 		// Tables themselves have changed: see Install.
@@ -185,7 +185,9 @@ func (s *session) want(found []Destination) {
 			}
 		}
 	}
-	slices.SortFunc(tables, func(a, b Table) int { return slices.Compare([]string{a.Schema, a.Name}, []string{b.Schema, b.Name}) })
+	slices.SortFunc(tables, func(a, b Table) int {
+		return slices.Compare([]string{a.Schema, a.Name}, []string{b.Schema, b.Name})
+	})
 	if slices.Equal(tables, s.wanted) {
 		return
 	}

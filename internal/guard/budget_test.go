@@ -147,6 +147,17 @@ func TestBudgetBoundsAPool(t *testing.T) {
 	require.Equal(t, 3, f.budget.Stats().Peak)
 }
 
+// TestPoolOfNone would have its borrowers wait for ever.
+func TestPoolOfNone(t *testing.T) {
+	t.Parallel()
+	config := poolConfig(t, "postgres://x@127.0.0.1/x", 0)
+	for _, config.Budget = range []*guard.Budget{nil, guard.NewBudget(0)} {
+		_, err := guard.NewPool(t.Context(), config)
+		require.ErrorIs(t, err, guard.ErrConfig)
+	}
+	require.Equal(t, 1, guard.NewBudget(0).Stats().Max)
+}
+
 func batchOf(sql string) *pgx.Batch {
 	b := new(pgx.Batch)
 	b.Queue(sql)

@@ -3,6 +3,7 @@ package guard
 import (
 	"container/list"
 	"context"
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -70,6 +71,9 @@ func NewPool(ctx context.Context, options PoolConfig) (*Pool, error) {
 		sockets: make(map[*socket]struct{}), drained: make(chan struct{}),
 	}
 	p.configure(options)
+	if p.size < 1 {
+		return nil, fmt.Errorf("%w: pool_max_conns=%d (a pool needs at least one)", ErrConfig, p.size)
+	}
 	if p.budget != nil {
 		return p, nil
 	}

@@ -136,7 +136,8 @@ func (e expression) pushCast() (text string, changed bool) {
 		for n := range elements {
 			elements[n] = "(" + elements[n] + ")::" + elementType
 		}
-		return e.text[:e.spans[i].Start] + "ARRAY[" + strings.Join(elements, ", ") + "]" + e.text[e.spans[to+1].Stop:], true
+		array := "ARRAY[" + strings.Join(elements, ", ") + "]"
+		return e.text[:e.spans[i].Start] + array + e.text[e.spans[to+1].Stop:], true
 	}
 	return e.text, false
 }

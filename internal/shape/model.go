@@ -2,6 +2,9 @@ package shape
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -60,7 +63,7 @@ func ReadModel(ctx context.Context, q Querier, specs []Spec) (Model, error) {
 		}
 		m.Shape.Tables = append(m.Shape.Tables, *t)
 	}
-	m.Shape.sort()
+	sortTables(m.Shape.Tables)
 	return m, m.check()
 }
 
@@ -90,9 +93,20 @@ func (m Model) spec(t *Table) Spec {
 	return m.Specs[i]
 }
 
+// Hash identifies the model: equal models have equal hashes.
+func (m Model) Hash() string {
+	sum := sha256.New()
+	_, _ = fmt.Fprintf(sum, "%s %v", m.Shape.Hash(), m.Specs) // a hash never fails
+	return hex.EncodeToString(sum.Sum(nil))[:32]
+}
+
 // settle is what the tables have in common wherever they are made: what was left half-done in the model is not copied.
 func (t *Table) settle(owner string) {
 	t.Owner = owner
+	// Changes are noted where rows of everyone are written, and not in copies.
+	t.Triggers = slices.DeleteFunc(t.Triggers, func(g Trigger) bool {
+		return strings.Contains(g.Definition, "EXECUTE FUNCTION stratum.note_change(")
+	})
 	for i := range t.Constraints {
 		t.Constraints[i].Validated = true
 	}

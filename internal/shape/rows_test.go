@@ -67,8 +67,8 @@ func TestConvergeRefusesANewColumnThatRowsCannotHave(t *testing.T) {
 func TestSchemaShowsItsTenantOnly(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.exec(t, `CREATE OR REPLACE FUNCTION stratum.tenant_in(own text) RETURNS uuid LANGUAGE sql STABLE
-		RETURN CASE own WHEN 't_1a' THEN '00000000-0000-0000-0000-00000000000a'::uuid
+	w.exec(t, `CREATE OR REPLACE FUNCTION stratum.tenant_in(own_schema text) RETURNS uuid LANGUAGE sql STABLE
+		RETURN CASE own_schema WHEN 't_1a' THEN '00000000-0000-0000-0000-00000000000a'::uuid
 			ELSE '00000000-0000-0000-0000-00000000000b' END;
 		CREATE TABLE a (tenant_id uuid NOT NULL, id bigserial PRIMARY KEY);
 		CREATE TABLE mixed (tenant_id uuid, id bigserial PRIMARY KEY)`)
