@@ -10,6 +10,7 @@ import (
 
 	"github.com/stratum-hq/stratum-go/internal/access"
 	"github.com/stratum-hq/stratum-go/internal/citus"
+	"github.com/stratum-hq/stratum-go/internal/tables"
 )
 
 // Engine says what holds the shared tables.
@@ -84,8 +85,11 @@ func (s *Stratum) migrateEngine(ctx context.Context, owner *sql.DB) error {
 	return citus.Migrate(ctx, owner, s.roles.All())
 }
 
-// EngineIsCitus reports whether tables are distributed, for this module's other packages.
-func (s *Stratum) EngineIsCitus(access.Token) bool { return s.engine == Citus }
+// TableConfig says how tables are migrated on the engine, for this module's other packages.
+func (s *Stratum) TableConfig(access.Token) tables.Config {
+	citus := s.engine == Citus
+	return tables.Config{Roles: s.roles, Citus: citus, TenantInPrimaryKey: citus || s.options.TenantInPrimaryKey}
+}
 
 // checkLodging refuses a place that the engine has not got.
 func (s *Stratum) checkLodging(l location) error {
