@@ -27,6 +27,18 @@ func Beneath(ctx context.Context, raw any, kind scope.Kind, fn func(*pgx.Conn) e
 // Stat tells of the pool for scopes of kind.
 func Stat(raw any, kind scope.Kind) *pgxpool.Stat { return poolOf(raw, kind).inner.Stat() }
 
+// Lent is how many connections of the pool for scopes of kind are in use.
+func Lent(raw any, kind scope.Kind) int32 {
+	p := poolOf(raw, kind)
+	p.budget.mu.Lock()
+	inner := p.inner
+	p.budget.mu.Unlock()
+	if inner == nil { // nobody has used it yet
+		return 0
+	}
+	return inner.Stat().AcquiredConns()
+}
+
 func poolOf(raw any, kind scope.Kind) *Pool {
 	return raw.(*conn).connector.config.Home.Database.pool(kind)
 }
@@ -49,6 +61,16 @@ func Carry(raw any) { raw.(*conn).connector.forms.carries = true }
 // WithoutCarrying sends the block without the settings in it.
 func WithoutCarrying(raw any) {
 	raw.(*conn).connector.carried = func(*Place, *entry) []string { return []string{} }
+}
+
+// Carried are the commands that make the settings of a scope where its rows are.
+func Carried(ctx context.Context, raw any, sc scope.Scope) ([]string, error) {
+	c := raw.(*conn).connector
+	e, err := c.entry(ctx, c.config.Home, sc)
+	if err != nil {
+		return nil, err
+	}
+	return carried(c.config.Home, e), nil
 }
 
 // PathList is a search_path as SET takes it.

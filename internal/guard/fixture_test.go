@@ -264,7 +264,7 @@ func (h *handle) pid() (pid uint32) {
 func (h *handle) lent() (n int32) {
 	h.tb.Helper()
 	h.raw(func(raw any) error {
-		n = guard.Stat(raw, scope.Tenant).AcquiredConns() + guard.Stat(raw, scope.System).AcquiredConns()
+		n = guard.Lent(raw, scope.Tenant) + guard.Lent(raw, scope.System)
 		return nil
 	})
 	return n
