@@ -70,8 +70,8 @@ type Options struct {
 
 	// TenantInPrimaryKey has Migrate of gormstratum and of entstratum put the tenant column in front of the primary keys
 	// of tenant-owned tables. Citus needs it and has it so in any case; on PostgreSQL it prepares for Citus, and makes the
-	// unique key beside the primary key superfluous. One that was put there stays. Defaults to false: primary keys are as
-	// the ORM declares them.
+	// unique key beside the primary key superfluous. Without it ent's migration takes the column out again, and GORM's
+	// leaves it. Defaults to false: primary keys are as the ORM declares them.
 	TenantInPrimaryKey bool
 
 	// Limits keep one tenant from taking all connections, or the server's time. Defaults to no limits.

@@ -340,6 +340,8 @@ func citusLodges(t *testing.T, c cluster) { //nolint:thelper // a test of its ow
 		core.ErrEngine)
 }
 
+// citusConforms leaves one path out. Keys are unique per tenant: GORM's Save of a row that is another tenant's, without
+// that tenant's id, finds no clash, and makes a row of the caller's own.
 func citusConforms(t *testing.T, c cluster) { //nolint:thelper // a test of its own, in a list
-	conform(t, c.desk, c.db, func(*conformance.Path) bool { return true })
+	conform(t, c.desk, c.db, func(p *conformance.Path) bool { return p.Name != "Save without the tenant's id" })
 }

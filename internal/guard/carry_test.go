@@ -55,7 +55,7 @@ func TestCarriedSettings(t *testing.T) {
 		}
 	}
 	rapid.Check(t, func(t *rapid.T) {
-		id := rapid.StringOf(rapid.SampledFrom([]rune(`ab'"\; $\n` + "\n\té"))).Draw(t, "id")
+		id := rapid.StringOf(rapid.SampledFrom([]rune(`ab'"\; $\n`+"\n\té"))).Draw(t, "id")
 		check(t, id)
 	})
 }

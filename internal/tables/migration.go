@@ -25,7 +25,7 @@ type Config struct {
 	// Citus says that the tables are spread over workers: those with a tenant column by it, and global ones with a copy on
 	// each. Primary keys then have the tenant column, as TenantInPrimaryKey says.
 	Citus bool
-	// TenantInPrimaryKey puts the tenant column in front of the primary keys of owned tables. One that has been put there
+	// TenantInPrimaryKey puts the tenant column in front of the primary keys of owned tables. Without it one that is there
 	// stays.
 	TenantInPrimaryKey bool
 	// Logger is told each statement. Defaults to silence.
