@@ -30,16 +30,16 @@ var ErrEngine = errors.New("stratum: Citus does not have this")
 
 // errEngineLodging refuses a tenant's own schema or database, and other placements than the registry's.
 var errEngineLodging = fmt.Errorf("%w: tenants are in the shared tables of the registry's database there (leave "+
-	"NewTenant.Isolation and NewTenant.Placement out; Citus' isolate_tenant_to_new_shard and citus_move_shard_placement "+
-	"give a tenant a shard and a server of its own)", ErrEngine)
+	"NewTenant.Isolation and NewTenant.Placement out; Citus' isolate_tenant_to_new_shard and "+
+	"citus_move_shard_placement give a tenant a shard and a server of its own)", ErrEngine)
 
 func (e Engine) validate() error {
 	switch e {
 	case "", PostgreSQL, Citus:
 		return nil
 	}
-	return fmt.Errorf("%w: Options.Engine %q is unknown (use core.PostgreSQL or core.Citus, or leave it out to find out)",
-		ErrConfig, string(e))
+	return fmt.Errorf("%w: Options.Engine %q is unknown (use core.PostgreSQL or core.Citus, or leave it out to find "+
+		"out)", ErrConfig, string(e))
 }
 
 // Engine returns what holds the shared tables: Options.Engine, or what Open has found.
@@ -49,8 +49,8 @@ func (s *Stratum) Engine() Engine { return s.engine }
 func (s *Stratum) findEngine(data login) (Engine, error) {
 	switch wanted := s.options.Engine; {
 	case wanted == Citus && !data.citus:
-		return "", fmt.Errorf("%w: Options.Engine is core.Citus, and the database of Options.DSN has no extension citus "+
-			"(connect to the coordinator, and CREATE EXTENSION citus in this database; or leave Options.Engine out)",
+		return "", fmt.Errorf("%w: Options.Engine is core.Citus, and the database of Options.DSN has no extension "+
+			"citus (connect to the coordinator, and CREATE EXTENSION citus in this database; or leave Options.Engine out)",
 			ErrConfig)
 	case wanted == PostgreSQL, !data.citus:
 		return PostgreSQL, nil

@@ -47,9 +47,12 @@ func TestEngineIsRefused(t *testing.T) {
 		want    error
 		says    string
 	}{
-		"Citus without the extension": {plain.Options(), func(o *core.Options) { o.Engine = core.Citus }, core.ErrConfig,
-			"has no extension citus"},
-		"unknown":  {plain.Options(), func(o *core.Options) { o.Engine = "oracle" }, core.ErrConfig, `"oracle" is unknown`},
+		"Citus without the extension": {plain.Options(), func(o *core.Options) {
+			o.Engine = core.Citus
+		}, core.ErrConfig, "has no extension citus"},
+		"unknown": {plain.Options(), func(o *core.Options) {
+			o.Engine = "oracle"
+		}, core.ErrConfig, `"oracle" is unknown`},
 		"hardened": {citus, func(o *core.Options) { o.Hardened = true }, core.ErrEngine, "Hardened"},
 		"simple protocol": {citus, func(o *core.Options) {
 			o.SystemDSN += "&default_query_exec_mode=simple_protocol"
@@ -106,7 +109,9 @@ func TestCitusLodging(t *testing.T) {
 	require.NoError(t, before.Migrate(t.Context()))
 	runAs(t, d.OwnerDSN, `CREATE TABLE countries (code text PRIMARY KEY);
 		INSERT INTO stratum.tables (table_schema, table_name, class) VALUES ('public', 'countries', 'global')`)
-	own, err := before.Tenants.Create(t.Context(), core.NewTenant{Name: "Own", Slug: "own", Isolation: core.SchemaIsolation})
+	own, err := before.Tenants.Create(t.Context(), core.NewTenant{
+		Name: "Own", Slug: "own", Isolation: core.SchemaIsolation,
+	})
 	require.NoError(t, err)
 
 	options.Engine = core.Citus
@@ -115,7 +120,8 @@ func TestCitusLodging(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, st.Close()) })
 	require.NoError(t, st.Migrate(t.Context()))
 	for _, n := range []core.NewTenant{
-		{Name: "x", Slug: "x", Isolation: core.SchemaIsolation}, {Name: "y", Slug: "y", Isolation: core.DatabaseIsolation},
+		{Name: "x", Slug: "x", Isolation: core.SchemaIsolation},
+		{Name: "y", Slug: "y", Isolation: core.DatabaseIsolation},
 		{Name: "z", Slug: "z", Parent: own.ID},
 	} {
 		_, err := st.Tenants.Create(t.Context(), n)

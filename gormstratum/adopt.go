@@ -142,8 +142,8 @@ func adoptConfig(ctx context.Context, db *gorm.DB, options AdoptOptions) (adopt.
 		return adopt.Config{}, fmt.Errorf("%w: AdoptOptions.To is no step: %s", ErrModel, options.To)
 	}
 	if p.st.Engine() == core.Citus {
-		return adopt.Config{}, fmt.Errorf("%w: Adopt and Eject (their triggers and their trigger's function would have to "+
-			"be on the workers; adopt the tables before the database is Citus', or stop the application and use Migrate)",
+		return adopt.Config{}, fmt.Errorf("%w: Adopt and Eject (their triggers would have to be on the workers; "+
+			"adopt the tables before the database is Citus', or stop the application and use Migrate)",
 			core.ErrEngine)
 	}
 	if err := p.st.Ping(ctx); err != nil {

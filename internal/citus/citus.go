@@ -12,8 +12,9 @@ import (
 // InstalledSQL is an expression that says whether the database has the extension.
 const InstalledSQL = `(EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname OPERATOR(pg_catalog.=) 'citus'))`
 
-// Migrate makes the roles fit for connections from the coordinator to the workers, and has the workers know the functions
-// that policies call. It does nothing where nothing is to be done. db is of the owner of the schema stratum.
+// Migrate makes the roles fit for connections from the coordinator to the workers, and has the workers know the
+// functions that policies call. It does nothing where nothing is to be done. db is of the owner of the schema
+// stratum.
 func Migrate(ctx context.Context, db *sql.DB, roles []string) (err error) {
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
@@ -47,7 +48,8 @@ func look(ctx context.Context, tx *sql.Tx, roles []string) (s state, err error) 
 	if err != nil {
 		return s, err
 	}
-	s.Unknown, err = names(ctx, tx, `SELECT f.name FROM pg_catalog.unnest($1::pg_catalog.text[]) WITH ORDINALITY AS f(name, n)
+	s.Unknown, err = names(ctx, tx, `SELECT f.name
+		FROM pg_catalog.unnest($1::pg_catalog.text[]) WITH ORDINALITY AS f(name, n)
 		WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_dist_object o
 			WHERE o.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_proc'::pg_catalog.regclass
 				AND o.objid OPERATOR(pg_catalog.=) f.name::pg_catalog.regprocedure) ORDER BY f.n`, policyFunctions())

@@ -25,8 +25,8 @@ func (s state) logins() []string {
 	return statements
 }
 
-// functions make the functions known to the workers, with the schema and the roles that have rights on them, and to those
-// that are added later.
+// functions make the functions known to the workers, with the schema and the roles that have rights on them, and to
+// those that are added later.
 func (s state) functions() []string {
 	statements := make([]string, len(s.Unknown))
 	for i, function := range s.Unknown {

@@ -13,8 +13,8 @@ import (
 // repeats the text of the message on each connection to a worker. What a function sets by set_config stays behind. So
 // enter is as it is elsewhere, and in front of it the same settings are made once more, to be carried.
 //
-// The role need not be: Citus connects to the workers as the role that a statement runs as. It must be set by set_config,
-// for a text that says SET LOCAL ROLE would be carried too.
+// The role need not be: Citus connects to the workers as the role that a statement runs as. It must be set by
+// set_config, for a text that says SET LOCAL ROLE would be carried too.
 
 // carrySQL has Citus carry what is set from here on. On a server without Citus it sets something that nobody reads.
 const carrySQL = "SET LOCAL citus.propagate_set_commands TO 'local'"

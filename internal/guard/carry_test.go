@@ -25,7 +25,7 @@ func TestCarriedSettings(t *testing.T) {
 	h := d.open(t, setup{citus: true})
 	admin := d.admin(t)
 	check := func(t *rapid.T, id string) {
-		ctx := core.WithActor(context.Background(), core.Actor{ID: id, Kind: `k'\`}) //nolint:forbidigo // rapid's T has none
+		ctx := core.WithActor(h.tb.Context(), core.Actor{ID: id, Kind: `k'\`})
 		sc := scope.Scope{Kind: scope.Tenant, Tenant: h.acme}
 		var commands []string
 		h.raw(func(raw any) (err error) {
@@ -84,7 +84,8 @@ func TestCarriedInABlock(t *testing.T) {
 		require.Equal(t, "local", value, name)
 		require.NoError(t, tx.Rollback())
 	}
-	require.Equal(t, h.acme.String(), h.text(core.WithSubtree(t.Context(), h.acme), "SELECT current_setting('stratum.visible')"))
+	subtree := core.WithSubtree(t.Context(), h.acme)
+	require.Equal(t, h.acme.String(), h.text(subtree, "SELECT current_setting('stratum.visible')"))
 	require.Empty(t, h.text(h.as(h.acme), "SELECT current_setting('stratum.visible', true)"), "it is nobody else's")
 	require.Equal(t, "tenant", h.text(h.as(h.acme), "SELECT split_part(current_user, '_', 2)"))
 	h.raw(func(raw any) error {

@@ -48,7 +48,8 @@ type Connector struct {
 // NewConnector returns a Connector for config. It does not connect.
 func NewConnector(config Config) *Connector {
 	return &Connector{
-		config: config, forms: config.Forms, check: check, hardened: checkHardened, needsBlock: needsBlock, carried: carried,
+		config: config, forms: config.Forms, check: check, hardened: checkHardened,
+		needsBlock: needsBlock, carried: carried,
 	}
 }
 

@@ -5,10 +5,10 @@ import (
 	"slices"
 )
 
-// distribute puts the tables where Citus is to have them: owned ones on shards by their tenant, all in one colocation, so
-// that a tenant's rows are on one worker and joins between them stay there; global ones whole on each worker. What
-// stands in the way is taken off and made again: foreign keys, which need the tables that they refer to to be there, and
-// row-level security, under which Citus can copy no rows.
+// distribute puts the tables where Citus is to have them: owned ones on shards by their tenant, all in one
+// colocation, so that a tenant's rows are on one worker and joins between them stay there; global ones whole on each
+// worker. What stands in the way is taken off and made again: foreign keys, which need the tables that they refer to
+// to be there, and row-level security, under which Citus can copy no rows.
 func (m *Migration) distribute(ctx context.Context, v *view) error {
 	if !m.citus {
 		return nil

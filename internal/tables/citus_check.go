@@ -15,8 +15,8 @@ func checkCitus(v *view) error {
 				"keep everyone's rows in a global table, and declare this one as owned")
 		case t.Kind == Owned && len(t.GlobalUniques) > 0:
 			name := t.GlobalUniques[0].Name
-			return t.refusedByCitus(name, "the index "+quote(name)+" is declared as globally unique, and what is unique on "+
-				"shards has the tenant column", "make it unique per tenant, or keep the values in a global table")
+			return t.refusedByCitus(name, "the index "+quote(name)+" is declared as globally unique, and what is unique "+
+				"on shards has the tenant column", "make it unique per tenant, or keep the values in a global table")
 		}
 		for _, key := range t.ForeignKeys {
 			if err := v.checkCitusKey(t, key); err != nil {
@@ -61,8 +61,8 @@ func checkPlaced(v *view) error {
 			return t.refusedByCitus(p.Column, "it is distributed by "+quote(p.Column),
 				"SELECT alter_distributed_table("+name+", distribution_column := "+literal(t.Column)+")")
 		case t.Kind == Owned && p.distributed() && p.Colocation != anchor.rel.Placed.Colocation:
-			return t.refusedByCitus("", "it is not colocated with "+anchor.rel.String(), "SELECT alter_distributed_table("+
-				name+", colocate_with := "+literal(anchor.rel.String())+")")
+			return t.refusedByCitus("", "it is not colocated with "+anchor.rel.String(),
+				"SELECT alter_distributed_table("+name+", colocate_with := "+literal(anchor.rel.String())+")")
 		case t.Kind == Global && p.distributed():
 			return t.refusedByCitus("", "its rows are on shards, and it is declared as global",
 				"SELECT undistribute_table("+name+"), and migrate again")

@@ -31,7 +31,8 @@ func citusShop() job {
 // placements are the tables that the stand-in has, with what it was told of them.
 func (w world) placements(tb testing.TB) []string {
 	tb.Helper()
-	return value[[]string](tb, w.AdminDSN, `SELECT array_agg(concat_ws(' ', logicalrelid, partmethod, partkey) ORDER BY logicalrelid::text)
+	return value[[]string](tb, w.AdminDSN, `SELECT array_agg(concat_ws(' ', logicalrelid, partmethod, partkey)
+		ORDER BY logicalrelid::text)
 		FROM pg_catalog.pg_dist_partition`)
 }
 
@@ -53,7 +54,8 @@ func TestCitusDistributes(t *testing.T) {
 		`SELECT create_distributed_table('"public"."customers"', 'tenant_id', colocate_with => 'default')`,
 		`SELECT create_distributed_table('"public"."invoices"', 'tenant_id', colocate_with => '"public"."customers"')`,
 		`SELECT create_distributed_table('"public"."tags"', 'tenant_id', colocate_with => '"public"."customers"')`,
-		`SELECT create_distributed_table('"public"."invoice_tags"', 'tenant_id', colocate_with => '"public"."customers"')`,
+		`SELECT create_distributed_table('"public"."invoice_tags"', 'tenant_id', ` +
+			`colocate_with => '"public"."customers"')`,
 	}, distributing(m))
 	require.Equal(t, shopPlacements, w.placements(t))
 	for _, p := range w.policies(t, "tags") {

@@ -22,11 +22,11 @@ type Config struct {
 	// Elsewhere says that the statements are for another database, which may have rows where this one has none. They
 	// are given to ExistingRows unseen.
 	Elsewhere bool
-	// Citus says that the tables are spread over workers: those with a tenant column by it, and global ones with a copy on
-	// each. Primary keys then have the tenant column, as TenantInPrimaryKey says.
+	// Citus says that the tables are spread over workers: those with a tenant column by it, and global ones with a
+	// copy on each. Primary keys then have the tenant column, as TenantInPrimaryKey says.
 	Citus bool
-	// TenantInPrimaryKey puts the tenant column in front of the primary keys of owned tables. Without it one that is there
-	// stays.
+	// TenantInPrimaryKey puts the tenant column in front of the primary keys of owned tables. Without it one that is
+	// there stays.
 	TenantInPrimaryKey bool
 	// Logger is told each statement. Defaults to silence.
 	Logger *slog.Logger

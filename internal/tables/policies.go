@@ -90,8 +90,8 @@ func visibleRows(t *target) condition {
 	}
 }
 
-// carriedRows are the same on Citus, which has no sub-select in a policy. Where no index serves them the list is read for
-// each row.
+// carriedRows are the same on Citus, which has no sub-select in a policy. Where no index serves them the list is read
+// for each row.
 func carriedRows(t *target) condition {
 	return condition{
 		written: quote(t.Column) + " OPERATOR(pg_catalog.=) ANY (stratum.carried_tenants())",

@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// primaryKeys puts the tenant column in front of a table's primary key, where that is wanted. It keeps its name. A mixed
-// table has none: what is everyone's has no tenant, and a primary key has no NULL.
+// primaryKeys puts the tenant column in front of a table's primary key, where that is wanted. It keeps its name. A
+// mixed table has none: what is everyone's has no tenant, and a primary key has no NULL.
 func (m *Migration) primaryKeys(ctx context.Context, v *view, t *target) error {
 	r := t.rel
 	i := slices.IndexFunc(r.Constraints, func(c constraint) bool { return c.Type == primaryKey })

@@ -64,7 +64,8 @@ FROM pg_database d, version WHERE d.datname = current_database()`
 const serverRolesSQL = `(SELECT json_agg(json_build_object(
 		'name', ours.rolname,
 		'attributes', array_remove(ARRAY[
-			CASE WHEN ours.rolcanlogin AND NOT ` + citus.InstalledSQL + ` THEN 'LOGIN' END, CASE WHEN ours.rolsuper THEN 'SUPERUSER' END,
+			CASE WHEN ours.rolcanlogin AND NOT ` + citus.InstalledSQL + ` THEN 'LOGIN' END,
+			CASE WHEN ours.rolsuper THEN 'SUPERUSER' END,
 			CASE WHEN ours.rolbypassrls THEN 'BYPASSRLS' END, CASE WHEN ours.rolcreaterole THEN 'CREATEROLE' END,
 			CASE WHEN ours.rolcreatedb THEN 'CREATEDB' END, CASE WHEN ours.rolreplication THEN 'REPLICATION' END,
 			CASE WHEN ours.rolinherit THEN 'INHERIT' END], NULL),
