@@ -50,8 +50,8 @@ func (s *Stratum) findEngine(data login) (Engine, error) {
 	switch wanted := s.options.Engine; {
 	case wanted == Citus && !data.citus:
 		return "", fmt.Errorf("%w: Options.Engine is core.Citus, and the database of Options.DSN has no extension "+
-			"citus (connect to the coordinator, and CREATE EXTENSION citus in this database; or leave Options.Engine out)",
-			ErrConfig)
+			"citus (connect to the coordinator, and CREATE EXTENSION citus in this database; or leave Options.Engine "+
+			"out)", ErrConfig)
 	case wanted == PostgreSQL, !data.citus:
 		return PostgreSQL, nil
 	}
