@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -37,18 +38,27 @@ func (e *ProvisionError) Unwrap() error { return e.Err }
 
 // builder makes what tenants have of their own, and takes it away.
 type builder struct {
-	st *Stratum
+	st    *Stratum
+	slots chan struct{} // one for each place that is being worked on
 }
 
-// build makes the place of a tenant that is provisioning, or what is missing of it, and makes the tenant active.
+// build makes the place of a tenant that is provisioning, or what is missing of it, and makes the tenant active. One that
+// is no longer provisioning is left as it is: somebody else was first.
 func (b *builder) build(ctx context.Context, t Tenant) error {
 	l := location{isolation: t.Isolation, placement: t.Placement, label: t.Label.String()}
-	if !l.home() {
+	if l.home() {
+		return b.st.activate(ctx, t.ID, l)
+	}
+	return b.exclusively(ctx, l.label, func() error {
+		status, err := b.st.statusOf(ctx, t.ID)
+		if err != nil || status != StatusProvisioning {
+			return err
+		}
 		if err := b.make(ctx, t.ID, l, string(StatusActive)); err != nil {
 			return err
 		}
-	}
-	return b.st.activate(ctx, t.ID, l)
+		return b.st.activate(ctx, t.ID, l)
+	})
 }
 
 // make makes the place of a tenant. Without an id it is a spare, which has no tenant yet.
@@ -62,6 +72,9 @@ func (b *builder) make(ctx context.Context, id uuid.UUID, l location, status str
 	}
 	resident := provision.Resident{
 		ID: id, Label: l.label, Isolation: string(l.isolation), Placement: l.placement, Status: status,
+	}
+	if status == string(StatusActive) {
+		resident.ChangedAt = time.Unix(0, 0) // whatever else the satellite has been told of a new tenant is more recent
 	}
 	if l.isolation == DatabaseIsolation {
 		return b.makeDatabase(ctx, p, resident)
@@ -210,15 +223,6 @@ func (b *builder) connect(ctx context.Context, p Placement, database string) (*p
 	return conn, nil
 }
 
-// lockLabel has one program at a time work on a tenant's place.
-func lockLabel(ctx context.Context, tx *sql.Tx, label string) error {
-	const query = `SELECT pg_catalog.pg_advisory_xact_lock(1937011297, pg_catalog.hashtext($1))`
-	if _, err := tx.ExecContext(ctx, query, "place "+label); err != nil {
-		return fmt.Errorf("stratum: waiting for another program to make the tenant's place: %w", err)
-	}
-	return nil
-}
-
 // activate makes a tenant active whose place has been made. One that somebody else has made active meanwhile is fine.
 func (s *Stratum) activate(ctx context.Context, id uuid.UUID, l location) error {
 	const statement = `UPDATE stratum.tenants SET status = 'active', told_status = $2, updated_at = clock_timestamp()
@@ -243,16 +247,22 @@ func (s *Stratum) placement(ctx context.Context, name string) (Placement, error)
 	return s.Placements.find(ctx, name)
 }
 
-// prepareSatellite makes a database fit for tenants: schema stratum, and the tables of the model where there is one.
-func (s *Stratum) prepareSatellite(ctx context.Context, p Placement) error {
+// prepareSatellite makes a database fit for tenants: schema stratum, and the tables of the model where there is one. One
+// that is inhabited must have been made fit before.
+func (s *Stratum) prepareSatellite(ctx context.Context, p Placement, inhabited bool) error {
 	registry, err := s.registry.get(ctx, s)
 	if err != nil {
 		return err
 	}
-	s.owners.forget(p.Name)
 	db, err := s.ownerOf(ctx, p)
 	if err != nil {
 		return err
+	}
+	site := provision.Site{Registry: registry, Placement: p.Name, Shared: true}
+	if inhabited {
+		if err := checkSettled(ctx, db, site); err != nil {
+			return err
+		}
 	}
 	if err := s.installAt(ctx, p, db); err != nil {
 		return err
@@ -264,10 +274,7 @@ func (s *Stratum) prepareSatellite(ctx context.Context, p Placement) error {
 	if err != nil {
 		return statementError(ctx, err)
 	}
-	satellite := provision.Satellite{
-		Site: provision.Site{Registry: registry, Placement: p.Name, Shared: true}, Roles: s.roles, Number: number,
-	}
-	return s.Tenants.builder.furnish(ctx, p, db, satellite)
+	return s.Tenants.builder.furnish(ctx, p, db, provision.Satellite{Site: site, Roles: s.roles, Number: number})
 }
 
 // furnish makes the tables of a placement's own database. While there is no model, it settles what the database is.

@@ -80,7 +80,7 @@ func Open(ctx context.Context, options Options) (*Stratum, error) {
 		return nil, err
 	}
 	s.Tenants = newTenants(s.registryTx, s.registryRead)
-	s.Tenants.builder = &builder{st: s}
+	s.Tenants.builder = newBuilder(s)
 	return s, nil
 }
 
@@ -279,7 +279,7 @@ func (s *Stratum) OwnerDB(access.Token) (*sql.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.owner = stdlib.OpenDB(*config.ConnConfig)
+	s.owner = sql.OpenDB(quietConnector{stdlib.GetConnector(*config.ConnConfig)})
 	return s.owner, nil
 }
 

@@ -61,7 +61,7 @@ func (t *Tenants) Create(ctx context.Context, tenant NewTenant) (Tenant, error) 
 		return withoutIndex(err)
 	})
 	if errors.Is(err, ErrTenantExists) {
-		return t.resume(ctx, op, batch.tenants[0], err)
+		return t.resume(ctx, op, tenant, err)
 	}
 	if err != nil {
 		return Tenant{}, err
@@ -73,11 +73,25 @@ func (t *Tenants) Create(ctx context.Context, tenant NewTenant) (Tenant, error) 
 // resume goes on with a tenant that an earlier call has left provisioning.
 func (t *Tenants) resume(ctx context.Context, op string, n NewTenant, exists error) (Tenant, error) {
 	found, err := t.BySlug(ctx, n.Slug)
-	if err != nil || found.Status != StatusProvisioning || found.Name != n.Name || found.ExternalID != n.ExternalID {
+	if err != nil || found.Status != StatusProvisioning || !found.isMadeOf(n) {
 		return Tenant{}, exists
+	}
+	if n.ParentSlug != "" {
+		parent, err := t.BySlug(ctx, n.ParentSlug)
+		if err != nil || parent.ID != found.ParentID {
+			return Tenant{}, exists
+		}
 	}
 	made, err := t.finish(ctx, found)
 	return made, operationError(op, err)
+}
+
+// isMadeOf reports whether the tenant can be what an earlier call has made of n. What n leaves to defaults may be
+// anything.
+func (t Tenant) isMadeOf(n NewTenant) bool {
+	return t.Name == n.Name && t.ExternalID == n.ExternalID && (n.ID == uuid.Nil || n.ID == t.ID) &&
+		(n.ParentSlug != "" || n.Parent == t.ParentID) && (n.Isolation == "" || n.Isolation == t.Isolation) &&
+		(n.Placement == "" || n.Placement == t.Placement)
 }
 
 // finish makes what a new tenant still lacks.

@@ -43,6 +43,9 @@ type Config struct {
 	Timeout time.Duration
 	// Concurrency is how many targets are worked on at once. Defaults to 4.
 	Concurrency int
+	// KeepChanges is how many changes stay written down in the source. Where there are more, those that are over are
+	// removed, and each target is compared once for it. Defaults to 10,000.
+	KeepChanges int64
 	// Logger is told of errors and changes of mode. Defaults to silence.
 	Logger *slog.Logger
 	// Status is told of each target after each work on it, and of the follower, with an empty Target, where its mode
@@ -96,6 +99,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Concurrency <= 0 {
 		c.Concurrency = 4
+	}
+	if c.KeepChanges <= 0 {
+		c.KeepChanges = 10_000
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

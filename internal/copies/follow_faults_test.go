@@ -162,6 +162,25 @@ func TestFollowPolls(t *testing.T) {
 	catchesUp(t, source, target)
 }
 
+// TestFollowPrunes: what is written down of changes does not grow, and nothing is lost by it.
+func TestFollowPrunes(t *testing.T) {
+	t.Parallel()
+	modes(t, func(t *testing.T, source, target place, stream bool) {
+		f := follow(t, source, func(c *copies.Config) {
+			c.Poll, c.KeepChanges = 100*time.Millisecond, 3
+		}, target.destination(shop()))
+		f.starts(t, stream)
+		for i := range 5 {
+			source.exec(t, fmt.Sprintf("INSERT INTO regions VALUES (%d, 'r%[1]d', 1)", 100+i))
+		}
+		require.Eventually(t, func() bool {
+			return value[int](t, source, "SELECT count(*) FROM stratum.copy_changes") <= 3
+		}, settleTimeout, 50*time.Millisecond)
+		catchesUp(t, source, target)
+		isCurrent(t, source, target)
+	})
+}
+
 // TestFollowRepairs has what the log brings meet what it is not meant for.
 func TestFollowRepairs(t *testing.T) {
 	t.Parallel()
@@ -216,7 +235,34 @@ func TestFollowBesideRefresh(t *testing.T) {
 	isCurrent(t, source, target)
 }
 
-// TestFollowIsRefused: a refusal is reported, and when its reason is gone the target is caught up.
+// TestFollowNeverGoesBack: what a Refresh has brought already is not overwritten with what was before it.
+func TestFollowNeverGoesBack(t *testing.T) {
+	t.Parallel()
+	source, target := newShop(t)
+	source.mayStream(t)
+	source.exec(t, "INSERT INTO units (label) VALUES ('0')")
+	target.exec(t, `CREATE TABLE steps_back (label text);
+		CREATE FUNCTION step_back() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+			INSERT INTO public.steps_back VALUES (NEW.label); RETURN NEW; END $$;
+		CREATE TRIGGER step_back BEFORE UPDATE ON units FOR EACH ROW WHEN (NEW.label::int < OLD.label::int)
+			EXECUTE FUNCTION step_back()`)
+	f := follow(t, source, nil, target.destination(shop()))
+	f.saw(t, "it streams", streaming)
+	from, to := source.connect(t), target.connect(t)
+	for i := range 100 {
+		_, err := from.Exec(t.Context(), fmt.Sprintf("UPDATE units SET label = '%d'", i+1))
+		require.NoError(t, err)
+		if i%5 == 4 {
+			_, err = copies.Refresh(t.Context(), from, copies.Target{Conn: to}, shop())
+			require.NoError(t, err)
+		}
+	}
+	catchesUp(t, source, target)
+	isCurrent(t, source, target)
+	require.Zero(t, value[int](t, target, "SELECT count(*) FROM steps_back"))
+}
+
+// TestFollowReportsRefusals: a refusal is reported, and when its reason is gone the target is caught up.
 func TestFollowReportsRefusals(t *testing.T) {
 	t.Parallel()
 	modes(t, func(t *testing.T, source, target place, stream bool) {

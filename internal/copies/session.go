@@ -81,10 +81,35 @@ func (s *session) load(ctx context.Context) error {
 		} else if err := send(ctx, s.loaded, found); err != nil {
 			return err
 		}
+		if err := s.prune(ctx); err != nil && ctx.Err() == nil {
+			s.Logger.WarnContext(ctx, "stratum: removing changes that are copied", "error", err)
+		}
 		if wait(ctx, pause); ctx.Err() != nil {
 			return ctx.Err()
 		}
 	}
+}
+
+// prune keeps what is written down of changes short. A target that has not seen all that goes is found behind by it.
+func (s *session) prune(ctx context.Context) error {
+	conn, err := s.Connect(ctx)
+	if err != nil {
+		return fmt.Errorf("stratum: connecting to the source of copies: %w", err)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	var count int64
+	var now string
+	// No more is counted than matters.
+	err = conn.QueryRow(ctx, `SELECT count(*), pg_catalog.pg_current_snapshot()::text
+		FROM (SELECT FROM stratum.copy_changes LIMIT $1) c`, pgx.QueryExecModeExec, s.KeepChanges+1).Scan(&count, &now)
+	if err != nil || count <= s.KeepChanges {
+		return notInstalled(err)
+	}
+	removed, err := Prune(ctx, conn, []string{now})
+	if removed > 0 {
+		s.dirty.Store(true)
+	}
+	return err
 }
 
 func send[T any](ctx context.Context, to chan<- T, what T) error {

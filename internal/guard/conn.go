@@ -101,6 +101,7 @@ func (c *conn) queryAt(ctx context.Context, where at, s *session, sql string, ar
 	r, err := c.attempt(ctx, where, s, sql, args)
 	done = true
 	if err != nil {
+		err = c.explain(ctx, where, s, err)
 		c.giveBack(s)
 		return nil, err
 	}

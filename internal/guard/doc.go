@@ -21,5 +21,6 @@
 //	rules.go      commands that are refused, and what is checked after each
 //	rows.go       rows with a look-ahead of one; values.go decodes them
 //	tx.go, stmt.go  transactions, lazily prepared statements
-//	errors.go     the refusals; redact.go keeps addresses and values out of the texts of others
+//	errors.go     the refusals; explain.go what they mean where a tenant has a place of its own;
+//	              redact.go keeps addresses and values out of the texts of others
 package guard

@@ -219,7 +219,7 @@ func (c *Connector) admission(ctx context.Context, p *Place, kind scope.Kind, e 
 		e.args[4], err = p.Database.prover.prove(ctx, e.tenant, e.args[3])
 		return err
 	}
-	if epoch, ok := p.Database.standing.in(e.tenant); ok {
+	if epoch, ok := p.Database.standing.in(e.tenant, p.schema != nil); ok {
 		e.form = short
 		binary.BigEndian.PutUint64(e.number[:], uint64(epoch)) //nolint:gosec // the bits as they are
 		e.args[4] = e.number[:]
@@ -243,7 +243,7 @@ func timeoutText(d time.Duration) []byte {
 func (e *entry) read(r *pgconn.ResultReader) (pgconn.CommandTag, error) {
 	for e != nil && e.learn != nil && r.NextRow() {
 		if n, err := strconv.ParseInt(string(r.Values()[1]), 10, 64); err == nil {
-			e.learn.put(e.tenant, n)
+			e.learn.put(e.tenant, len(e.args[6]) > 0, n)
 		}
 	}
 	return r.Close()

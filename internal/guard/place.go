@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"syscall"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -106,11 +107,23 @@ func (c *Connector) acquire(ctx context.Context, sc scope.Scope) (*Place, *sessi
 		err = fmt.Errorf("%w: %w", ErrDatabaseMissing, err)
 	case sqlState(err) == codePassword || sqlState(err) == codeLogin:
 		err = fmt.Errorf("%w: %w", ErrLogin, err)
+	case p != c.config.Home && isDown(err):
+		err = fmt.Errorf("%w: %w", ErrDatabaseDown, err)
 	}
 	if p.Database.Name != "" {
 		err = &PlacementError{Placement: p.Database.Name, Err: err}
 	}
 	return p, nil, err
+}
+
+// isDown reports whether a connection was not had because nobody answers, or nobody is let in.
+func isDown(err error) bool {
+	var errno syscall.Errno
+	switch sqlState(err) {
+	case codeNotNow, codeNotAccepting, codeShutdown:
+		return true
+	}
+	return errors.Is(err, errUnreachable) || errors.As(err, &errno)
 }
 
 // PlacementError is why a placement could not be reached.
@@ -144,7 +157,8 @@ func (c *Connector) moved(err error, p *Place, sc scope.Scope, moves int) bool {
 	case codeElsewhere:
 		return c.config.Router.Elsewhere(sc, p, pgErr.Detail)
 	case codeUnknown, codeNoDatabase, codeNoSchema:
-		return p != c.config.Home && c.config.Router.Elsewhere(sc, p, "")
+		// Where the registry has just led there, it would only lead there once more: what is missing is missing.
+		return moves == 0 && p != c.config.Home && c.config.Router.Elsewhere(sc, p, "")
 	}
 	return false
 }
