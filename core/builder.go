@@ -77,6 +77,9 @@ func (b *builder) make(ctx context.Context, resident provision.Resident) error {
 	l := location{
 		isolation: Isolation(resident.Isolation), placement: resident.Placement, label: resident.Label,
 	}
+	if err := b.st.checkLodging(l); err != nil {
+		return err
+	}
 	p, err := b.st.placement(ctx, l.placement)
 	if err != nil {
 		return err

@@ -96,7 +96,7 @@ type upgrade struct {
 }
 
 func (f *Fleet) upgradeOne(ctx context.Context, p Placement, db *sql.DB, u upgrade) error {
-	hash := u.extras.Hash(u.model, install.Version)
+	hash := u.extras.Hash(u.model, install.Version, "")
 	const query = `SELECT EXISTS (SELECT FROM stratum.ledger WHERE table_schema = '' AND source = 'extras' AND hash = $1)`
 	var current bool
 	// Where schema stratum is older there is no such table.

@@ -151,7 +151,7 @@ func look(ctx context.Context, conn Conn, name string) (there, open bool, err er
 func create(ctx context.Context, conn Conn, name, template string) (made bool, err error) {
 	_, err = conn.ExecContext(ctx, createText(name)+" TEMPLATE "+sqltext.Quote(template)+" STRATEGY WAL_LOG")
 	switch {
-	case hasCode(err, codeDuplicateDatabase): // somebody else was first
+	case hasCode(err, codeDuplicateDatabase), hasCode(err, codeUnique): // somebody else was first, or a moment before
 		return false, nil
 	case hasCode(err, codePrivilege):
 		return false, fmt.Errorf("stratum: the login of OwnerDSN may not create databases (ALTER ROLE ... CREATEDB): %w",
@@ -207,6 +207,7 @@ func endCreation(ctx context.Context, conn Conn, name string) error {
 
 const (
 	codeDuplicateDatabase = "42P04"
+	codeUnique            = "23505"
 	codePrivilege         = "42501"
 )
 
