@@ -49,29 +49,40 @@ func (b *builder) build(ctx context.Context, t Tenant) error {
 	if l.home() {
 		return b.st.activate(ctx, t.ID, l)
 	}
-	return b.exclusively(ctx, l.label, func() error {
+	return b.exclusively(ctx, []string{l.label}, func() error {
 		status, err := b.st.statusOf(ctx, t.ID)
 		if err != nil || status != StatusProvisioning {
 			return err
 		}
-		if err := b.make(ctx, t.ID, l, string(StatusActive)); err != nil {
+		if err := b.make(ctx, b.resident(t.ID, l, StatusActive)); err != nil {
 			return err
 		}
 		return b.st.activate(ctx, t.ID, l)
 	})
 }
 
-// make makes the place of a tenant. Without an id it is a spare, which has no tenant yet.
-func (b *builder) make(ctx context.Context, id uuid.UUID, l location, status string) error {
+// resident is what the database in which a place is made is told of its tenant. A spare has no tenant yet.
+func (b *builder) resident(id uuid.UUID, l location, status Status) provision.Resident {
+	r := provision.Resident{
+		ID: id, Label: l.label, Isolation: string(l.isolation), Placement: l.placement, Status: string(status),
+	}
+	if status == StatusActive {
+		r.ChangedAt = time.Unix(0, 0) // whatever else the satellite has been told of a new tenant is more recent
+	}
+	return r
+}
+
+// make makes the place of a tenant, or of a spare.
+func (b *builder) make(ctx context.Context, resident provision.Resident) error {
+	l := location{
+		isolation: Isolation(resident.Isolation), placement: resident.Placement, label: resident.Label,
+	}
+	if err := b.st.checkLodging(l); err != nil {
+		return err
+	}
 	p, err := b.st.placement(ctx, l.placement)
 	if err != nil {
 		return err
-	}
-	resident := provision.Resident{
-		ID: id, Label: l.label, Isolation: string(l.isolation), Placement: l.placement, Status: status,
-	}
-	if status == string(StatusActive) {
-		resident.ChangedAt = time.Unix(0, 0) // whatever else the satellite has been told of a new tenant is more recent
 	}
 	if l.isolation == DatabaseIsolation {
 		return b.makeDatabase(ctx, p, resident)
@@ -81,10 +92,10 @@ func (b *builder) make(ctx context.Context, id uuid.UUID, l location, status str
 
 // makeInShared makes a place in a placement's own database: a schema, or nothing but a line in its list of tenants.
 func (b *builder) makeInShared(ctx context.Context, p Placement, l location, resident provision.Resident) error {
-	var model shape.Model
+	var blueprint provision.Blueprint
 	if l.isolation == SchemaIsolation {
 		var err error
-		if model, err = b.model(ctx); err != nil {
+		if blueprint, err = b.blueprint(ctx); err != nil {
 			return err
 		}
 	}
@@ -98,7 +109,7 @@ func (b *builder) makeInShared(ctx context.Context, p Placement, l location, res
 		}
 		if l.isolation == SchemaIsolation {
 			schema := provision.Schema{Name: l.schema(), Label: l.label, Roles: b.st.roles}
-			if err := schema.Make(ctx, tx, model); err != nil {
+			if err := schema.Make(ctx, tx, blueprint); err != nil {
 				return err
 			}
 		}
@@ -115,11 +126,11 @@ func (b *builder) makeDatabase(ctx context.Context, p Placement, resident provis
 	if err != nil {
 		return err
 	}
-	model, err := b.model(ctx)
+	blueprint, err := b.blueprint(ctx)
 	if err != nil {
 		return err
 	}
-	template, err := b.template(ctx, p, model)
+	template, err := b.template(ctx, p, blueprint.Model)
 	if err != nil {
 		return err
 	}
@@ -141,7 +152,7 @@ func (b *builder) makeDatabase(ctx context.Context, p Placement, resident provis
 			Site:  provision.Site{Registry: registry, Placement: p.Name, Label: resident.Label},
 			Roles: b.st.roles, Number: provision.Number(resident.Label),
 		}
-		if err := satellite.Make(ctx, tx, model); err != nil {
+		if err := b.fill(ctx, tx, satellite, blueprint); err != nil {
 			return err
 		}
 		if resident.ID == uuid.Nil {
@@ -152,7 +163,19 @@ func (b *builder) makeDatabase(ctx context.Context, p Placement, resident provis
 	if err != nil {
 		return err
 	}
-	return b.refresh(ctx, p, name, model)
+	return b.refresh(ctx, p, name, blueprint.Model)
+}
+
+// fill makes the tables of a database, and notes what they are.
+func (b *builder) fill(ctx context.Context, tx *sql.Tx, s provision.Satellite, blueprint provision.Blueprint) error {
+	schema, err := b.st.Fleet.baseSchema()
+	if err != nil {
+		return err
+	}
+	if err := s.Make(ctx, tx, blueprint.Model); err != nil {
+		return err
+	}
+	return blueprint.Note(ctx, tx, schema)
 }
 
 // model reads the shared tables that everything is made from.
@@ -162,10 +185,8 @@ func (b *builder) model(ctx context.Context) (model shape.Model, err error) {
 		return model, err
 	}
 	err = inOwnerTx(ctx, db, func(tx *sql.Tx) error {
-		if model, err = provision.ReadModel(ctx, tx); err != nil {
-			return err
-		}
-		return provision.LimitShared(ctx, tx, model)
+		model, err = provision.ReadModel(ctx, tx)
+		return err
 	})
 	return model, err
 }
@@ -276,21 +297,21 @@ func (s *Stratum) prepareSatellite(ctx context.Context, p Placement, inhabited b
 
 // furnish makes the tables of a placement's own database. While there is no model, it settles what the database is.
 func (b *builder) furnish(ctx context.Context, p Placement, db *sql.DB, satellite provision.Satellite) error {
-	model, err := b.model(ctx)
+	blueprint, err := b.blueprint(ctx)
 	if errors.Is(err, provision.ErrNoModel) {
 		return inOwnerTx(ctx, db, func(tx *sql.Tx) error { return satellite.Site.Settle(ctx, tx) })
 	}
 	if err != nil {
 		return err
 	}
-	if err := b.extras(ctx, db, model); err != nil {
+	if err := b.extras(ctx, db, blueprint.Model); err != nil {
 		return err
 	}
-	err = inOwnerTx(ctx, db, func(tx *sql.Tx) error { return satellite.Make(ctx, tx, model) })
+	err = inOwnerTx(ctx, db, func(tx *sql.Tx) error { return b.fill(ctx, tx, satellite, blueprint) })
 	if err != nil {
 		return err
 	}
-	return b.refresh(ctx, p, "", model)
+	return b.refresh(ctx, p, "", blueprint.Model)
 }
 
 // installAt installs schema stratum, or brings it up to date.

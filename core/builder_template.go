@@ -40,7 +40,7 @@ func (b *builder) template(ctx context.Context, p Placement, model shape.Model) 
 		return name, err
 	}
 	// The lock is held by a transaction that does nothing else: databases cannot be made in one.
-	err = underLock(ctx, owner, "template", func() error {
+	err = underLock(ctx, owner, []string{"template"}, func() error {
 		if ready, err := isTemplate(ctx, owner, name); err != nil || ready {
 			return err
 		}

@@ -100,7 +100,7 @@ func (d *databases) make(ctx context.Context, key databaseKey) (*guard.Database,
 	}
 	logins, err := d.loginsOf(ctx, key.placement)
 	if err != nil {
-		return nil, &guard.PlacementError{Placement: key.placement, Err: err}
+		return nil, &guard.PlacementError{Placement: key.placement, Err: guard.Unreached(err)}
 	}
 	check := &satelliteCheck{st: d.st, key: key, registry: registry}
 	name := ""

@@ -9,8 +9,6 @@ import (
 	"iter"
 	"time"
 
-	"github.com/pressly/goose/v3"
-
 	"github.com/stratum-hq/stratum-go/internal/access"
 	"github.com/stratum-hq/stratum-go/internal/fleet"
 	"github.com/stratum-hq/stratum-go/internal/provision"
@@ -46,6 +44,9 @@ func NewMigrations(_ access.Token, shared SharedMigration) Migrations {
 	return Migrations{name: shared.Name, shared: shared}
 }
 
+// GooseMigration is goose's Migration.
+type GooseMigration = fleet.GoMigration
+
 // GooseOptions say how goose's migrations are read and recorded.
 type GooseOptions struct {
 	// Name names the migrations in reports. Defaults to "goose".
@@ -53,7 +54,7 @@ type GooseOptions struct {
 	// Table is the table that says, in each target's schema, which migrations have run. Defaults to "goose_db_version".
 	Table string
 	// Migrations are those in Go, made by goose.NewGoMigration.
-	Migrations []*goose.Migration
+	Migrations []*GooseMigration
 	// OutOfOrder also runs migrations that are older than a target's newest. Defaults to false: such a target fails.
 	OutOfOrder bool
 	// To is the newest version to run. Defaults to all.

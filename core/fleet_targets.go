@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/stratum-hq/stratum-go/internal/fleet"
+	"github.com/stratum-hq/stratum-go/internal/sqltext"
 )
 
 // FleetTarget is one place with the application's tables.
@@ -139,8 +140,8 @@ var errNoSchema = errors.New("stratum: the search_path names no schema for the a
 
 // baseSchema is the schema of the shared tables: the first of the search_path.
 func (f *Fleet) baseSchema() (string, error) {
-	for _, entry := range splitPath(withoutTemp(f.st.searchPath)) {
-		return unquoted(entry), nil
+	for _, entry := range sqltext.SplitPath(withoutTemp(f.st.searchPath)) {
+		return sqltext.PathName(entry), nil
 	}
 	return "", errNoSchema
 }

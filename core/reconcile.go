@@ -160,7 +160,7 @@ func (t *Tenants) reconcile(ctx context.Context, tenant Tenant, options Reconcil
 // goes first: a crash in between leaves the tenant listed, and the next call goes on.
 func (b *builder) remove(ctx context.Context, t Tenant) (removed bool, err error) {
 	l := location{isolation: t.Isolation, placement: t.Placement, label: t.Label.String()}
-	err = b.exclusively(ctx, l.label, func() error {
+	err = b.exclusively(ctx, []string{l.label}, func() error {
 		status, err := b.st.statusOf(ctx, t.ID)
 		if errors.Is(err, ErrTenantNotFound) {
 			return nil // somebody else was first

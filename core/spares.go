@@ -74,12 +74,12 @@ func (p *Placements) reserve(ctx context.Context, spares Spares) (l location, ok
 
 // finishSpare makes the place of a spare.
 func (b *builder) finishSpare(ctx context.Context, l location) error {
-	return b.exclusively(ctx, l.label, func() error {
+	return b.exclusively(ctx, []string{l.label}, func() error {
 		ready, err := b.isReady(ctx, l.label)
 		if err != nil || ready {
 			return err
 		}
-		if err := b.make(ctx, uuid.Nil, l, ""); err != nil {
+		if err := b.make(ctx, b.resident(uuid.Nil, l, "")); err != nil {
 			return fmt.Errorf("a spare: %w", err)
 		}
 		return statementError(ctx, b.st.registryTx(ctx, func(tx pgx.Tx) error {

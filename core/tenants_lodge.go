@@ -90,7 +90,11 @@ func (s session) lodge(ctx context.Context, b *batch, parents []Tenant) (lodging
 				isolation: parent.Isolation, placement: parent.Placement, above: required[parent.ID], status: StatusActive,
 			}
 		}
-		if rooms[i], err = open.lodge(n, above); err != nil {
+		rooms[i], err = open.lodge(n, above)
+		if err == nil && s.place != nil {
+			err = s.place(location{isolation: rooms[i].isolation, placement: rooms[i].placement})
+		}
+		if err != nil {
 			return nil, &BatchError{Index: i, Slug: n.Slug, Err: err}
 		}
 		if err := s.takeSpare(ctx, &rooms[i]); err != nil {

@@ -221,7 +221,7 @@ func (s *statement) sql() (string, error) {
 	case 'U':
 		return s.update()
 	default:
-		where, err := s.where(s.change.key)
+		where, err := s.where(s.key)
 		return "DELETE FROM " + s.copy() + " t WHERE " + where, err
 	}
 }
@@ -275,7 +275,7 @@ func (s *statement) update() (string, error) {
 	if len(set) == 0 {
 		return "", errUnseen
 	}
-	key := s.change.key
+	key := s.key
 	if key == nil {
 		key = s.row
 	}

@@ -213,8 +213,7 @@ ON CONFLICT (table_schema, table_name) DO UPDATE SET source = excluded.source, s
 // record notes the snapshot for all tables, for those that had not changed are as it sees them too.
 func (r *refresh) record(ctx context.Context) error {
 	wanted := columns(r.pairs, copySchema)
-	var shapes []string
-	var rows []int64
+	shapes, rows := make([]string, 0, len(r.pairs)), make([]int64, 0, len(r.pairs))
 	for i, p := range r.pairs {
 		shapes, rows = append(shapes, p.from.Digest), append(rows, r.done[i].Rows)
 	}

@@ -23,7 +23,7 @@ func (r *refresh) fill(ctx context.Context, p *pair) error {
 	if _, err := r.to.Exec(ctx, create); err != nil {
 		return err
 	}
-	query := "SELECT " + list + " FROM " + p.Table.String()
+	query := "SELECT " + list + " FROM " + p.String()
 	if p.TenantColumn != "" {
 		query += " WHERE " + sqltext.Quote(p.TenantColumn) + " IS NULL"
 	}

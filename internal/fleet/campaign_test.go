@@ -80,7 +80,7 @@ type widener struct{ column string }
 func (w widener) Hash(fleet.Target) string { return w.column }
 
 func (w widener) Plan(_ context.Context, _ fleet.Querier, t fleet.Target) ([]string, error) {
-	return []string{alters(t.Schema+".", w.column)}, nil
+	return strings.Split(strings.TrimSuffix(alters(t.Schema+".", w.column), ";\n"), ";\n"), nil
 }
 
 func (w widener) PlanMany(ctx context.Context, q fleet.Querier, targets []fleet.Target) ([][]string, error) {

@@ -33,9 +33,6 @@ type BatchConvergence interface {
 	PlanMany(ctx context.Context, q Querier, targets []Target) ([][]string, error)
 }
 
-// batchSize is how many targets are planned at once.
-const batchSize = 50
-
 // Converge is a source that makes targets like a model. What has become like it is recorded under the name in the table
 // stratum.ledger of the target's database.
 func Converge(name string, c Convergence) Source {
@@ -50,7 +47,7 @@ type convergeSource struct {
 
 func (c *convergeSource) Name() string { return c.name }
 
-func (c *convergeSource) batch() int { return batchSize }
+func (c *convergeSource) batch() int { return trainLength }
 
 func (c *convergeSource) ledger(t Target) ledger { return ledger{schema: t.Schema, source: c.name} }
 
@@ -62,7 +59,11 @@ func (c *convergeSource) failed(ctx context.Context, v *visit, err error) {
 // prepare reads the ledgers of a batch, and plans what is not done.
 func (c *convergeSource) prepare(ctx context.Context, s *session, opts Options, targets []Target) prepared {
 	defer func() { _ = s.rollback(ctx) }() // a session that has broken shows when it is used next
-	if _, err := s.send(ctx, clearSQL+"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"); err != nil {
+	if _, err := s.send(ctx, clearSQL); err != nil {
+		return nil
+	}
+	// By itself: within a message that had other statements before it would be too late to choose the level.
+	if _, err := s.send(ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"); err != nil {
 		return nil
 	}
 	states, err := c.states(ctx, s, targets)
@@ -88,10 +89,30 @@ func (c *convergeSource) prepare(ctx context.Context, s *session, opts Options, 
 	if err != nil || len(plans) != len(todo) {
 		return known
 	}
-	for i, t := range todo {
-		known[t.ID] = planned{state: states[t.Schema], planned: true, statements: plans[i]}
+	if opts.DryRun {
+		for i, t := range todo {
+			known[t.ID] = planned{state: states[t.Schema], planned: true, statements: plans[i]}
+		}
+		return known
 	}
+	if s.rollback(ctx) != nil {
+		return known
+	}
+	sendTrain(ctx, s, opts, c.couple(todo, states, plans, opts), known)
 	return known
+}
+
+// couple makes a train of the targets whose plans may share a message.
+func (c *convergeSource) couple(todo []Target, states map[string]state, plans [][]string, opts Options) []wagon {
+	var train []wagon
+	for i, t := range todo {
+		hash, seen := c.convergence.Hash(t), states[t.Schema]
+		if allJoin(plans[i]) && (len(plans[i]) > 0 || seen.hash != hash) {
+			v := &visit{target: t, opts: opts}
+			train = append(train, wagon{visit: v, body: join(plans[i]) + c.ledger(t).appliedSQL(hash, seen), last: true})
+		}
+	}
+	return train
 }
 
 // states reads the ledgers of many schemas.
@@ -140,7 +161,11 @@ func (c *convergeSource) visit(ctx context.Context, v *visit) error {
 		return v.session.rollback(ctx)
 	}
 	v.worked = true
-	return commit(ctx, v.session, join(statements)+row.appliedSQL(hash))
+	_, err = v.session.send(ctx, join(statements)+row.appliedSQL(hash, now)+"COMMIT")
+	if sqlState(err) == codeDivision {
+		return fmt.Errorf("%w: %w", errBusy, err)
+	}
+	return err
 }
 
 // plan is that of the batch, unless another run was here since.

@@ -24,6 +24,9 @@ var (
 	// ErrTransaction refuses a migration that would end the transaction it runs in.
 	ErrTransaction = errors.New("stratum: the migration ends its own transaction " +
 		"(leave that out, or begin the file with -- +goose NO TRANSACTION)")
+	// ErrOutside is why a target fails whose migration changes tables outside of its schema.
+	ErrOutside = errors.New("stratum: the migration changes tables outside of the schema " +
+		"(create what is missing in the schema, or allow Outside)")
 	// ErrNoLedger is why a target fails in whose database stratum.ledger is missing.
 	ErrNoLedger = errors.New("stratum: the database has no table stratum.ledger (migrate Stratum's schema in it first)")
 

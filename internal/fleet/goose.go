@@ -13,6 +13,9 @@ import (
 	"github.com/stratum-hq/stratum-go/internal/sqltext"
 )
 
+// GoMigration is goose's Migration.
+type GoMigration = goose.Migration
+
 // GooseOptions say how migrations are read and recorded.
 type GooseOptions struct {
 	// Name is the source's. Defaults to "goose".
@@ -24,6 +27,9 @@ type GooseOptions struct {
 	Migrations []*goose.Migration
 	// OutOfOrder also runs migrations older than a target's newest. Defaults to false: such a target fails.
 	OutOfOrder bool
+	// Outside lets migrations of a schema change tables outside of it. Defaults to false: a target whose migration does,
+	// because it names a table that the schema lacks and its search_path has, fails with ErrOutside.
+	Outside bool
 	// To is the newest version to run. Defaults to all.
 	To int64
 }
@@ -71,16 +77,20 @@ type version struct {
 	whole string
 	// joins is set where it may share its message with those of other targets.
 	joins bool
+	// words has the names in the statements.
+	words []string
 }
+
+func (v *version) function() bool { return v.runTx != nil || v.runDB != nil }
 
 // check refuses what would break the tie between a migration and its row, and lays out the statements.
 func (v *version) check() error {
 	whole := true
-	v.joins = v.inTx && v.runTx == nil
+	v.words = wordsOf(v.statements)
+	v.joins = v.inTx && !v.function() && allJoin(v.statements)
 	for _, s := range v.statements {
 		command := sqltext.Inspect(s)
 		whole = whole && !command.Broken
-		v.joins = v.joins && whole && command.Statements == 1
 		if v.inTx && endsTransaction(command) {
 			return fmt.Errorf("stratum: migration %q: %w", v.name, ErrTransaction)
 		}
@@ -114,7 +124,7 @@ func join(statements []string) string {
 
 func (v *version) step() Step {
 	return Step{
-		Version: v.name, Statements: v.statements, Go: v.runTx != nil || v.runDB != nil, NoTransaction: !v.inTx,
+		Version: v.name, Statements: v.statements, Go: v.function(), NoTransaction: !v.inTx,
 	}
 }
 

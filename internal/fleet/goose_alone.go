@@ -29,15 +29,15 @@ func (g *gooseSource) alone(ctx context.Context, v *visit, m *version) (err erro
 			v.session.close(ctx) // takes lock and settings with it
 		}
 	}()
-	found, err := v.session.send(ctx, "SELECT version_id FROM "+g.table(v.target))
+	found, err := v.session.send(ctx, g.lookSQL(v.target))
 	if err != nil {
 		return err
 	}
-	applied, err := versionsOf(found[0])
+	b, err := readBook(found[0])
 	if err != nil {
 		return err
 	}
-	if !slices.Contains(applied, m.number) {
+	if !slices.Contains(b.applied, m.number) {
 		if err := g.marked(ctx, v, m); err != nil {
 			return err
 		}
@@ -73,6 +73,9 @@ func (g *gooseSource) marked(ctx context.Context, v *visit, m *version) error {
 	if len(found[0].Rows) > 0 && !v.opts.Rerun {
 		return interrupted(ctx, v, nil)
 	}
+	if err := g.inward(ctx, v, m); err != nil {
+		return err
+	}
 	if _, err := v.session.send(ctx, mark.failedSQL("begun and not ended")); err != nil {
 		return err
 	}
@@ -86,6 +89,22 @@ func (g *gooseSource) marked(ctx context.Context, v *visit, m *version) error {
 		return interrupted(ctx, v, err)
 	}
 	_, err = v.session.send(ctx, "BEGIN; "+g.insert(v.target, m)+mark.deleteSQL()+"; COMMIT")
+	return err
+}
+
+// inward refuses a migration that would change tables outside of the target, which could not be undone.
+func (g *gooseSource) inward(ctx context.Context, v *visit, m *version) error {
+	if m.function() {
+		return nil
+	}
+	outside, err := g.namesakes(ctx, v.session, v.target, m)
+	if err != nil {
+		return err
+	}
+	lack, err := lacking(ctx, v.session, []string{sqltext.Literal(v.target.Schema)}, outside)
+	if err == nil && len(lack) > 0 {
+		err = ErrOutside
+	}
 	return err
 }
 
@@ -159,7 +178,7 @@ func (v *visit) runDB(ctx context.Context, m *version) (err error) {
 	return recovered(func() error { return m.runDB(ctx, db) })
 }
 
-const invalidSQL = `SELECT c.oid::regclass FROM pg_catalog.pg_index i
+const invalidSQL = `SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) FROM pg_catalog.pg_index i
 	JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 	WHERE NOT i.indisvalid AND n.nspname = `
 

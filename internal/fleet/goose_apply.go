@@ -5,10 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"strconv"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/stratum-hq/stratum-go/internal/sqltext"
 )
@@ -28,7 +26,7 @@ COMMIT`
 
 // enter begins a transaction on the target and returns what it lacks.
 func (g *gooseSource) enter(ctx context.Context, v *visit) ([]*version, error) {
-	look := "SELECT version_id FROM " + g.table(v.target)
+	look := g.lookSQL(v.target)
 	found, err := v.enter(ctx, look)
 	if sqlState(err) == codeUndefinedTable {
 		if v.opts.DryRun {
@@ -42,11 +40,11 @@ func (g *gooseSource) enter(ctx context.Context, v *visit) ([]*version, error) {
 	if err != nil {
 		return nil, err
 	}
-	applied, err := versionsOf(found)
+	b, err := readBook(found)
 	if err != nil {
 		return nil, err
 	}
-	return g.pending(applied)
+	return g.pending(b.applied)
 }
 
 // create makes the ledger, unless another run just has.
@@ -56,18 +54,6 @@ func (g *gooseSource) create(ctx context.Context, v *visit) error {
 	}
 	_, err := v.session.send(ctx, fmt.Sprintf(createSQL, g.table(v.target)))
 	return err
-}
-
-func versionsOf(r *pgconn.Result) ([]int64, error) {
-	versions := make([]int64, len(r.Rows))
-	for i, row := range r.Rows {
-		n, err := strconv.ParseInt(string(row[0]), 10, 64)
-		if err != nil {
-			return nil, fmt.Errorf("stratum: reading a ledger: %w", err)
-		}
-		versions[i] = n
-	}
-	return versions, nil
 }
 
 // insert is the row of a version in the ledger.
@@ -82,26 +68,34 @@ func (g *gooseSource) apply(ctx context.Context, v *visit, m *version) error {
 		return g.alone(ctx, v, m)
 	case m.runTx != nil:
 		return g.function(ctx, v, m)
-	case m.whole != "" || len(m.statements) == 0:
-		return commit(ctx, v.session, m.whole+g.insert(v.target, m))
 	}
-	for _, s := range m.statements {
-		if _, err := v.session.send(ctx, s); err != nil {
-			return err
+	err := g.within(ctx, v, m, func() error {
+		if m.whole != "" || len(m.statements) == 0 {
+			return inside(ctx, v.session, m.whole+g.insert(v.target, m))
 		}
-	}
-	return commit(ctx, v.session, g.insert(v.target, m))
-}
-
-// commit sends statements and the end of their transaction as one message.
-func commit(ctx context.Context, s *session, statements string) error {
-	results, err := s.send(ctx, statements+"COMMIT")
+		for _, s := range m.statements {
+			if err := inside(ctx, v.session, s); err != nil {
+				return err
+			}
+		}
+		return inside(ctx, v.session, g.insert(v.target, m))
+	})
 	if err != nil {
 		return err
 	}
-	for i, r := range results {
-		// One that came earlier has taken the lock away, and what followed ran outside of the transaction.
-		if ended := r.CommandTag.String() == "COMMIT"; ended != (i == len(results)-1) {
+	_, err = v.session.send(ctx, "COMMIT")
+	return err
+}
+
+// inside sends statements of a transaction, which must be there still.
+func inside(ctx context.Context, s *session, statements string) error {
+	results, err := s.send(ctx, statements)
+	if err != nil {
+		return err
+	}
+	for _, r := range results {
+		if r.CommandTag.String() == "COMMIT" {
+			// The lock is gone with it, and what followed ran outside of the transaction.
 			return ErrTransaction
 		}
 	}
@@ -120,14 +114,14 @@ func (g *gooseSource) function(ctx context.Context, v *visit, m *version) error 
 	if err != nil {
 		return err
 	}
-	if err := g.inside(ctx, tx, v, m); err != nil {
+	if err := g.entered(ctx, tx, v, m); err != nil {
 		return errors.Join(err, tx.Rollback())
 	}
 	return tx.Commit()
 }
 
-// inside enters once more: another run may have had the lock meanwhile.
-func (g *gooseSource) inside(ctx context.Context, tx *sql.Tx, v *visit, m *version) error {
+// entered enters once more: another run may have had the lock meanwhile.
+func (g *gooseSource) entered(ctx context.Context, tx *sql.Tx, v *visit, m *version) error {
 	if _, err := tx.ExecContext(ctx, "SELECT "+v.settings(true)+"true"); err != nil {
 		return err
 	}
@@ -145,7 +139,8 @@ func (g *gooseSource) inside(ctx context.Context, tx *sql.Tx, v *visit, m *versi
 	if err != nil || applied {
 		return err
 	}
-	if err := recovered(func() error { return m.runTx(ctx, tx) }); err != nil {
+	err = g.within(ctx, v, m, func() error { return recovered(func() error { return m.runTx(ctx, tx) }) })
+	if err != nil {
 		return err
 	}
 	_, err = tx.ExecContext(ctx, g.insert(v.target, m))

@@ -3,117 +3,121 @@ package fleet
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
-)
 
-// trainLength is how many targets share a message at most. A round trip costs as much as a change of two tables.
-const trainLength = 32
+	"github.com/jackc/pgx/v5/pgconn"
+)
 
 func (g *gooseSource) batch() int { return trainLength }
 
-// prepare looks at the ledgers of a batch in one message, and sends the migrations that are missing in another: a
-// transaction for each, so that nothing is locked for longer. The ledger is looked at once more in it, under the
-// target's lock. Whatever fails is left to visit, which looks again.
+// prepare looks at the ledgers of a batch in one message, and sends the migrations that are missing as a train.
 func (g *gooseSource) prepare(ctx context.Context, s *session, opts Options, targets []Target) prepared {
 	if opts.DryRun {
 		return nil
 	}
 	known := prepared{}
-	var train []wagon
-	for i, applied := range g.looks(ctx, s, targets) {
-		pending, err := g.pending(applied)
+	var ready []waiting
+	for i, book := range g.looks(ctx, s, targets) {
+		pending, err := g.pending(book.applied)
 		switch {
-		case applied == nil || err != nil:
+		case !book.read || err != nil:
 		case len(pending) == 0:
 			known[targets[i].ID] = planned{settled: true}
-		default:
-			train = g.couple(train, &visit{target: targets[i], opts: opts, session: s}, pending)
+		case allOf(pending):
+			ready = append(ready, waiting{&visit{target: targets[i], opts: opts, session: s}, pending, book.last})
 		}
 	}
-	for _, w := range g.run(ctx, s, opts, train) {
-		known[w.target.ID] = planned{settled: true, worked: true}
-	}
+	sendTrain(ctx, s, opts, g.couple(ctx, s, ready), known)
 	return known
 }
 
-// looks returns the versions in each ledger, nil where there is none.
-func (g *gooseSource) looks(ctx context.Context, s *session, targets []Target) [][]int64 {
-	all := make([][]int64, len(targets))
-	for next := 0; next < len(targets); {
-		var b strings.Builder
-		b.WriteString(clearSQL)
-		for _, t := range targets[next:] {
-			b.WriteString("SELECT version_id FROM " + g.table(t) + ";")
-		}
-		results, err := s.send(ctx, b.String())
-		const before = cleared - 1
-		for i := before; i < len(results); i++ {
-			// One that cannot be read is none.
-			all[next+i-before], _ = versionsOf(results[i])
-		}
-		if err == nil || sqlState(err) != codeUndefinedTable {
-			return all
-		}
-		next += max(len(results)-before, 0) + 1
-	}
-	return all
-}
-
-// wagon is one transaction of a train.
-type wagon struct {
-	target Target
-	text   string
-	last   bool // of its target
-}
-
-// couple adds a target's migrations, if all of them may share a message.
-func (g *gooseSource) couple(train []wagon, v *visit, pending []*version) []wagon {
+func allOf(pending []*version) bool {
 	for _, m := range pending {
 		if !m.joins {
-			return train
+			return false
 		}
 	}
-	for i, m := range pending {
-		train = append(train, wagon{
-			target: v.target, text: "BEGIN; SELECT " + v.settings(true) + "1 / " + v.lock("pg_try_advisory_xact_lock") + "::int;\n" +
-				g.insertOnce(v.target, m) + m.whole + "COMMIT;\n", last: i == len(pending)-1,
-		})
+	return true
+}
+
+// waiting is a target whose migrations may share a message.
+type waiting struct {
+	visit   *visit
+	pending []*version
+	last    int64
+}
+
+// couple makes a train of those that have all tables which their migrations name.
+func (g *gooseSource) couple(ctx context.Context, s *session, all []waiting) []wagon {
+	open, err := g.open(ctx, s, all)
+	if err != nil {
+		return nil // each visit finds the error again
+	}
+	var train []wagon
+	for _, w := range all {
+		if open[w.visit.target.Schema] {
+			continue
+		}
+		for i, m := range w.pending {
+			body := g.insertNext(w.visit.target, m, w.last+int64(i)+1) + m.whole
+			train = append(train, wagon{visit: w.visit, body: body, last: i == len(w.pending)-1})
+		}
 	}
 	return train
 }
 
-// insertOnce is the row of a version. It divides by zero where it is there already.
-func (g *gooseSource) insertOnce(t Target, m *version) string {
-	return fmt.Sprintf("INSERT INTO %[1]s (version_id, is_applied) SELECT %[2]d, "+
-		"1 / (NOT EXISTS (SELECT FROM %[1]s WHERE version_id = %[2]d))::int = 1;\n", g.table(t), m.number)
+// insertNext is the row of a version. It divides by zero unless it gets the id that follows the last one that was seen:
+// a row that somebody else has written since has that, whether committed or not.
+func (g *gooseSource) insertNext(t Target, m *version, id int64) string {
+	return fmt.Sprintf("INSERT INTO %s (version_id, is_applied) VALUES (%d, true) RETURNING 1 / (id = %d)::int;\n",
+		g.table(t), m.number, id)
 }
 
-// run sends a train, again without the target that has stopped it, and returns the wagons that end a target's work.
-func (g *gooseSource) run(ctx context.Context, s *session, opts Options, train []wagon) (arrived []wagon) {
-	for len(train) > 0 {
+// book is what a ledger says: the versions, and the id of the last row.
+type book struct {
+	read    bool
+	applied []int64
+	last    int64
+}
+
+// looks reads the ledgers of a batch, as far as they are there.
+func (g *gooseSource) looks(ctx context.Context, s *session, targets []Target) []book {
+	books := make([]book, len(targets))
+	const before = cleared - 1
+	for next := 0; next < len(targets); {
 		var b strings.Builder
-		for _, w := range train {
-			b.WriteString(w.text)
+		b.WriteString(clearSQL)
+		for _, t := range targets[next:] {
+			b.WriteString(g.lookSQL(t) + ";")
 		}
 		results, err := s.send(ctx, b.String())
-		committed := 0
-		for _, r := range results {
-			if r.CommandTag.String() == "COMMIT" {
-				committed++
+		for i := before; i < len(results); i++ {
+			if read, err := readBook(results[i]); err == nil {
+				books[next+i-before] = read
 			}
 		}
-		for _, w := range train[:min(committed, len(train))] {
-			if w.last {
-				arrived = append(arrived, w)
-			}
+		if err == nil || sqlState(err) != codeUndefinedTable {
+			return books
 		}
-		if err == nil || opts.StopOnError || s.rollback(ctx) != nil || s.pg.IsClosed() {
-			return arrived
-		}
-		stopped := train[committed].target.ID
-		for train = train[committed:]; len(train) > 0 && train[0].target.ID == stopped; {
-			train = train[1:]
-		}
+		next += max(len(results)-before, 0) + 1
 	}
-	return arrived
+	return books
+}
+
+func (g *gooseSource) lookSQL(t Target) string { return "SELECT id, version_id FROM " + g.table(t) }
+
+func readBook(r *pgconn.Result) (book, error) {
+	b := book{read: true, applied: make([]int64, len(r.Rows))}
+	for i, row := range r.Rows {
+		id, err := strconv.ParseInt(string(row[0]), 10, 64)
+		if err == nil {
+			b.applied[i], err = strconv.ParseInt(string(row[1]), 10, 64)
+		}
+		if err != nil {
+			return book{}, fmt.Errorf("stratum: reading a ledger: %w", err)
+		}
+		b.last = max(b.last, id)
+	}
+	return b, nil
 }

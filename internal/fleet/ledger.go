@@ -34,13 +34,15 @@ func stateOf(r *pgconn.Result) state {
 	return state{hash: string(r.Rows[0][0]), stamp: string(r.Rows[0][1])}
 }
 
-// appliedSQL is the end of a transaction that has brought the schema to a hash.
-func (l ledger) appliedSQL(hash string) string {
-	return fmt.Sprintf(`INSERT INTO stratum.ledger (table_schema, source, hash, applied_at, took)
+// appliedSQL is the end of a transaction that has brought the schema to a hash. It divides by zero where the row is not
+// as it was seen.
+func (l ledger) appliedSQL(hash string, seen state) string {
+	return fmt.Sprintf(`INSERT INTO stratum.ledger AS l (table_schema, source, hash, applied_at, took)
 	VALUES (%s, %s, %s, pg_catalog.clock_timestamp(), pg_catalog.clock_timestamp() - pg_catalog.transaction_timestamp())
-	ON CONFLICT (table_schema, source) DO UPDATE SET hash = EXCLUDED.hash, applied_at = EXCLUDED.applied_at,
-		took = EXCLUDED.took, error = NULL;
-`, sqltext.Literal(l.schema), sqltext.Literal(l.source), sqltext.Literal(hash))
+	ON CONFLICT (table_schema, source) DO UPDATE SET hash = EXCLUDED.hash, applied_at = EXCLUDED.applied_at, error = NULL,
+		took = EXCLUDED.took * (1 / (l.hash = %s AND coalesce(l.applied_at::text, '') = %s)::int);
+`, sqltext.Literal(l.schema), sqltext.Literal(l.source), sqltext.Literal(hash), sqltext.Literal(seen.hash),
+		sqltext.Literal(seen.stamp))
 }
 
 // failedSQL leaves hash and stamp as they are.

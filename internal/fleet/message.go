@@ -16,6 +16,8 @@ import (
 const (
 	codeUndefinedTable = "42P01"
 	codeLockTimeout    = "55P03"
+	// codeDivision is how statements fail that find a ledger not as it was seen.
+	codeDivision = "22012"
 )
 
 // passes reports whether an error is gone by itself after a while: a lock that was not to be had in time, a deadlock,
@@ -76,6 +78,10 @@ func message(err error) string {
 
 // sentinel is the text of a refusal that comes with a server's error.
 func sentinel(err error) string {
+	var left *leftError
+	if errors.As(err, &left) {
+		return left.Error() + ": "
+	}
 	if errors.Is(err, ErrInterrupted) {
 		return ErrInterrupted.Error() + ": "
 	}

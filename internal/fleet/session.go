@@ -32,6 +32,8 @@ type session struct {
 	conn     *sql.Conn
 	pg       *pgx.Conn // of conn, which database/sql leaves alone while it is lent out
 	uses     int
+	// namesakes are what migrations would find outside of their schemas.
+	namesakes map[*version][]namesake
 }
 
 func openSession(ctx context.Context, d Database) (*session, error) {
@@ -39,7 +41,7 @@ func openSession(ctx context.Context, d Database) (*session, error) {
 	if err != nil {
 		return nil, fmt.Errorf("stratum: connecting as the owner: %w", err)
 	}
-	s := &session{database: d.Name, config: config, db: stdlib.OpenDB(*config)}
+	s := &session{database: d.Name, config: config, db: stdlib.OpenDB(*config), namesakes: map[*version][]namesake{}}
 	s.db.SetMaxOpenConns(1)
 	if s.conn, err = s.db.Conn(ctx); err == nil {
 		err = s.conn.Raw(func(raw any) error {

@@ -24,8 +24,8 @@ func newWorker(r *run) *worker {
 
 // A batch should take about this long: many small migrations share their round trips, and large ones are shared out.
 const (
-	shortBatch = 50 * time.Millisecond
-	longBatch  = 200 * time.Millisecond
+	shortBatch = 100 * time.Millisecond
+	longBatch  = 400 * time.Millisecond
 )
 
 // pace is how many targets to take next.

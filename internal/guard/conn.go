@@ -101,6 +101,7 @@ func (c *conn) queryAt(ctx context.Context, where at, s *session, sql string, ar
 	r, err := c.attempt(ctx, where, s, sql, args)
 	done = true
 	if err != nil {
+		err = c.explain(ctx, where, s, err)
 		c.giveBack(s)
 		return nil, err
 	}
@@ -209,7 +210,7 @@ func (c *conn) send(ctx context.Context, where at, s *session, sql string, args 
 	if err != nil {
 		return nil, err
 	}
-	t := train{entry: e, block: c.connector.needsBlock(st.command)}
+	t := train{entry: e, block: c.connector.forms.carries || c.connector.needsBlock(st.command)}
 	r, err := s.run(ctx, t, st, args)
 	if err != nil && t.block {
 		// The server passed over the commit at the train's end, so the block is still open.

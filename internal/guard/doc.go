@@ -14,11 +14,13 @@
 //	session.go    session: one connection to the server; probe_*.go looks whether it is alive
 //	cache.go      the bounded cache of statement descriptions of a session
 //	enter.go      how a transaction comes to belong to a scope; standing.go the short way, proof.go the signed one
+//	carry.go      what is set once more, for Citus to carry to its workers
 //	limit.go      turns: how much of a tenant may go on at once
 //	scoped*.go    Tx: the verbs of pgx inside a transaction that has entered
 //	run.go        the message trains: describe, execute, retry; simple.go as plain text
 //	rules.go      commands that are refused, and what is checked after each
 //	rows.go       rows with a look-ahead of one; values.go decodes them
 //	tx.go, stmt.go  transactions, lazily prepared statements
-//	errors.go     the refusals; redact.go keeps addresses and values out of the texts of others
+//	errors.go     the refusals; explain.go what they mean where a tenant has a place of its own;
+//	              redact.go keeps addresses and values out of the texts of others
 package guard

@@ -88,29 +88,42 @@ type form struct {
 type Forms struct {
 	long, short, system                   form
 	longSchema, shortSchema, systemSchema form // where a tenant has a schema of its own
-	signed, timed                         bool
+	longSubtree, shortSubtree             form // where the settings of a subtree are carried
+	signed, timed, carries                bool
 }
 
-// NewForms returns the ways to enter. Signed ones prove that the application admits the tenant, for a server that takes
-// no others. Timed ones limit how long the server works on a statement.
-func NewForms(signed, timed bool) *Forms {
-	f := &Forms{signed: signed, timed: timed}
+// FormOptions say what is special about the ways to enter.
+type FormOptions struct {
+	// Signed ones prove that the application admits the tenant, for a server that takes no others.
+	Signed bool
+	// Timed ones limit how long the server works on a statement.
+	Timed bool
+	// Carried ones have Citus make the settings where the rows are. They need a transaction block, and the extended
+	// protocol.
+	Carried bool
+}
+
+// NewForms returns the ways to enter.
+func NewForms(o FormOptions) *Forms {
+	f := &Forms{signed: o.Signed, timed: o.Timed, carries: o.Carried}
 	proofOID, admit, tail := uint32(pgtype.Int8OID), admitSQL, contextSQL+roleSQL
-	if signed {
+	if f.signed {
 		proofOID, admit, tail = pgtype.ByteaOID, signedSQL, unlockSQL+contextSQL+roleSQL
 	}
-	if timed {
+	if f.timed {
 		tail += timeoutSQL
 	}
 	f.long = newForm(pathSQL+admit+tail, proofOID)
 	f.short = newForm(pathSQL+epochSQL+tail, proofOID)
 	f.short.unnamed = readmitSQL + strings.TrimPrefix(tail, contextSQL)
+	f.longSubtree = newForm(pathSQL+admit+tail+carrySubtreeSQL, proofOID)
+	f.shortSubtree = newForm(pathSQL+epochSQL+tail+carrySubtreeSQL, proofOID)
 	f.longSchema = newForm(pathSQL+strings.ReplaceAll(admit, `''`, "$7")+schemaSQL+tail, proofOID)
 	f.shortSchema = newForm(pathSQL+epochSQL+schemaSQL+tail, proofOID)
 	f.shortSchema.unnamed = readmitSQL + schemaSQL + strings.TrimPrefix(tail, contextSQL)
 	f.system = newForm(pathSQL+systemSQL+contextSQL+roleSQL, proofOID)
 	f.systemSchema = newForm(pathSQL+systemSQL+wholeSchemaSQL+contextSQL+roleSQL, proofOID)
-	if signed {
+	if f.signed {
 		// What a statement before may have left behind for this one to find, hidden from the rules in a block of code.
 		f.long.before = []string{
 			"SET ROLE NONE", "RESET ALL", "CLOSE ALL", "DISCARD SEQUENCES", "DEALLOCATE ALL", "UNLISTEN *",
@@ -147,17 +160,22 @@ func (f *Forms) of(system bool) []*form {
 	case f.signed:
 		return []*form{&f.long, &f.longSchema}
 	}
-	return []*form{&f.long, &f.short, &f.longSchema, &f.shortSchema}
+	all := []*form{&f.long, &f.short, &f.longSchema, &f.shortSchema}
+	if f.carries {
+		all = append(all, &f.longSubtree, &f.shortSubtree)
+	}
+	return all
 }
 
 // entry is enter with its arguments: for one scope and one actor.
 type entry struct {
 	*form
 
-	tenant uuid.UUID
-	args   [maxParameters][]byte
-	number [8]byte   // where the epoch is written
-	learn  *standing // told what the server says of the tenant; nil where it says nothing
+	tenant  uuid.UUID
+	args    [maxParameters][]byte
+	number  [8]byte   // where the epoch is written
+	learn   *standing // told what the server says of the tenant; nil where it says nothing
+	carried []string  // commands in front of it, see carried; none where nothing is carried
 }
 
 // values are the arguments that the form has parameters for.
@@ -172,6 +190,9 @@ func (c *Connector) entry(ctx context.Context, p *Place, s scope.Scope) (*entry,
 	e := &entry{form: &c.forms.system, tenant: s.Tenant}
 	e.args = [maxParameters][]byte{p.path, e.tenant[:], note, []byte(c.role(p, s))}
 	e.args[6] = p.schema
+	if c.forms.carries {
+		e.carried = c.carried(p, e)
+	}
 	if s.Kind == scope.System {
 		if p.schema != nil {
 			e.form = &c.forms.systemSchema
@@ -181,14 +202,17 @@ func (c *Connector) entry(ctx context.Context, p *Place, s scope.Scope) (*entry,
 	if c.forms.timed {
 		e.args[5] = timeoutText(c.config.StatementTimeout(s.Tenant))
 	}
-	return e, c.admission(ctx, p, e)
+	return e, c.admission(ctx, p, s.Kind, e)
 }
 
 // admission chooses the way in.
-func (c *Connector) admission(ctx context.Context, p *Place, e *entry) (err error) {
+func (c *Connector) admission(ctx context.Context, p *Place, kind scope.Kind, e *entry) (err error) {
 	long, short := &c.forms.long, &c.forms.short
-	if p.schema != nil {
+	switch {
+	case p.schema != nil:
 		long, short = &c.forms.longSchema, &c.forms.shortSchema
+	case c.forms.carries && kind == scope.Subtree:
+		long, short = &c.forms.longSubtree, &c.forms.shortSubtree
 	}
 	e.form = long
 	if c.forms.signed {

@@ -74,14 +74,18 @@ func (r *reading) attempt(ctx context.Context, where at, s *session) error {
 	if err != nil {
 		return err
 	}
-	return s.failed(r.receive(ctx, s, e, items[0].st, results), items[0].st)
+	err = s.failed(r.receive(ctx, s, e, items[0].st, results), items[0].st)
+	if err != nil && e.carried != nil {
+		s.rollback(ctx) // the server has passed over the commit
+	}
+	return err
 }
 
 // receive hands the rows to collect. What the server says counts more than what collect makes of the rows.
 func (r *reading) receive(
 	ctx context.Context, s *session, e *entry, st *statement, results *pgconn.MultiResultReader,
 ) error {
-	if err := skip(results, nil); err != nil { // of readOnlySQL
+	if err := skip(results, nil); err != nil { // of readOnlySQL, or of the block's begin
 		return broken(ctx, err)
 	}
 	for range (train{entry: e}).leading() {

@@ -41,8 +41,13 @@ func (c *conn) item(ctx context.Context, where at, s *session, sql string, args 
 }
 
 // readOnlySQL makes a transaction read-only. It cannot be taken back in that transaction: PostgreSQL refuses once a
-// first snapshot was taken, which this statement does.
-const readOnlySQL = `SELECT pg_catalog.set_config('transaction_read_only', 'on', true)`
+// first snapshot was taken, which this statement does. And it says that rows of all tenants are looked for, which the
+// policies of the system refuse where some of them are elsewhere.
+const readOnlySQL = `SELECT pg_catalog.set_config('transaction_read_only', 'on', true), ` +
+	`pg_catalog.set_config('stratum.whole', 'on', true)`
+
+// beginReadOnlySQL begins such a transaction where settings are carried, which needs a block.
+const beginReadOnlySQL = "begin read only"
 
 // send describes what is unknown and sends the items in one message train. With an entry it is a transaction of its
 // own, which is read-only, and the items are one.
@@ -55,7 +60,11 @@ func (s *session) send(ctx context.Context, e *entry, items []item) (*pgconn.Mul
 	}
 	b := &pgconn.Batch{}
 	if e != nil {
-		b.ExecParams(readOnlySQL, nil, nil, nil, nil)
+		first := readOnlySQL
+		if e.carried != nil {
+			first = beginReadOnlySQL
+		}
+		b.ExecParams(first, nil, nil, nil, nil)
 		s.addEnter(b, e)
 	}
 	for _, it := range items {
@@ -70,6 +79,9 @@ func (s *session) send(ctx context.Context, e *entry, items []item) (*pgconn.Mul
 		} else {
 			b.ExecStatement(desc, s.builder.ParamValues, s.builder.ParamFormats, formats)
 		}
+	}
+	if e != nil && e.carried != nil {
+		b.ExecParams("commit", nil, nil, nil, nil)
 	}
 	return s.pg.ExecBatch(ctx, b), nil
 }

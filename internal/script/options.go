@@ -98,7 +98,9 @@ func (o Options) WithDefaults() (Options, error) {
 const defaultLockTimeout = 5 * time.Second
 
 // DefaultLockTimeout is the default as PostgreSQL's setting has it.
-func DefaultLockTimeout() string { return Options{LockTimeout: defaultLockTimeout}.LockTimeoutSetting() }
+func DefaultLockTimeout() string {
+	return Options{LockTimeout: defaultLockTimeout}.LockTimeoutSetting()
+}
 
 // LockTimeoutSetting is the lock timeout as PostgreSQL's setting has it.
 func (o Options) LockTimeoutSetting() string {

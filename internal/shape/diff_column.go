@@ -135,17 +135,28 @@ func (p *pair) alterColumn(c *Change, h, w Column) {
 	if !h.NotNull && w.NotNull {
 		changes = append(changes, column+" SET NOT NULL")
 	}
-	switch {
-	case w.Identity != "" && h.Identity != "" && resourced:
-		changes = append(changes, column+" SET GENERATED "+w.Identity)
-	case w.Identity != "" && resourced:
-		changes = append(changes, column+" ADD "+p.want.identity(w))
-	case w.Generated == "" && w.Default != "" && (retyped || resourced):
-		changes = append(changes, column+" SET DEFAULT "+w.Default)
+	if retyped || resourced {
+		changes = append(changes, p.want.resource(h, w, resourced)...)
 	}
 	if len(changes) > 0 {
 		c.do(alterColumn, p.want.alter(changes...))
 	}
+}
+
+// resource says where the values of a column come from whose type or source has changed.
+func (t *Table) resource(h, w Column, resourced bool) []string {
+	column := "ALTER COLUMN " + quote(w.Name)
+	switch {
+	case w.Identity != "" && !resourced:
+		return nil
+	case w.Identity != "" && h.Identity != "":
+		return []string{column + " SET GENERATED " + w.Identity}
+	case w.Identity != "":
+		return []string{column + " ADD " + t.identity(w)}
+	case w.Generated == "" && w.Default != "":
+		return []string{column + " SET DEFAULT " + w.Default}
+	}
+	return nil
 }
 
 // release takes away what the server does not let a column change under, and makes anew what is wanted of it. Policies,

@@ -6,10 +6,8 @@ import (
 	"github.com/stratum-hq/stratum-go/internal/sqltext"
 )
 
-// quote, quoteEach and literal are those of sqltext: SQL is easier to read with short names in it.
+// quote and literal are those of sqltext: SQL is easier to read with short names in it.
 func quote(parts ...string) string { return sqltext.Quote(parts...) }
-
-func quoteEach(names []string) string { return sqltext.QuoteEach(names) }
 
 func literal(text string) string { return sqltext.Literal(text) }
 

@@ -61,10 +61,19 @@ func ReadModel(ctx context.Context, q Querier, specs []Spec) (Model, error) {
 			t = &Table{Schema: s.Schema, Name: s.Name}
 			return Model{}, t.refused(ErrMissing, "", "it does not exist", "migrate the shared tables first")
 		}
+		t.forgetWatch()
 		m.Shape.Tables = append(m.Shape.Tables, *t)
 	}
 	sortTables(m.Shape.Tables)
 	return m, m.check()
+}
+
+// forgetWatch leaves out the triggers that note changes for the copies: they are where rows of everyone are written and
+// nowhere else, and come and go without the model being another.
+func (t *Table) forgetWatch() {
+	t.Triggers = slices.DeleteFunc(t.Triggers, func(g Trigger) bool {
+		return strings.Contains(g.Definition, "EXECUTE FUNCTION stratum.note_change(")
+	})
 }
 
 // check refuses what cannot be made elsewhere.
@@ -103,10 +112,6 @@ func (m Model) Hash() string {
 // settle is what the tables have in common wherever they are made: what was left half-done in the model is not copied.
 func (t *Table) settle(owner string) {
 	t.Owner = owner
-	// Changes are noted where rows of everyone are written, and not in copies.
-	t.Triggers = slices.DeleteFunc(t.Triggers, func(g Trigger) bool {
-		return strings.Contains(g.Definition, "EXECUTE FUNCTION stratum.note_change(")
-	})
 	for i := range t.Constraints {
 		t.Constraints[i].Validated = true
 	}

@@ -31,7 +31,9 @@ type rule struct {
 func (m *Migration) rules(t *target) []rule {
 	// Writes of the subtree role are for the tenant itself: a descendant's rows can be read and not touched.
 	own, read := ownRows(t), visibleRows(t)
-	all := condition{"true", "true"}
+	if m.citus {
+		read = carriedRows(t)
+	}
 	admit := condition{"stratum.admit_owner()", "stratum.admit_owner()"}
 	tenant, subtree := m.roles.Tenant, m.roles.Subtree
 	rules := []rule{
@@ -40,7 +42,7 @@ func (m *Migration) rules(t *target) []rule {
 		newRule(policySubtreeInsert, "INSERT", subtree, condition{}, own),
 		newRule(policySubtreeUpdate, "UPDATE", subtree, own, own),
 		newRule(policySubtreeDelete, "DELETE", subtree, own, condition{}),
-		newRule(policySystem, "ALL", m.roles.System, all, all),
+		newRule(policySystem, "ALL", m.roles.System, seenBySystem(), livesHere(t)),
 		ownerRule(t.rel, admit),
 	}
 	if t.Kind == Mixed {
@@ -68,6 +70,17 @@ func ownRows(t *target) condition {
 	}
 }
 
+// seenBySystem is every row that is here.
+func seenBySystem() condition { return condition{"stratum.system_sees()", "stratum.system_sees()"} }
+
+// livesHere are rows of tenants that share these tables. Those of others would be out of their reach.
+func livesHere(t *target) condition {
+	return condition{
+		written: "stratum.lives_here(" + quote(t.Column) + ")",
+		printed: "stratum.lives_here(" + t.rel.column(t.Column).Quoted + ")",
+	}
+}
+
 // everyonesRows are those of no tenant.
 func everyonesRows(t *target) condition {
 	return condition{
@@ -84,6 +97,15 @@ func visibleRows(t *target) condition {
 		// Seen so with versions 15 and 18. A server that prints it otherwise has it made anew on each run, no worse.
 		printed: "(" + t.rel.column(t.Column).Quoted +
 			" = ANY (( SELECT stratum.visible_tenants() AS visible_tenants)::uuid[]))",
+	}
+}
+
+// carriedRows are the same on Citus, which has no sub-select in a policy. Where no index serves them the list is read
+// for each row.
+func carriedRows(t *target) condition {
+	return condition{
+		written: quote(t.Column) + " OPERATOR(pg_catalog.=) ANY (stratum.carried_tenants())",
+		printed: "(" + t.rel.column(t.Column).Quoted + " = ANY (stratum.carried_tenants()))",
 	}
 }
 
@@ -159,7 +181,14 @@ func (m *Migration) protect(ctx context.Context, _ *view, t *target) error {
 	if r.Secured && r.Forced {
 		return nil
 	}
-	return m.alter(ctx, r, "ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY")
+	if !m.citus {
+		return m.alter(ctx, r, "ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY")
+	}
+	// Citus sends a command on to the shards as a whole, and knows these two one by one.
+	if err := m.alter(ctx, r, "ENABLE ROW LEVEL SECURITY"); err != nil {
+		return err
+	}
+	return m.alter(ctx, r, "FORCE ROW LEVEL SECURITY")
 }
 
 // dropPolicies drops those of Stratum's that the table had when it was declared as something else.

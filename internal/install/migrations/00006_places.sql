@@ -6,6 +6,7 @@
 --   ST012  the table is in the schema of another tenant than the statement's
 --   ST013  a subtree has tenants whose data is elsewhere
 --   ST014  the schema of the tenant lacks a table
+--   ST015  a look at all tenants would leave out those whose data is elsewhere
 --
 -- min_compatible: 3
 
@@ -247,6 +248,34 @@ BEGIN
     RETURN visible;
 END $$;
 
+CREATE FUNCTION stratum.nobody_elsewhere() RETURNS boolean LANGUAGE plpgsql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF EXISTS (SELECT FROM stratum.tenants t, stratum.site s WHERE (t.isolation <> 'shared' OR t.placement <> 'home')
+        AND s.placement = 'home' AND t.status <> 'archived') THEN
+        RAISE EXCEPTION 'there are tenants whose data is elsewhere' USING ERRCODE = 'ST015',
+            HINT = 'Keep what must be found before the tenant is known in a global table.';
+    END IF;
+    RETURN true;
+END $$;
+
+-- What the system's policies show: everything that is here. A statement that says that it must see all tenants, as one
+-- that finds out whose a login is, is refused where there are others.
+CREATE FUNCTION stratum.system_sees() RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN current_setting('stratum.whole', true) IS DISTINCT FROM 'on' OR stratum.nobody_elsewhere();
+
+-- And what they let it write: rows of tenants who live here. Others would never see them.
+CREATE FUNCTION stratum.lives_here(tenant uuid) RETURNS boolean LANGUAGE plpgsql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF EXISTS (SELECT FROM stratum.tenants t, stratum.site s WHERE t.id = tenant AND (t.placement <> s.placement
+        OR t.isolation = 'schema' OR (t.isolation = 'database') <> (s.label IS NOT NULL))) THEN
+        RAISE EXCEPTION 'the data of the tenant is elsewhere' USING ERRCODE = 'ST010',
+            HINT = 'Write it at the place of the tenant, with core.AsSystemAt.';
+    END IF;
+    RETURN true;
+END $$;
+
 GRANT USAGE ON SEQUENCE stratum.anchor TO {{.SchemaRole}};
 REVOKE ALL ON stratum.site, stratum.placements, stratum.spares FROM PUBLIC;
 GRANT SELECT ON stratum.site TO PUBLIC;
@@ -255,4 +284,5 @@ GRANT UPDATE (isolation, placement, residency, told_status) ON stratum.tenants T
 -- What has never been active may be taken back: a tenant whose provisioning is given up.
 GRANT DELETE ON stratum.tenants TO {{.SystemRole}};
 GRANT EXECUTE ON FUNCTION stratum.admit(uuid, text), stratum.admit(uuid, text, bytea, text), stratum.no_schema(),
-    stratum.enter_schema(text), stratum.enter_whole_schema(text), stratum.other_schema(), stratum.tenant_in(text) TO PUBLIC;
+    stratum.enter_schema(text), stratum.enter_whole_schema(text), stratum.other_schema(), stratum.tenant_in(text),
+    stratum.nobody_elsewhere(), stratum.system_sees(), stratum.lives_here(uuid) TO PUBLIC;
