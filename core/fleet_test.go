@@ -164,6 +164,29 @@ func TestFleetGoose(t *testing.T) {
 	}
 }
 
+// Migrations of global tables run once, where these are written, and the copies follow.
+func TestFleetGooseGlobal(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	files := fstest.MapFS{"00001_area.sql": &fstest.MapFile{Data: []byte("-- +goose Up\n" +
+		"ALTER TABLE countries ADD COLUMN area int NOT NULL DEFAULT 7;")}}
+	m, err := core.Goose(t.Context(), files, ".", core.GooseOptions{
+		Name: "global", Table: "goose_global", Global: true,
+	})
+	require.NoError(t, err)
+	f.migrate(t, core.FleetOptions{Migrations: []core.Migrations{m, gooseOf(t, columned())}})
+	require.Empty(t, f.drifts(t))
+	for _, tenant := range f.tenants {
+		var areas int
+		require.NoError(t, f.st.DB().QueryRowContext(core.WithTenant(t.Context(), tenant.ID),
+			"SELECT sum(area) FROM countries").Scan(&areas), tenant.Slug)
+		require.Equal(t, 14, areas)
+	}
+	require.Zero(t, ask[int](t, f.AdminDSN, "SELECT count(*) FROM pg_class WHERE relname = 'countries' "+
+		"AND relnamespace <> 'public'::regnamespace"))
+	require.Zero(t, f.migrate(t, core.FleetOptions{Migrations: []core.Migrations{m}}).Done)
+}
+
 // A canary that fails is all that is touched.
 func TestFleetCanary(t *testing.T) {
 	t.Parallel()
