@@ -56,12 +56,15 @@ func (m *Maker) Verify(ctx context.Context, tx *sql.Tx, schemas []Schema) error 
 	for i, s := range schemas {
 		list[i] = s.Name
 	}
-	text, err := json.Marshal(list)
+	lists, err := json.Marshal([][]string{list, names(wanted)})
 	if err != nil {
 		return err
 	}
+	if _, err := tx.ExecContext(ctx, plainPlans); err != nil {
+		return fmt.Errorf("stratum: looking at the schemas: %w", err)
+	}
 	var odd sql.NullString
-	if err := tx.QueryRowContext(ctx, fingerprintSQL, string(text), list[0]).Scan(&odd); err != nil {
+	if err := tx.QueryRowContext(ctx, fingerprintSQL, string(lists), list[0]).Scan(&odd); err != nil {
 		return fmt.Errorf("stratum: looking at the schemas: %w", err)
 	}
 	if odd.Valid {
@@ -70,40 +73,53 @@ func (m *Maker) Verify(ctx context.Context, tx *sql.Tx, schemas []Schema) error 
 	return nil
 }
 
-// fingerprintSQL finds a schema, of those in $1, that is not like schema $2, or NULL.
+// plainPlans has the catalog read by its indexes: it is large, and its statistics are of when it was small.
+const plainPlans = `SELECT pg_catalog.set_config(name, 'off', true) FROM pg_catalog.unnest(
+	ARRAY['enable_seqscan', 'enable_hashjoin', 'enable_mergejoin', 'jit']) AS name`
+
+// fingerprintSQL finds a schema, of those in $1 ->> 0, that is not like schema $2, or NULL. The tables are those in
+// $1 ->> 1.
 const fingerprintSQL = `
-WITH wanted AS (
-	SELECT s.name, n.oid FROM pg_catalog.json_array_elements_text($1::json) AS s (name)
+WITH wanted AS MATERIALIZED (
+	SELECT s.name, n.oid, n.nspowner, n.nspacl FROM pg_catalog.json_array_elements_text($1::json -> 0) AS s (name)
 	LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = s.name
-), relation AS (
-	SELECT w.name, c.* FROM wanted w JOIN pg_catalog.pg_class c ON c.relnamespace = w.oid
+), owner AS MATERIALIZED (
+	SELECT w.name, c.oid FROM wanted w CROSS JOIN pg_catalog.json_array_elements_text($1::json -> 1) AS t (name)
+	JOIN pg_catalog.pg_class c ON c.relname = t.name AND c.relnamespace = w.oid
+), relation AS MATERIALIZED (
+	SELECT name, oid FROM owner
+	UNION ALL SELECT t.name, i.indexrelid FROM owner t JOIN pg_catalog.pg_index i ON i.indrelid = t.oid
+	UNION ALL SELECT t.name, d.objid FROM owner t JOIN pg_catalog.pg_depend d ON d.refobjid = t.oid
+		AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.classid = d.refclassid
+		AND d.deptype IN ('a', 'i') AND d.refobjsubid > 0
 ), item (name, line) AS (
-	SELECT name, pg_catalog.concat_ws(' ', 'c', relname, relkind, relowner, relacl, relrowsecurity, relforcerowsecurity,
-		relreplident, relpersistence, reloptions) FROM relation
-	UNION ALL SELECT r.name, pg_catalog.concat_ws(' ', 'a', r.relname, a.attnum, a.attname, a.atttypid, a.atttypmod,
-		a.attnotnull, a.atthasdef, a.attidentity, a.attgenerated, a.attcollation, a.attacl)
-	FROM relation r JOIN pg_catalog.pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0
-	UNION ALL SELECT r.name, pg_catalog.concat_ws(' ', 'k', r.relname, k.conname, k.contype, k.conkey, k.confkey,
-		f.relname, CASE WHEN f.relnamespace = r.relnamespace THEN '' ELSE f.relnamespace::text END, k.confupdtype,
-		k.confdeltype, k.confdelsetcols, k.confmatchtype, k.convalidated, k.condeferrable, k.condeferred)
-	FROM relation r JOIN pg_catalog.pg_constraint k ON k.conrelid = r.oid
+	SELECT r.name, pg_catalog.concat_ws(' ', 'c', relname, relkind, relowner, relacl, relrowsecurity,
+		relforcerowsecurity, relreplident, relpersistence, reloptions)
+	FROM relation r JOIN pg_catalog.pg_class c ON c.oid = r.oid
+	UNION ALL SELECT r.name, pg_catalog.concat_ws(' ', 'a', c.relname, a.attnum, a.attname,
+		a.atttypid, a.atttypmod, a.attnotnull, a.atthasdef, a.attidentity, a.attgenerated, a.attcollation, a.attacl)
+	FROM owner r JOIN pg_catalog.pg_class c ON c.oid = r.oid
+	JOIN pg_catalog.pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0
+	UNION ALL SELECT r.name, pg_catalog.concat_ws(' ', 'k', k.conname, k.contype, k.conkey, k.confkey, f.relname,
+		CASE WHEN f.relnamespace <> k.connamespace THEN f.relnamespace END, k.confupdtype, k.confdeltype,
+		k.confdelsetcols, k.confmatchtype, k.convalidated, k.condeferrable, k.condeferred)
+	FROM owner r JOIN pg_catalog.pg_constraint k ON k.conrelid = r.oid
 	LEFT JOIN pg_catalog.pg_class f ON f.oid = k.confrelid
-	UNION ALL SELECT r.name, pg_catalog.concat_ws(' ', 'i', r.relname, i.indkey, i.indclass, i.indcollation, i.indoption,
+	UNION ALL SELECT r.name, pg_catalog.concat_ws(' ', 'i', x.relname, i.indkey, i.indclass, i.indcollation, i.indoption,
 		i.indisunique, i.indisprimary, i.indisvalid, i.indisreplident, i.indnullsnotdistinct, i.indpred IS NULL,
 		i.indexprs IS NULL)
-	FROM relation r JOIN pg_catalog.pg_index i ON i.indexrelid = r.oid
-	UNION ALL SELECT r.name, pg_catalog.concat_ws(' ', 'p', r.relname, p.polname, p.polcmd, p.polpermissive, p.polroles,
+	FROM owner r JOIN pg_catalog.pg_index i ON i.indrelid = r.oid JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid
+	UNION ALL SELECT r.name, pg_catalog.concat_ws(' ', 'p', c.relname, p.polname, p.polcmd, p.polpermissive, p.polroles,
 		p.polqual IS NULL, p.polwithcheck IS NULL)
-	FROM relation r JOIN pg_catalog.pg_policy p ON p.polrelid = r.oid
-	UNION ALL SELECT r.name, pg_catalog.concat_ws(' ', 't', r.relname, t.tgname, t.tgtype, t.tgenabled, t.tgfoid)
-	FROM relation r JOIN pg_catalog.pg_trigger t ON t.tgrelid = r.oid AND NOT t.tgisinternal
-	UNION ALL SELECT r.name, pg_catalog.concat_ws(' ', 's', r.relname, s.seqtypid, s.seqincrement, s.seqcycle, s.seqcache)
-	FROM relation r JOIN pg_catalog.pg_sequence s ON s.seqrelid = r.oid
-	UNION ALL SELECT w.name, pg_catalog.concat_ws(' ', 'n', n.nspowner, n.nspacl)
-	FROM wanted w JOIN pg_catalog.pg_namespace n ON n.oid = w.oid
-), fingerprint AS (
-	SELECT w.name, pg_catalog.md5(pg_catalog.string_agg(i.line, ';' ORDER BY i.line COLLATE "C")) AS sum
-	FROM wanted w LEFT JOIN item i ON i.name = w.name GROUP BY w.name
+	FROM owner r JOIN pg_catalog.pg_class c ON c.oid = r.oid JOIN pg_catalog.pg_policy p ON p.polrelid = r.oid
+	UNION ALL SELECT r.name, pg_catalog.concat_ws(' ', 't', c.relname, t.tgname, t.tgtype, t.tgenabled, t.tgfoid)
+	FROM owner r JOIN pg_catalog.pg_class c ON c.oid = r.oid
+	JOIN pg_catalog.pg_trigger t ON t.tgrelid = r.oid AND NOT t.tgisinternal
+	UNION ALL SELECT r.name, pg_catalog.concat_ws(' ', 's', c.relname, s.seqtypid, s.seqincrement, s.seqcycle, s.seqcache)
+	FROM relation r JOIN pg_catalog.pg_class c ON c.oid = r.oid JOIN pg_catalog.pg_sequence s ON s.seqrelid = r.oid
+	UNION ALL SELECT name, pg_catalog.concat_ws(' ', 'n', nspowner, nspacl) FROM wanted
+), fingerprint AS MATERIALIZED (
+	SELECT name, pg_catalog.md5(pg_catalog.string_agg(line, ';' ORDER BY line COLLATE "C")) AS sum FROM item GROUP BY name
 )
 SELECT pg_catalog.min(name) FROM fingerprint
 WHERE sum IS DISTINCT FROM (SELECT sum FROM fingerprint WHERE name = $2)`

@@ -65,12 +65,14 @@ func readMany(ctx context.Context, q source, schemas, names []string) (map[strin
 }
 
 // readSettings are those that decide how the server prints expressions and the constants in them. Compiling the query
-// would take longer than running it.
+// would take longer than running it. Everything is found by oid or name: once the catalog has grown by a few hundred
+// schemas the planner would rather read all of it, by statistics of when it was small or of when it is large.
 func readSettings() map[string]string {
 	return map[string]string{
 		"search_path": SearchPath, "quote_all_identifiers": "off", "TimeZone": "UTC", "DateStyle": "ISO, YMD",
 		"IntervalStyle": "postgres", "extra_float_digits": "1", "bytea_output": "hex",
 		"standard_conforming_strings": "on", "jit": "off",
+		"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off",
 	}
 }
 
