@@ -103,15 +103,19 @@ func (c *convergence) PlanMany(ctx context.Context, q fleet.Querier, targets []f
 // others. Where a target is not what is recorded its plan fails, and it is then looked at.
 func (c *convergence) known(ctx context.Context, q fleet.Querier, targets []fleet.Target) (plans [][]string, left []int, err error) {
 	plans = make([][]string, len(targets))
+	if c.verify {
+		for i := range targets {
+			left = append(left, i)
+		}
+		return plans, left, nil
+	}
+	hashes, err := recorded(ctx, q, c.source(), targets)
+	if err != nil {
+		return nil, nil, err
+	}
 	var at site
-	var hashes map[string]string
-	if !c.verify {
-		if hashes, err = recorded(ctx, q, c.source(), targets); err != nil {
-			return nil, nil, err
-		}
-		if at.owner, at.number, err = c.residence(ctx, q); err != nil {
-			return nil, nil, err
-		}
+	if at.owner, at.number, err = c.residence(ctx, q); err != nil {
+		return nil, nil, err
 	}
 	for i, t := range targets {
 		at.hash = hashes[t.Schema]

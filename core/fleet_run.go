@@ -73,10 +73,7 @@ func (r *fleetRun) prepare(ctx context.Context) error {
 
 // follow brings all targets to the model: first the global tables with their rows, and then what refers to them.
 func (r *fleetRun) follow(ctx context.Context, model shape.Model) error {
-	r.quiet = true
-	err := r.sources(ctx, toConverge(r.fleet.targets(ctx, copiesAlone)), r.convergeGlobals(model))
-	r.quiet = false
-	if err != nil {
+	if err := r.followGlobals(ctx, model); err != nil {
 		return err
 	}
 	if !r.options.DryRun {
@@ -92,6 +89,23 @@ func (r *fleetRun) follow(ctx context.Context, model shape.Model) error {
 		return r.failures()
 	}
 	return errors.Join(r.failures(), r.fleet.refreshAll(ctx, model, model))
+}
+
+// followGlobals makes the copies of global tables what these are, without their rows.
+func (r *fleetRun) followGlobals(ctx context.Context, model shape.Model) error {
+	canary := r.options.Canary
+	defer func() { r.options.Canary, r.quiet = canary, false }()
+	r.quiet = true
+	if canary.Target != "" {
+		t, found, err := r.fleet.firstTenant(ctx, canary.Target)
+		if err != nil {
+			return err
+		}
+		if !found || t.Kind == fleet.KindSchema {
+			r.options.Canary = fleet.Canary{None: true} // its turn comes
+		}
+	}
+	return r.sources(ctx, toConverge(r.fleet.targets(ctx, copiesAlone)), r.convergeGlobals(model))
 }
 
 // migrateVersions runs goose's migrations: those of global tables first, for the others may refer to these.
@@ -254,8 +268,7 @@ func (r *fleetRun) failures() error {
 
 func (r *fleetRun) fleetOptions(targets iter.Seq2[fleet.Target, error], sources ...fleet.Source) fleet.Options {
 	o := r.options
-	if o.Canary.Target == homePlacement+"/shared" && len(sources) == 1 &&
-		(sources[0].Name() == provision.Ledger || sources[0].Name() == provision.LedgerGlobals) {
+	if o.Canary.Target == homePlacement+"/shared" && len(sources) == 1 && sources[0].Name() == provision.Ledger {
 		o.Canary = fleet.Canary{None: true} // it is what the others are brought to
 	}
 	if r.quiet {
