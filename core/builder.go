@@ -142,7 +142,8 @@ func (b *builder) makeDatabase(ctx context.Context, p Placement, resident provis
 		return err
 	}
 	name := b.st.databaseName(registry, resident.Label)
-	if _, err := provision.Create(ctx, owner, name, template); err != nil {
+	made, err := provision.Create(ctx, owner, name, template)
+	if err != nil {
 		return err
 	}
 	db := b.st.ownerDatabase(p, name)
@@ -155,7 +156,11 @@ func (b *builder) makeDatabase(ctx context.Context, p Placement, resident provis
 			Site:  provision.Site{Registry: registry, Placement: p.Name, Label: resident.Label},
 			Roles: b.st.roles, Number: provision.Number(resident.Label),
 		}
-		if err := b.fill(ctx, tx, satellite, blueprint); err != nil {
+		work := satellite.Make // what somebody else has left may be anything
+		if made {
+			work = satellite.Take
+		}
+		if err := b.fill(ctx, tx, blueprint, work); err != nil {
 			return err
 		}
 		if resident.ID == uuid.Nil {
@@ -170,12 +175,14 @@ func (b *builder) makeDatabase(ctx context.Context, p Placement, resident provis
 }
 
 // fill makes the tables of a database, and notes what they are.
-func (b *builder) fill(ctx context.Context, tx *sql.Tx, s provision.Satellite, blueprint provision.Blueprint) error {
+func (b *builder) fill(
+	ctx context.Context, tx *sql.Tx, blueprint provision.Blueprint, work func(context.Context, *sql.Tx, shape.Model) error,
+) error {
 	schema, err := b.st.Fleet.baseSchema()
 	if err != nil {
 		return err
 	}
-	if err := s.Make(ctx, tx, blueprint.Model); err != nil {
+	if err := work(ctx, tx, blueprint.Model); err != nil {
 		return err
 	}
 	return blueprint.Note(ctx, tx, schema)
@@ -260,7 +267,7 @@ func (b *builder) furnish(ctx context.Context, p Placement, db *sql.DB, satellit
 	if err := b.extras(ctx, db, blueprint.Model); err != nil {
 		return err
 	}
-	err = inOwnerTx(ctx, db, func(tx *sql.Tx) error { return b.fill(ctx, tx, satellite, blueprint) })
+	err = inOwnerTx(ctx, db, func(tx *sql.Tx) error { return b.fill(ctx, tx, blueprint, satellite.Make) })
 	if err != nil {
 		return err
 	}

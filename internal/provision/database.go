@@ -56,6 +56,35 @@ func (s Satellite) Make(ctx context.Context, tx *sql.Tx, model shape.Model) erro
 	return declare(ctx, tx, model)
 }
 
+// Take makes a fresh copy of a template into the satellite, as Make does. The template was made of the same model and
+// looked at, so that what is to be done is known, and nothing has to be read again.
+func (s Satellite) Take(ctx context.Context, tx *sql.Tx, model shape.Model) error {
+	if err := s.Site.Settle(ctx, tx); err != nil {
+		return err
+	}
+	wanted, err := s.Shape(ctx, tx, model)
+	if err != nil {
+		return err
+	}
+	copied := s
+	copied.Number = 0
+	have, err := copied.Shape(ctx, tx, model)
+	if err != nil {
+		return err
+	}
+	changes := shape.Diff(have, wanted)
+	if len(changes) == 0 {
+		return nil
+	}
+	if err := setPath(ctx, tx); err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, strings.Join(shape.Statements(changes), ";\n")); err != nil {
+		return fmt.Errorf("stratum: making the tables of the database: %w", err)
+	}
+	return nil
+}
+
 // Shape is what the database's tables must look like.
 func (s Satellite) Shape(ctx context.Context, tx *sql.Tx, model shape.Model) (shape.Shape, error) {
 	number := s.Number
