@@ -11,6 +11,7 @@
 //	session.go    session: one connection to the server; probe_*.go looks whether it is alive
 //	cache.go      the bounded cache of statement descriptions of a session
 //	enter.go      how a transaction comes to belong to a scope; standing.go the short way, proof.go the signed one
+//	replica*.go   reads that go to replicas; the ledger of writes that a replica must have replayed
 //	limit.go      turns: how much of a tenant may go on at once
 //	scoped*.go    Tx: the verbs of pgx inside a transaction that has entered
 //	run.go        the message trains: describe, execute, retry; simple.go as plain text

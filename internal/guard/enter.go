@@ -71,6 +71,10 @@ const (
 	// its statement would reach the shared one.
 	wholeSchemaSQL = `, stratum.enter_whole_schema($7)`
 
+	// replayedSQL says how far a replica has come. A server that is a replica no more, or never was one, refuses.
+	replayedSQL = `, CASE WHEN pg_catalog.pg_is_in_recovery() ` +
+		`THEN pg_catalog.pg_last_wal_replay_lsn()::pg_catalog.text ELSE stratum.stale_epoch() END`
+
 	systemSQL = `pg_catalog.set_config('stratum.tenant', '', true)`
 	unlockSQL = `, pg_catalog.pg_advisory_unlock_all()`
 )
@@ -86,15 +90,27 @@ type form struct {
 
 // Forms are the ways to enter that a pool's connections know.
 type Forms struct {
+	ways
+
+	replica       ways // without the short ones
+	signed, timed bool
+}
+
+type ways struct {
 	long, short, system                   form
 	longSchema, shortSchema, systemSchema form // where a tenant has a schema of its own
-	signed, timed                         bool
 }
 
 // NewForms returns the ways to enter. Signed ones prove that the application admits the tenant, for a server that takes
 // no others. Timed ones limit how long the server works on a statement.
 func NewForms(signed, timed bool) *Forms {
-	f := &Forms{signed: signed, timed: timed}
+	return &Forms{
+		ways: newWays(signed, timed, ""), replica: newWays(signed, timed, replayedSQL), signed: signed, timed: timed,
+	}
+}
+
+// newWays returns the ways to enter, with something to ask at the end of each.
+func newWays(signed, timed bool, question string) (f ways) {
 	proofOID, admit, tail := uint32(pgtype.Int8OID), admitSQL, contextSQL+roleSQL
 	if signed {
 		proofOID, admit, tail = pgtype.ByteaOID, signedSQL, unlockSQL+contextSQL+roleSQL
@@ -102,14 +118,15 @@ func NewForms(signed, timed bool) *Forms {
 	if timed {
 		tail += timeoutSQL
 	}
+	tail += question
 	f.long = newForm(pathSQL+admit+tail, proofOID)
 	f.short = newForm(pathSQL+epochSQL+tail, proofOID)
 	f.short.unnamed = readmitSQL + strings.TrimPrefix(tail, contextSQL)
 	f.longSchema = newForm(pathSQL+strings.ReplaceAll(admit, `''`, "$7")+schemaSQL+tail, proofOID)
 	f.shortSchema = newForm(pathSQL+epochSQL+schemaSQL+tail, proofOID)
 	f.shortSchema.unnamed = readmitSQL + schemaSQL + strings.TrimPrefix(tail, contextSQL)
-	f.system = newForm(pathSQL+systemSQL+contextSQL+roleSQL, proofOID)
-	f.systemSchema = newForm(pathSQL+systemSQL+wholeSchemaSQL+contextSQL+roleSQL, proofOID)
+	f.system = newForm(pathSQL+systemSQL+contextSQL+roleSQL+question, proofOID)
+	f.systemSchema = newForm(pathSQL+systemSQL+wholeSchemaSQL+contextSQL+roleSQL+question, proofOID)
 	if signed {
 		// What a statement before may have left behind for this one to find, hidden from the rules in a block of code.
 		f.long.before = []string{
@@ -140,10 +157,14 @@ func newForm(sql string, proofOID uint32) form {
 const minParameters, maxParameters = 4, 7
 
 // of returns the forms that connections for scopes of a tenant, or of the system, use.
-func (f *Forms) of(system bool) []*form {
+func (f *Forms) of(system, replica bool) []*form {
 	switch {
+	case system && replica:
+		return []*form{&f.replica.system, &f.replica.systemSchema}
 	case system:
 		return []*form{&f.system, &f.systemSchema}
+	case replica:
+		return []*form{&f.replica.long, &f.replica.longSchema}
 	case f.signed:
 		return []*form{&f.long, &f.longSchema}
 	}
@@ -158,42 +179,60 @@ type entry struct {
 	args   [maxParameters][]byte
 	number [8]byte   // where the epoch is written
 	learn  *standing // told what the server says of the tenant; nil where it says nothing
+
+	replica  *Replica  // that it is for, or nil
+	replicas *Replicas // of the place's database
+	writer   uuid.UUID // whose write it is, to them
 }
 
 // values are the arguments that the form has parameters for.
 func (e *entry) values() [][]byte { return e.args[:len(e.oids)] }
 
-// entry says how a statement or transaction enters the scope s at the place p.
-func (c *Connector) entry(ctx context.Context, p *Place, s scope.Scope) (*entry, error) {
+// entry says how a statement or transaction enters its scope where it runs.
+func (c *Connector) entry(ctx context.Context, where at) (*entry, error) {
+	p, s := where.place, where.scope
 	note, err := describeContext(s, scope.ActorFrom(ctx))
 	if err != nil {
 		return nil, err
 	}
-	e := &entry{form: &c.forms.system, tenant: s.Tenant}
+	e := &entry{
+		tenant: s.Tenant, replica: where.replica, replicas: p.Database.Replicas, writer: writer(s),
+	}
 	e.args = [maxParameters][]byte{p.path, e.tenant[:], note, []byte(c.role(p, s))}
 	e.args[6] = p.schema
+	known := &c.forms.ways
+	if e.replica != nil {
+		known = &c.forms.replica
+	}
 	if s.Kind == scope.System {
+		e.form = &known.system
 		if p.schema != nil {
-			e.form = &c.forms.systemSchema
+			e.form = &known.systemSchema
 		}
 		return e, nil
 	}
 	if c.forms.timed {
 		e.args[5] = timeoutText(c.config.StatementTimeout(s.Tenant))
 	}
-	return e, c.admission(ctx, p, e)
+	return e, c.admission(ctx, p, e, known)
 }
 
 // admission chooses the way in.
-func (c *Connector) admission(ctx context.Context, p *Place, e *entry) (err error) {
-	long, short := &c.forms.long, &c.forms.short
+//
+// To a replica there is only the long one. A replica's snapshots do not say which transactions are under way, so that
+// the epoch of a change may look settled there while the change itself is yet to come.
+func (c *Connector) admission(ctx context.Context, p *Place, e *entry, known *ways) (err error) {
+	long, short := &known.long, &known.short
 	if p.schema != nil {
-		long, short = &c.forms.longSchema, &c.forms.shortSchema
+		long, short = &known.longSchema, &known.shortSchema
 	}
 	e.form = long
 	if c.forms.signed {
 		e.args[4], err = p.Database.prover.prove(ctx, e.tenant, e.args[3])
 		return err
+	}
+	if e.replica != nil {
+		return nil
 	}
 	if epoch, ok := p.Database.standing.in(e.tenant); ok {
 		e.form = short
@@ -215,10 +254,13 @@ func timeoutText(d time.Duration) []byte {
 }
 
 // read reads past a result that nobody asked for: of a command around the statement, which has no rows, or of enter.
-// Where the server has looked at the tenant, its answer is kept.
+// What the server says there of the tenant, or a replica of itself, is kept.
 func (e *entry) read(r *pgconn.ResultReader) (pgconn.CommandTag, error) {
-	for e != nil && e.learn != nil && r.NextRow() {
-		if n, err := strconv.ParseInt(string(r.Values()[1]), 10, 64); err == nil {
+	for e != nil && (e.learn != nil || e.replica != nil) && r.NextRow() {
+		values := r.Values()
+		if e.replica != nil {
+			e.replica.Standby.tell(values[len(values)-1])
+		} else if n, err := strconv.ParseInt(string(values[1]), 10, 64); err == nil {
 			e.learn.put(e.tenant, n)
 		}
 	}

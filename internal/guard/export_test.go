@@ -76,7 +76,7 @@ func Smuggle(ctx context.Context, raw any, sc scope.Scope, sql, text string) err
 		return err
 	}
 	defer s.release()
-	e, err := c.entry(ctx, p, sc)
+	e, err := c.entry(ctx, at{place: p, scope: sc})
 	if err != nil {
 		return err
 	}

@@ -41,23 +41,31 @@ type reading struct {
 }
 
 func (r *reading) run(ctx context.Context) error {
+	if scope.WantsReplica(ctx) {
+		if served, err := r.runReplica(ctx); served {
+			return err
+		}
+	}
 	p, s, err := r.conn.borrow(ctx, r.scope)
 	if err != nil {
 		return err
 	}
 	defer r.conn.release(s)
-	where := at{p, r.scope}
-	err = r.attempt(ctx, where, s)
-	if err != nil && (outdated(err, p, r.scope) || retryable(err)) {
+	if err := r.runAt(ctx, at{place: p, scope: r.scope}, s); err != nil {
+		return r.conn.outcome(err, s)
+	}
+	return nil
+}
+
+func (r *reading) runAt(ctx context.Context, where at, s *session) error {
+	err := r.attempt(ctx, where, s)
+	if err != nil && (where.outdated(err) || retryable(err)) {
 		s.forgetNames(err)
 		if s.usable() {
 			err = r.attempt(ctx, where, s)
 		}
 	}
-	if err != nil {
-		return r.conn.outcome(err, s)
-	}
-	return nil
+	return err
 }
 
 func (r *reading) attempt(ctx context.Context, where at, s *session) error {
@@ -65,7 +73,7 @@ func (r *reading) attempt(ctx context.Context, where at, s *session) error {
 	if err != nil {
 		return err
 	}
-	e, err := r.conn.connector.entry(ctx, where.place, where.scope)
+	e, err := r.conn.connector.entry(ctx, where)
 	if err != nil {
 		return err
 	}
@@ -74,7 +82,11 @@ func (r *reading) attempt(ctx context.Context, where at, s *session) error {
 	if err != nil {
 		return err
 	}
-	return s.failed(r.receive(ctx, s, e, items[0].st, results), items[0].st)
+	err = s.failed(r.receive(ctx, s, e, items[0].st, results), items[0].st)
+	if err != nil {
+		s.rollback(ctx) // of the block that a replica's train has
+	}
+	return err
 }
 
 // receive hands the rows to collect. What the server says counts more than what collect makes of the rows.

@@ -55,7 +55,7 @@ func (s *session) send(ctx context.Context, e *entry, items []item) (*pgconn.Mul
 	}
 	b := &pgconn.Batch{}
 	if e != nil {
-		b.ExecParams(readOnlySQL, nil, nil, nil, nil)
+		b.ExecParams(e.readOnly(), nil, nil, nil, nil)
 		s.addEnter(b, e)
 	}
 	for _, it := range items {
@@ -71,6 +71,9 @@ func (s *session) send(ctx context.Context, e *entry, items []item) (*pgconn.Mul
 			b.ExecStatement(desc, s.builder.ParamValues, s.builder.ParamFormats, formats)
 		}
 	}
+	if e != nil && e.replica != nil {
+		b.ExecParams("commit", nil, nil, nil, nil)
+	}
 	return s.pg.ExecBatch(ctx, b), nil
 }
 
@@ -78,7 +81,7 @@ func (s *session) send(ctx context.Context, e *entry, items []item) (*pgconn.Mul
 func (s *session) sendSimple(ctx context.Context, e *entry, items []item) (*pgconn.MultiResultReader, error) {
 	var texts []string
 	if e != nil {
-		texts = append(texts, readOnlySQL, e.literal())
+		texts = append(texts, e.readOnly(), e.literal())
 	}
 	for _, it := range items {
 		text, err := s.bindSimple(it.st.key.sql, it.args)
@@ -86,6 +89,9 @@ func (s *session) sendSimple(ctx context.Context, e *entry, items []item) (*pgco
 			return nil, err
 		}
 		texts = append(texts, text)
+	}
+	if e != nil && e.replica != nil {
+		texts = append(texts, "commit")
 	}
 	return s.pg.Exec(ctx, strings.Join(texts, "\n;\n")), nil // a text may end in a comment
 }
