@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -37,28 +38,48 @@ func (e *ProvisionError) Unwrap() error { return e.Err }
 
 // builder makes what tenants have of their own, and takes it away.
 type builder struct {
-	st *Stratum
+	st    *Stratum
+	slots chan struct{} // one for each place that is being worked on
 }
 
-// build makes the place of a tenant that is provisioning, or what is missing of it, and makes the tenant active.
+// build makes the place of a tenant that is provisioning, or what is missing of it, and makes the tenant active. One that
+// is no longer provisioning is left as it is: somebody else was first.
 func (b *builder) build(ctx context.Context, t Tenant) error {
 	l := location{isolation: t.Isolation, placement: t.Placement, label: t.Label.String()}
-	if !l.home() {
-		if err := b.make(ctx, t.ID, l, string(StatusActive)); err != nil {
+	if l.home() {
+		return b.st.activate(ctx, t.ID, l)
+	}
+	return b.exclusively(ctx, []string{l.label}, func() error {
+		status, err := b.st.statusOf(ctx, t.ID)
+		if err != nil || status != StatusProvisioning {
 			return err
 		}
-	}
-	return b.st.activate(ctx, t.ID, l)
+		if err := b.make(ctx, b.resident(t.ID, l, StatusActive)); err != nil {
+			return err
+		}
+		return b.st.activate(ctx, t.ID, l)
+	})
 }
 
-// make makes the place of a tenant. Without an id it is a spare, which has no tenant yet.
-func (b *builder) make(ctx context.Context, id uuid.UUID, l location, status string) error {
+// resident is what the database in which a place is made is told of its tenant. A spare has no tenant yet.
+func (b *builder) resident(id uuid.UUID, l location, status Status) provision.Resident {
+	r := provision.Resident{
+		ID: id, Label: l.label, Isolation: string(l.isolation), Placement: l.placement, Status: string(status),
+	}
+	if status == StatusActive {
+		r.ChangedAt = time.Unix(0, 0) // whatever else the satellite has been told of a new tenant is more recent
+	}
+	return r
+}
+
+// make makes the place of a tenant, or of a spare.
+func (b *builder) make(ctx context.Context, resident provision.Resident) error {
+	l := location{
+		isolation: Isolation(resident.Isolation), placement: resident.Placement, label: resident.Label,
+	}
 	p, err := b.st.placement(ctx, l.placement)
 	if err != nil {
 		return err
-	}
-	resident := provision.Resident{
-		ID: id, Label: l.label, Isolation: string(l.isolation), Placement: l.placement, Status: status,
 	}
 	if l.isolation == DatabaseIsolation {
 		return b.makeDatabase(ctx, p, resident)
@@ -68,10 +89,10 @@ func (b *builder) make(ctx context.Context, id uuid.UUID, l location, status str
 
 // makeInShared makes a place in a placement's own database: a schema, or nothing but a line in its list of tenants.
 func (b *builder) makeInShared(ctx context.Context, p Placement, l location, resident provision.Resident) error {
-	var model shape.Model
+	var blueprint provision.Blueprint
 	if l.isolation == SchemaIsolation {
 		var err error
-		if model, err = b.model(ctx); err != nil {
+		if blueprint, err = b.blueprint(ctx); err != nil {
 			return err
 		}
 	}
@@ -85,7 +106,7 @@ func (b *builder) makeInShared(ctx context.Context, p Placement, l location, res
 		}
 		if l.isolation == SchemaIsolation {
 			schema := provision.Schema{Name: l.schema(), Label: l.label, Roles: b.st.roles}
-			if err := schema.Make(ctx, tx, model); err != nil {
+			if err := schema.Make(ctx, tx, blueprint); err != nil {
 				return err
 			}
 		}
@@ -102,11 +123,11 @@ func (b *builder) makeDatabase(ctx context.Context, p Placement, resident provis
 	if err != nil {
 		return err
 	}
-	model, err := b.model(ctx)
+	blueprint, err := b.blueprint(ctx)
 	if err != nil {
 		return err
 	}
-	template, err := b.template(ctx, p, model)
+	template, err := b.template(ctx, p, blueprint.Model)
 	if err != nil {
 		return err
 	}
@@ -128,7 +149,7 @@ func (b *builder) makeDatabase(ctx context.Context, p Placement, resident provis
 			Site:  provision.Site{Registry: registry, Placement: p.Name, Label: resident.Label},
 			Roles: b.st.roles, Number: provision.Number(resident.Label),
 		}
-		if err := satellite.Make(ctx, tx, model); err != nil {
+		if err := b.fill(ctx, tx, satellite, blueprint); err != nil {
 			return err
 		}
 		if resident.ID == uuid.Nil {
@@ -139,7 +160,19 @@ func (b *builder) makeDatabase(ctx context.Context, p Placement, resident provis
 	if err != nil {
 		return err
 	}
-	return b.refresh(ctx, p, name, model)
+	return b.refresh(ctx, p, name, blueprint.Model)
+}
+
+// fill makes the tables of a database, and notes what they are.
+func (b *builder) fill(ctx context.Context, tx *sql.Tx, s provision.Satellite, blueprint provision.Blueprint) error {
+	schema, err := b.st.Fleet.baseSchema()
+	if err != nil {
+		return err
+	}
+	if err := s.Make(ctx, tx, blueprint.Model); err != nil {
+		return err
+	}
+	return blueprint.Note(ctx, tx, schema)
 }
 
 // model reads the shared tables that everything is made from.
@@ -149,10 +182,8 @@ func (b *builder) model(ctx context.Context) (model shape.Model, err error) {
 		return model, err
 	}
 	err = inOwnerTx(ctx, db, func(tx *sql.Tx) error {
-		if model, err = provision.ReadModel(ctx, tx); err != nil {
-			return err
-		}
-		return provision.LimitShared(ctx, tx, model)
+		model, err = provision.ReadModel(ctx, tx)
+		return err
 	})
 	return model, err
 }
@@ -177,6 +208,9 @@ func (b *builder) refresh(ctx context.Context, p Placement, database string, mod
 	tables := copied(model)
 	if len(tables) == 0 {
 		return nil
+	}
+	if err := b.watch(ctx, model); err != nil {
+		return err
 	}
 	source, err := b.connect(ctx, Placement{Name: homePlacement}, "")
 	if err != nil {
@@ -204,15 +238,6 @@ func (b *builder) connect(ctx context.Context, p Placement, database string) (*p
 	return conn, nil
 }
 
-// lockLabel has one program at a time work on a tenant's place.
-func lockLabel(ctx context.Context, tx *sql.Tx, label string) error {
-	const query = `SELECT pg_catalog.pg_advisory_xact_lock(1937011297, pg_catalog.hashtext($1))`
-	if _, err := tx.ExecContext(ctx, query, "place "+label); err != nil {
-		return fmt.Errorf("stratum: waiting for another program to make the tenant's place: %w", err)
-	}
-	return nil
-}
-
 // activate makes a tenant active whose place has been made. One that somebody else has made active meanwhile is fine.
 func (s *Stratum) activate(ctx context.Context, id uuid.UUID, l location) error {
 	const statement = `UPDATE stratum.tenants SET status = 'active', told_status = $2, updated_at = clock_timestamp()
@@ -237,16 +262,22 @@ func (s *Stratum) placement(ctx context.Context, name string) (Placement, error)
 	return s.Placements.find(ctx, name)
 }
 
-// prepareSatellite makes a database fit for tenants: schema stratum, and the tables of the model where there is one.
-func (s *Stratum) prepareSatellite(ctx context.Context, p Placement) error {
+// prepareSatellite makes a database fit for tenants: schema stratum, and the tables of the model where there is one. One
+// that is inhabited must have been made fit before.
+func (s *Stratum) prepareSatellite(ctx context.Context, p Placement, inhabited bool) error {
 	registry, err := s.registry.get(ctx, s)
 	if err != nil {
 		return err
 	}
-	s.owners.forget(p.Name)
 	db, err := s.ownerOf(ctx, p)
 	if err != nil {
 		return err
+	}
+	site := provision.Site{Registry: registry, Placement: p.Name, Shared: true}
+	if inhabited {
+		if err := checkSettled(ctx, db, site); err != nil {
+			return err
+		}
 	}
 	if err := s.installAt(ctx, p, db); err != nil {
 		return err
@@ -258,29 +289,26 @@ func (s *Stratum) prepareSatellite(ctx context.Context, p Placement) error {
 	if err != nil {
 		return statementError(ctx, err)
 	}
-	satellite := provision.Satellite{
-		Site: provision.Site{Registry: registry, Placement: p.Name, Shared: true}, Roles: s.roles, Number: number,
-	}
-	return s.Tenants.builder.furnish(ctx, p, db, satellite)
+	return s.Tenants.builder.furnish(ctx, p, db, provision.Satellite{Site: site, Roles: s.roles, Number: number})
 }
 
 // furnish makes the tables of a placement's own database. While there is no model, it settles what the database is.
 func (b *builder) furnish(ctx context.Context, p Placement, db *sql.DB, satellite provision.Satellite) error {
-	model, err := b.model(ctx)
+	blueprint, err := b.blueprint(ctx)
 	if errors.Is(err, provision.ErrNoModel) {
 		return inOwnerTx(ctx, db, func(tx *sql.Tx) error { return satellite.Site.Settle(ctx, tx) })
 	}
 	if err != nil {
 		return err
 	}
-	if err := b.extras(ctx, db, model); err != nil {
+	if err := b.extras(ctx, db, blueprint.Model); err != nil {
 		return err
 	}
-	err = inOwnerTx(ctx, db, func(tx *sql.Tx) error { return satellite.Make(ctx, tx, model) })
+	err = inOwnerTx(ctx, db, func(tx *sql.Tx) error { return b.fill(ctx, tx, satellite, blueprint) })
 	if err != nil {
 		return err
 	}
-	return b.refresh(ctx, p, "", model)
+	return b.refresh(ctx, p, "", blueprint.Model)
 }
 
 // installAt installs schema stratum, or brings it up to date.

@@ -14,7 +14,8 @@ import (
 )
 
 // template returns the database from which those of tenants are copied on a server, and makes it where there is none of
-// the model's shape. Its name has the shape in it, so that nothing has to be compared.
+// the model's shape. Its name has the shape and the owner in it, so that nothing has to be compared: two placements may be
+// on one server and belong to two logins.
 func (b *builder) template(ctx context.Context, p Placement, model shape.Model) (string, error) {
 	extras, err := b.readExtras(ctx)
 	if err != nil {
@@ -24,21 +25,22 @@ func (b *builder) template(ctx context.Context, p Placement, model shape.Model) 
 	if err != nil {
 		return "", err
 	}
-	prefix := b.st.databasePrefix(registry) + "tpl_"
-	name := prefix + extras.Hash(model, install.Version)
 	owner, err := b.st.ownerOf(ctx, p)
 	if err != nil {
 		return "", err
 	}
+	var login string
+	if err := owner.QueryRowContext(ctx, `SELECT current_user`).Scan(&login); err != nil {
+		return "", fmt.Errorf("stratum: looking for the owner: %w", err)
+	}
+	prefix := b.st.databasePrefix(registry) + "tpl_"
+	name := prefix + extras.Hash(model, install.Version, login)
 	ready, err := isTemplate(ctx, owner, name)
 	if err != nil || ready {
 		return name, err
 	}
 	// The lock is held by a transaction that does nothing else: databases cannot be made in one.
-	err = inOwnerTx(ctx, owner, func(tx *sql.Tx) error {
-		if err := lockLabel(ctx, tx, "template"); err != nil {
-			return err
-		}
+	err = underLock(ctx, owner, []string{"template"}, func() error {
 		if ready, err := isTemplate(ctx, owner, name); err != nil || ready {
 			return err
 		}
@@ -109,7 +111,7 @@ func (b *builder) fillTemplate(ctx context.Context, p Placement, t newTemplate) 
 func dropTemplates(ctx context.Context, owner *sql.DB, t newTemplate) error {
 	const query = `SELECT coalesce(pg_catalog.array_to_json(pg_catalog.array_agg(datname::text)), '[]')::text
 		FROM pg_catalog.pg_database
-		WHERE pg_catalog.starts_with(datname::text, $1) AND datname <> $2 AND pg_catalog.pg_has_role(datdba, 'USAGE')`
+		WHERE pg_catalog.starts_with(datname::text, $1) AND datname <> $2 AND pg_catalog.pg_get_userbyid(datdba) = current_user`
 	old, err := readNames(ctx, owner, query, t.prefix, t.name)
 	if err != nil {
 		return fmt.Errorf("stratum: looking for older templates: %w", err)

@@ -102,7 +102,7 @@ func (d *databases) make(ctx context.Context, key databaseKey) (*guard.Database,
 	}
 	logins, err := d.loginsOf(ctx, key.placement)
 	if err != nil {
-		return nil, &guard.PlacementError{Placement: key.placement, Err: err}
+		return nil, &guard.PlacementError{Placement: key.placement, Err: guard.Unreached(err)}
 	}
 	check := &satelliteCheck{st: d.st, key: key, registry: registry}
 	name := ""
@@ -119,6 +119,7 @@ func (d *databases) make(ctx context.Context, key databaseKey) (*guard.Database,
 	if err != nil {
 		return nil, errors.Join(err, data.Close())
 	}
+	d.st.keepCurrent(ctx)
 	proof := func(ctx context.Context) (proof []byte, err error) { return d.st.proofKeyOf(ctx, system) }
 	database := guard.NewDatabase(key.placement, data, system, proof)
 	database.Replicas = (&replicaSource{

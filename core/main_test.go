@@ -10,7 +10,12 @@ import (
 	"github.com/stratum-hq/stratum-go/stratumtest"
 )
 
-func TestMain(m *testing.M) { stratumtest.Main(withExamples{m}) }
+func TestMain(m *testing.M) {
+	if dsns := os.Getenv(childDSNs); dsns != "" {
+		os.Exit(child(dsns))
+	}
+	stratumtest.Main(withExamples{m})
+}
 
 // exampleServer is one server for all examples of the package, started by the first.
 var exampleServer = sync.OnceValues(func() (*stratumtest.Server, error) {

@@ -13,7 +13,7 @@ import (
 )
 
 // runAs runs SQL as the login of dsn, in one text.
-func runAs(t *testing.T, dsn, sql string) {
+func runAs(t testing.TB, dsn, sql string) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), dsn)
 	require.NoError(t, err)
@@ -100,7 +100,7 @@ func TestWhatOthersNeed(t *testing.T) {
 	t.Parallel()
 	d := stratumtest.NewDatabase(t)
 	st := open(t, d.Options())
-	require.Equal(t, []string{"stratum_tenant", "stratum_subtree", "stratum_system"}, st.Roles(access.Token{}).All())
+	require.Equal(t, []string{"stratum_tenant", "stratum_subtree", "stratum_schema", "stratum_system"}, st.Roles(access.Token{}).All())
 	owner, err := st.OwnerDB(access.Token{})
 	require.NoError(t, err)
 	again, err := st.OwnerDB(access.Token{})

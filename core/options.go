@@ -58,6 +58,11 @@ type Options struct {
 	// of them. Defaults to 5 minutes.
 	PoolIdleTime time.Duration
 
+	// NoCopies leaves it to other programs to keep the copies of global tables in other databases current. Otherwise this
+	// one does so, with a connection of OwnerDSN, if no other program does and as soon as it has to do with such a
+	// database. Defaults to false.
+	NoCopies bool
+
 	// ResolveDSN returns the DSN that a reference of a Placement leads to, for references other than env:NAME and
 	// file:/path, such as those of a secret store. It is called for each new connection, so it should remember for a
 	// while what it has found. Defaults to refusing them.

@@ -114,42 +114,6 @@ func scanPlacement(row pgx.CollectableRow) (p Placement, err error) {
 	return p, err
 }
 
-// Register makes a database a placement, or changes what is registered under its name, and returns it. The database is
-// given schema stratum and the tables of the model, with the login of OwnerDSN, before it takes tenants; it must be
-// empty of both, or this registry's already. Register may be called at each start of a program, and again after it
-// has failed.
-//
-// It returns ErrInvalidTenant, as an *InvalidError, for what no placement can have; ErrPlacement where a reference
-// leads nowhere or the database is another registry's; and the errors of Open and Migrate for its logins.
-func (p *Placements) Register(ctx context.Context, placement Placement) (Placement, error) {
-	placement = placement.withDefaults()
-	if err := placement.validate(); err != nil {
-		return Placement{}, operationError("register placement", err)
-	}
-	wanted := placement.State
-	if placement.Name != homePlacement {
-		placement.State = PlacementClosed // until it is ready
-		if known, err := p.find(ctx, placement.Name); err == nil {
-			placement.State = known.State
-		}
-	}
-	if err := p.write(ctx, placement); err != nil {
-		return Placement{}, operationError("register placement", err)
-	}
-	p.st.databases.forget(placement.Name)
-	p.st.owners.forget(placement.Name)
-	if placement.Name != homePlacement {
-		if err := p.st.prepareSatellite(ctx, placement); err != nil {
-			return Placement{}, operationError("register placement", err)
-		}
-	}
-	placement.State = wanted
-	if err := p.write(ctx, placement); err != nil {
-		return Placement{}, operationError("register placement", err)
-	}
-	return p.Get(ctx, placement.Name)
-}
-
 // write upserts the row.
 func (p *Placements) write(ctx context.Context, placement Placement) error {
 	const statement = `INSERT INTO stratum.placements AS p (name, dsn, system_dsn, owner_dsn, replica_dsns, region, labels,
@@ -168,6 +132,10 @@ func (p *Placements) write(ctx context.Context, placement Placement) error {
 		replicas = []string{}
 	}
 	return p.do(ctx, func(tx pgx.Tx) error {
+		// No tenant finds its place, or moves, while the regions and labels change that this depends on.
+		if err := treeExclusive.take(ctx, tx); err != nil {
+			return err
+		}
 		if err := checkResidents(ctx, tx, placement); err != nil {
 			return err
 		}

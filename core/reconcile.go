@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -19,7 +20,7 @@ var ErrUntold = errors.New("stratum: the status is changed in the registry, but 
 	"and still goes by the old one (run Tenants.Reconcile when it is back)")
 
 // untold are tenants that a satellite believes to have another status than they have.
-const untold = `SELECT id, isolation, placement, label, status FROM stratum.tenants
+const untold = `SELECT id, isolation, placement, label, status, updated_at FROM stratum.tenants
 	WHERE (isolation = 'database' OR placement <> 'home') AND status <> 'provisioning' AND told_status IS DISTINCT FROM status `
 
 // tell brings the statuses of tenants to the satellites that they live in.
@@ -31,7 +32,7 @@ func (b *builder) tell(ctx context.Context, condition string, args ...any) error
 			return err
 		}
 		residents, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (r provision.Resident, err error) {
-			err = row.Scan(&r.ID, &r.Isolation, &r.Placement, &r.Label, &r.Status)
+			err = row.Scan(&r.ID, &r.Isolation, &r.Placement, &r.Label, &r.Status, &r.ChangedAt)
 			return r, err
 		})
 		return err
@@ -48,7 +49,8 @@ func (b *builder) tell(ctx context.Context, condition string, args ...any) error
 	return errors.Join(errs...)
 }
 
-// tellOne tells one satellite of one tenant, and then writes down that it knows.
+// tellOne tells one satellite of one tenant, and then writes down that it knows: unless the tenant has been changed
+// meanwhile, for then somebody else has more recent news, and may have told them already.
 func (b *builder) tellOne(ctx context.Context, r provision.Resident) error {
 	label := ""
 	if Isolation(r.Isolation) == DatabaseIsolation {
@@ -66,7 +68,8 @@ func (b *builder) tellOne(ctx context.Context, r provision.Resident) error {
 		return statementError(ctx, err)
 	}
 	return statementError(ctx, b.st.registryTx(ctx, func(tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, `UPDATE stratum.tenants SET told_status = $2 WHERE id = $1 AND status = $2`, r.ID, r.Status)
+		_, err := tx.Exec(ctx, `UPDATE stratum.tenants SET told_status = $2
+			WHERE id = $1 AND status = $2 AND updated_at = $3`, r.ID, r.Status, r.ChangedAt)
 		return err
 	}))
 }
@@ -110,13 +113,16 @@ func (t *Tenants) Reconcile(ctx context.Context, options ReconcileOptions) (Reco
 		return report, operationError(op, err)
 	}
 	var errs []error
+	if options.Remove {
+		slices.Reverse(waiting) // nobody can go while somebody is beneath
+	}
 	for _, tenant := range waiting {
 		if err := t.reconcile(ctx, tenant, options, &report); err != nil {
 			report.Failed = append(report.Failed, TenantFailure{Tenant: tenant.ID, Err: err})
 			errs = append(errs, &ProvisionError{Tenant: tenant.ID, Err: err})
 		}
 	}
-	errs = append(errs, t.builder.tell(ctx, ""), t.builder.finishSpares(ctx))
+	errs = append(errs, t.builder.tell(ctx, ""), t.builder.finishSpares(ctx, ""))
 	return report, operationError(op, errors.Join(errs...))
 }
 
@@ -137,11 +143,11 @@ func (t *Tenants) provisioning(ctx context.Context, options ReconcileOptions) (f
 
 func (t *Tenants) reconcile(ctx context.Context, tenant Tenant, options ReconcileOptions, report *ReconcileReport) error {
 	if options.Remove {
-		if err := t.builder.remove(ctx, tenant); err != nil {
-			return err
+		removed, err := t.builder.remove(ctx, tenant)
+		if removed {
+			report.Removed = append(report.Removed, tenant.ID)
 		}
-		report.Removed = append(report.Removed, tenant.ID)
-		return nil
+		return err
 	}
 	if err := t.builder.build(ctx, tenant); err != nil {
 		return err
@@ -150,17 +156,38 @@ func (t *Tenants) reconcile(ctx context.Context, tenant Tenant, options Reconcil
 	return nil
 }
 
-// remove takes back a tenant that has never been active. The place goes first: a crash in between leaves the tenant
-// listed, and the next call goes on.
-func (b *builder) remove(ctx context.Context, t Tenant) error {
+// remove takes back a tenant that has never been active, and reports whether it was there to be taken back. The place
+// goes first: a crash in between leaves the tenant listed, and the next call goes on.
+func (b *builder) remove(ctx context.Context, t Tenant) (removed bool, err error) {
 	l := location{isolation: t.Isolation, placement: t.Placement, label: t.Label.String()}
-	if err := b.unmake(ctx, l, t.ID); err != nil {
+	err = b.exclusively(ctx, []string{l.label}, func() error {
+		status, err := b.st.statusOf(ctx, t.ID)
+		if errors.Is(err, ErrTenantNotFound) {
+			return nil // somebody else was first
+		}
+		if err != nil || status != StatusProvisioning {
+			return err
+		}
+		if err := b.unmake(ctx, l, t.ID); err != nil {
+			return err
+		}
+		removed, err = b.unlist(ctx, t.ID)
 		return err
-	}
-	return statementError(ctx, b.st.registryTx(ctx, func(tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, `DELETE FROM stratum.tenants WHERE id = $1 AND status = 'provisioning'`, t.ID)
+	})
+	return removed, err
+}
+
+// unlist takes a tenant that is provisioning off the list.
+func (b *builder) unlist(ctx context.Context, id uuid.UUID) (removed bool, err error) {
+	err = b.st.registryTx(ctx, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, `DELETE FROM stratum.tenants WHERE id = $1 AND status = 'provisioning'`, id)
+		removed = tag.RowsAffected() > 0
+		if hasCode(err, codeForeignKey) {
+			return ErrHasChildren
+		}
 		return err
-	}))
+	})
+	return removed && err == nil, statementError(ctx, err)
 }
 
 // unmake drops the place of a tenant, or of a spare.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -31,8 +32,7 @@ type router struct {
 type known struct {
 	location
 
-	mu    sync.Mutex
-	place *guard.Place // made when it is first needed
+	place atomic.Pointer[guard.Place] // made when it is first needed
 }
 
 func newRouter(st *Stratum, home *guard.Place) *router {
@@ -61,18 +61,20 @@ func (r *router) find(tenant uuid.UUID) *known {
 	return r.known[tenant]
 }
 
-// placeOf makes the place of a location when it is first needed.
+// placeOf makes the place of a location when it is first needed. Nobody waits for another's look at a database longer
+// than its own ctx lasts; of several that are made at once the first is kept.
 func (r *router) placeOf(ctx context.Context, k *known) (*guard.Place, error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.place != nil {
-		return k.place, nil
+	if p := k.place.Load(); p != nil {
+		return p, nil
 	}
 	p, err := r.build(ctx, k.location)
-	if err == nil {
-		k.place = p
+	if err != nil {
+		return nil, err
 	}
-	return p, err
+	if !k.place.CompareAndSwap(nil, p) {
+		p = k.place.Load()
+	}
+	return p, nil
 }
 
 func (r *router) build(ctx context.Context, l location) (*guard.Place, error) {
@@ -109,16 +111,23 @@ func (r *router) Elsewhere(sc scope.Scope, p *guard.Place, detail string) bool {
 		delete(r.known, tenant)
 		return before != nil || p != r.home
 	case before != nil && before.location == l:
-		return p == r.home || before.place != p // somebody else has found out meanwhile
+		return p == r.home || before.place.Load() != p // somebody else has found out meanwhile
 	}
+	r.keep(tenant, l)
+	return true
+}
+
+// keep remembers where a tenant is. The lock is held.
+func (r *router) keep(tenant uuid.UUID, l location) *known {
 	if len(r.known) >= maxKnown {
 		for id := range r.known { // any: to find it again costs one more round trip
 			delete(r.known, id)
 			break
 		}
 	}
-	r.known[tenant] = &known{location: l}
-	return true
+	k := &known{location: l}
+	r.known[tenant] = k
+	return k
 }
 
 // forget drops what is known of places at a placement, whose references have changed.
@@ -162,8 +171,7 @@ func (r *router) systemPlace(ctx context.Context, sc scope.Scope) (*guard.Place,
 // learn keeps where a tenant is.
 func (r *router) learn(ctx context.Context, tenant uuid.UUID, l location) (*guard.Place, error) {
 	r.mu.Lock()
-	k := &known{location: l}
-	r.known[tenant] = k
+	k := r.keep(tenant, l)
 	r.mu.Unlock()
 	return r.placeOf(ctx, k)
 }

@@ -20,7 +20,7 @@ type Spares struct {
 }
 
 // Prepare makes schemas or databases that wait for tenants, up to the number that is wanted, and returns how many it has
-// made. Each tenant that is created takes one if there is one of its isolation at its placement, and is then active at
+// made. What an earlier call has left half done is finished first. Each tenant that is created takes one if there is one of its isolation at its placement, and is then active at
 // once; so call Prepare from time to time. Spares are migrated with the tenants by Fleet.
 func (p *Placements) Prepare(ctx context.Context, spares Spares) (made int, err error) {
 	const op = "prepare spares"
@@ -34,6 +34,10 @@ func (p *Placements) Prepare(ctx context.Context, spares Spares) (made int, err 
 		return 0, operationError(op, err)
 	}
 	if _, err := p.st.placement(ctx, spares.Placement); err != nil {
+		return 0, operationError(op, err)
+	}
+	if err := p.st.Tenants.builder.finishSpares(ctx, `AND isolation = $1 AND placement = $2`, spares.Isolation,
+		spares.Placement); err != nil {
 		return 0, operationError(op, err)
 	}
 	for {
@@ -70,20 +74,34 @@ func (p *Placements) reserve(ctx context.Context, spares Spares) (l location, ok
 
 // finishSpare makes the place of a spare.
 func (b *builder) finishSpare(ctx context.Context, l location) error {
-	if err := b.make(ctx, uuid.Nil, l, ""); err != nil {
-		return fmt.Errorf("a spare: %w", err)
-	}
-	return statementError(ctx, b.st.registryTx(ctx, func(tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, `UPDATE stratum.spares SET ready = true WHERE label = $1`, l.label)
-		return err
-	}))
+	return b.exclusively(ctx, []string{l.label}, func() error {
+		ready, err := b.isReady(ctx, l.label)
+		if err != nil || ready {
+			return err
+		}
+		if err := b.make(ctx, b.resident(uuid.Nil, l, "")); err != nil {
+			return fmt.Errorf("a spare: %w", err)
+		}
+		return statementError(ctx, b.st.registryTx(ctx, func(tx pgx.Tx) error {
+			_, err := tx.Exec(ctx, `UPDATE stratum.spares SET ready = true WHERE label = $1`, l.label)
+			return err
+		}))
+	})
+}
+
+// isReady reports whether somebody else has made the spare, and perhaps a tenant has taken it.
+func (b *builder) isReady(ctx context.Context, label string) (ready bool, err error) {
+	const query = `SELECT NOT EXISTS (SELECT FROM stratum.spares WHERE label = $1 AND NOT ready)`
+	err = b.st.registryTx(ctx, func(tx pgx.Tx) error { return tx.QueryRow(ctx, query, label).Scan(&ready) })
+	return ready, statementError(ctx, err)
 }
 
 // finishSpares makes what a crash has left of spares.
-func (b *builder) finishSpares(ctx context.Context) error {
+func (b *builder) finishSpares(ctx context.Context, condition string, args ...any) error {
+	const unready = `SELECT isolation, placement, label FROM stratum.spares WHERE NOT ready `
 	var left []location
 	err := b.st.registryTx(ctx, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, `SELECT isolation, placement, label FROM stratum.spares WHERE NOT ready`)
+		rows, err := tx.Query(ctx, unready+condition, args...)
 		if err != nil {
 			return err
 		}

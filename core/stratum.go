@@ -25,6 +25,8 @@ type Stratum struct {
 	Tenants *Tenants
 	// Placements are the databases in which tenants live.
 	Placements *Placements
+	// Fleet runs migrations over all of them, and over the schemas and databases of tenants.
+	Fleet *Fleet
 
 	options   Options
 	roles     install.Roles
@@ -37,6 +39,7 @@ type Stratum struct {
 	databases *databases
 	owners    owners
 	registry  registryID
+	keeper    keeper
 
 	// The bounds of all pools for statements of tenants, and of all for those of the system.
 	budget, systemBudget *guard.Budget
@@ -71,12 +74,12 @@ func Open(ctx context.Context, options Options) (*Stratum, error) {
 		options: options, roles: roles,
 		budget: guard.NewBudget(options.MaxConns), systemBudget: guard.NewBudget(options.SystemMaxConns),
 	}
-	s.databases, s.Placements = newDatabases(s), &Placements{st: s}
+	s.databases, s.Placements, s.Fleet = newDatabases(s), &Placements{st: s}, &Fleet{st: s}
 	if err := s.connect(ctx); err != nil {
 		return nil, err
 	}
 	s.Tenants = newTenants(s.registryTx, s.registryRead)
-	s.Tenants.builder = &builder{st: s}
+	s.Tenants.builder = newBuilder(s)
 	return s, nil
 }
 
@@ -246,6 +249,7 @@ func (s *Stratum) Close() error {
 		return nil
 	}
 	s.closed = true
+	s.keeper.close()
 	err := errors.Join(s.data.Close(), s.databases.close(), s.router.home.Database.Close(), s.owners.close())
 	if s.owner != nil {
 		err = errors.Join(err, s.owner.Close())
@@ -267,7 +271,7 @@ func (s *Stratum) OwnerDB(access.Token) (*sql.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.owner = stdlib.OpenDB(*config.ConnConfig)
+	s.owner = sql.OpenDB(quietConnector{stdlib.GetConnector(*config.ConnConfig)})
 	return s.owner, nil
 }
 

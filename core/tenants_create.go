@@ -61,7 +61,7 @@ func (t *Tenants) Create(ctx context.Context, tenant NewTenant) (Tenant, error) 
 		return withoutIndex(err)
 	})
 	if errors.Is(err, ErrTenantExists) {
-		return t.resume(ctx, op, batch.tenants[0], err)
+		return t.resume(ctx, op, tenant, err)
 	}
 	if err != nil {
 		return Tenant{}, err
@@ -73,11 +73,25 @@ func (t *Tenants) Create(ctx context.Context, tenant NewTenant) (Tenant, error) 
 // resume goes on with a tenant that an earlier call has left provisioning.
 func (t *Tenants) resume(ctx context.Context, op string, n NewTenant, exists error) (Tenant, error) {
 	found, err := t.BySlug(ctx, n.Slug)
-	if err != nil || found.Status != StatusProvisioning || found.Name != n.Name || found.ExternalID != n.ExternalID {
+	if err != nil || found.Status != StatusProvisioning || !found.isMadeOf(n) {
 		return Tenant{}, exists
+	}
+	if n.ParentSlug != "" {
+		parent, err := t.BySlug(ctx, n.ParentSlug)
+		if err != nil || parent.ID != found.ParentID {
+			return Tenant{}, exists
+		}
 	}
 	made, err := t.finish(ctx, found)
 	return made, operationError(op, err)
+}
+
+// isMadeOf reports whether the tenant can be what an earlier call has made of n. What n leaves to defaults may be
+// anything.
+func (t Tenant) isMadeOf(n NewTenant) bool {
+	return t.Name == n.Name && t.ExternalID == n.ExternalID && (n.ID == uuid.Nil || n.ID == t.ID) &&
+		(n.ParentSlug != "" || n.Parent == t.ParentID) && (n.Isolation == "" || n.Isolation == t.Isolation) &&
+		(n.Placement == "" || n.Placement == t.Placement)
 }
 
 // finish makes what a new tenant still lacks.
@@ -97,7 +111,7 @@ func (t *Tenants) finish(ctx context.Context, tenant Tenant) (Tenant, error) {
 // tree wait meanwhile.
 //
 // Errors are those of Create, in a *BatchError with the index of the first element at fault. Fields of all elements
-// are checked before the database is asked. Schemas and databases are made afterwards, one after the other; after a
+// are checked before the database is asked. Schemas and databases are made afterwards, two at a time; after a
 // *ProvisionError the tenants are returned all the same, some of them provisioning, for Reconcile to go on with.
 func (t *Tenants) CreateBatch(ctx context.Context, tenants []NewTenant) ([]Tenant, error) {
 	const op = "create tenants"
@@ -117,12 +131,44 @@ func (t *Tenants) CreateBatch(ctx context.Context, tenants []NewTenant) ([]Tenan
 	if err != nil {
 		return nil, err
 	}
-	for i := range created { // parents come first, and must be active before what is beneath them
-		if created[i], err = t.finish(ctx, created[i]); err != nil {
-			return created, operationError(op, &BatchError{Index: i, Slug: created[i].Slug, Err: err})
+	created, err = t.finishAll(ctx, created)
+	return created, operationError(op, err)
+}
+
+// finishAll makes what the tenants of a batch still lack. Its error is that of the first that could not be made.
+func (t *Tenants) finishAll(ctx context.Context, created []Tenant) ([]Tenant, error) {
+	failed := t.builder.buildAll(ctx, created)
+	if err := t.readAgain(ctx, created); err != nil {
+		return created, err
+	}
+	for i := range created {
+		if err := failed[i]; err != nil {
+			return created, &BatchError{Index: i, Slug: created[i].Slug, Err: &ProvisionError{Tenant: created[i].ID, Err: err}}
 		}
 	}
 	return created, nil
+}
+
+// readAgain reads those that were provisioning.
+func (t *Tenants) readAgain(ctx context.Context, created []Tenant) error {
+	index := make(map[uuid.UUID]int)
+	var ids []uuid.UUID
+	for i, tenant := range created {
+		if tenant.Status == StatusProvisioning {
+			index[tenant.ID] = i
+			ids = append(ids, tenant.ID)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	return t.do(ctx, "read tenants", readOnly, func(s session) error {
+		found, err := s.find(ctx, `WHERE id = ANY($1)`, ids)
+		for _, tenant := range found {
+			created[index[tenant.ID]] = tenant
+		}
+		return err
+	})
 }
 
 // withoutIndex returns the cause of a *BatchError, where there is no batch for the index to point into.

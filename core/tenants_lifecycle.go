@@ -57,7 +57,8 @@ func (t *Tenants) SuspendSubtree(ctx context.Context, id uuid.UUID) (suspended i
 	if err != nil {
 		return 0, err
 	}
-	return suspended, operationError("suspend subtree", t.builder.tell(ctx, ""))
+	return suspended, operationError("suspend subtree", t.builder.tell(ctx,
+		`AND path <@ (SELECT path FROM stratum.tenants WHERE id = $1)`, id))
 }
 
 // transition is one way from a status to another.

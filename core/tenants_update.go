@@ -14,11 +14,16 @@ type TenantUpdate struct {
 	ExternalID *string
 	// Metadata replaces the metadata as a whole; an empty map empties it. Defaults to what there is.
 	Metadata map[string]any
+	// Residency is where the data of the tenant, and of all beneath it, may be from now on. All of it must be in such
+	// places already. A pointer to the zero value takes the one there is away; those of ancestors stay. Defaults to
+	// the one there is.
+	Residency *Residency
 }
 
 // Update changes attributes of a tenant, whatever its status, and returns it as it is then. The tenant's slug is
 // Rename's. It returns ErrTenantNotFound; ErrInvalidTenant, as an *InvalidError that names the field; ErrTenantExists,
-// as an *ExistsError, when the external id is another tenant's.
+// as an *ExistsError, when the external id is another tenant's; ErrResidency when data of the tenant, or of one beneath
+// it, is where the new residency does not allow it.
 func (t *Tenants) Update(ctx context.Context, id uuid.UUID, update TenantUpdate) (Tenant, error) {
 	const op = "update tenant"
 	metadata, err := update.validate()
@@ -29,11 +34,16 @@ func (t *Tenants) Update(ctx context.Context, id uuid.UUID, update TenantUpdate)
 			name = coalesce($2, name),
 			external_id = CASE WHEN $3::text IS NULL THEN external_id ELSE nullif($3, '') END,
 			metadata = coalesce($4::text::jsonb, metadata),
+			residency = coalesce($5::text::jsonb, residency),
 			updated_at = clock_timestamp()
 		WHERE id = $1`
 	var updated Tenant
 	err = t.do(ctx, op, update.lock(), func(s session) (err error) {
-		updated, err = s.changeOne(ctx, statement, id, update.Name, update.ExternalID, metadata)
+		residency, err := s.newResidency(ctx, id, update.Residency)
+		if err != nil {
+			return err
+		}
+		updated, err = s.changeOne(ctx, statement, id, update.Name, update.ExternalID, metadata, residency)
 		return err
 	})
 	return updated, err
@@ -93,9 +103,26 @@ func (u TenantUpdate) validate() (metadata *string, err error) {
 	return &encoded, err
 }
 
-// lock is what the update needs: an external id is a key.
+// newResidency returns a residency as JSON that fits where the data of a tenant and of all beneath it is, or nil to
+// leave the one there is.
+func (s session) newResidency(ctx context.Context, id uuid.UUID, r *Residency) (*string, error) {
+	if r == nil {
+		return nil, nil //nolint:nilnil // NULL is an argument of the statement
+	}
+	tenant, err := s.get(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.checkSubtreeResidency(ctx, tenant, residencies{*r}); err != nil {
+		return nil, err
+	}
+	encoded := r.encode()
+	return &encoded, nil
+}
+
+// lock is what the update needs: an external id is a key, and a residency is everybody's beneath.
 func (u TenantUpdate) lock() treeLock {
-	if u.ExternalID != nil {
+	if u.ExternalID != nil || u.Residency != nil {
 		return treeExclusive
 	}
 	return treeShared

@@ -76,38 +76,19 @@ func Script(
 	})
 }
 
-// errPlanned ends a transaction that must not be committed.
-var errPlanned = errors.New("entstratum: planned")
-
 // plan returns what Migrate would run behind the directory's files.
 func (m *migration) plan(
 	ctx context.Context, files ScriptOptions, options MigrateOptions,
 ) (statements []string, err error) {
-	owner, err := m.st.OwnerDB(access.Token{})
-	if err != nil {
-		return nil, err
+	r := rehearsal{lockTimeout: files.LockTimeoutSetting(), options: options}
+	if files.Dir != nil && !files.Applied {
+		r.before = func(ctx context.Context, tx *sql.Tx) error { return replay(ctx, tx, files) }
 	}
-	err = inTransaction(ctx, owner, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, "SELECT pg_catalog.set_config('lock_timeout', $1, true), "+
-			"pg_catalog.set_config('search_path', $2, true)",
-			files.LockTimeoutSetting(), m.st.SearchPath(access.Token{}))
-		if err != nil {
-			return fmt.Errorf("entstratum: preparing the transaction: %w", err)
-		}
-		if files.Dir != nil && !files.Applied {
-			if err := replay(ctx, tx, files); err != nil {
-				return err
-			}
-		}
-		if statements, err = m.change(ctx, tx, options); err != nil {
-			return err
-		}
-		return errPlanned
+	err = m.rehearse(ctx, r, func(_ context.Context, _ *sql.Tx, planned []string) error {
+		statements = planned
+		return nil
 	})
-	if !errors.Is(err, errPlanned) {
-		return nil, err
-	}
-	return statements, nil
+	return statements, err
 }
 
 // replay runs the directory's files. What ent has tried out on the database before it has dropped with the tables, but

@@ -87,6 +87,14 @@ func conformanceModels() []any {
 // openConformance opens the suite's database with the plugin and makes its tables.
 func openConformance(t *testing.T, st *core.Stratum, configure ...func(*gorm.Config)) *gorm.DB {
 	t.Helper()
+	db := useConformance(t, st, configure...)
+	require.NoError(t, gormstratum.Migrate(t.Context(), db, gormstratum.MigrateOptions{}))
+	return db
+}
+
+// useConformance opens the suite's database with the plugin.
+func useConformance(t *testing.T, st *core.Stratum, configure ...func(*gorm.Config)) *gorm.DB {
+	t.Helper()
 	config := &gorm.Config{Logger: logger.Discard}
 	for _, c := range configure {
 		c(config)
@@ -95,7 +103,6 @@ func openConformance(t *testing.T, st *core.Stratum, configure ...func(*gorm.Con
 	require.NoError(t, err)
 	require.NoError(t, db.SetupJoinTable(&Person{}, "Watched", &Watcher{}))
 	require.NoError(t, db.Use(gormstratum.New(st, gormstratum.Options{Models: conformanceModels()})))
-	require.NoError(t, gormstratum.Migrate(t.Context(), db, gormstratum.MigrateOptions{}))
 	return db
 }
 

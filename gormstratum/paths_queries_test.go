@@ -115,9 +115,6 @@ func queryPaths(db *gorm.DB) []conformance.Path {
 			var titles []string
 			return &titles, tx.Table("tickets AS t").Where("t.id = ?", x.Ticket).Or("1 = 1").Pluck("t.title", &titles).Error
 		},
-		"qualified table": func(tx *gorm.DB, x target) (any, error) {
-			return scanned(tx.Table("public.tickets").Where("tickets.id = ?", x.Ticket))
-		},
 		"row as JSON": func(tx *gorm.DB, x target) (any, error) {
 			var all []string
 			return &all, tx.Model(&Ticket{}).Where("id = ?", x.Ticket).Pluck("row_to_json(tickets)::text", &all).Error
@@ -274,4 +271,17 @@ func genericPaths(db *gorm.DB) []conformance.Path {
 			return gorm.G[Ticket](db).Exec(ctx, "UPDATE tickets SET title = 'taken' WHERE id = ?", x.Ticket)
 		}),
 	}
+}
+
+// qualifiedPaths name the schema of the shared tables.
+func qualifiedPaths(db *gorm.DB) []conformance.Path {
+	paths := reading(db, map[string]read{
+		"qualified table": func(tx *gorm.DB, x target) (any, error) {
+			return scanned(tx.Table("public.tickets").Where("tickets.id = ?", x.Ticket))
+		},
+	})
+	for i := range paths {
+		paths[i].Qualified = true
+	}
+	return paths
 }

@@ -1,7 +1,9 @@
 package gormstratum
 
 import (
+	"cmp"
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 
@@ -71,19 +73,34 @@ var errPlanned = errors.New("gormstratum: planned")
 
 // plan returns what Migrate would run.
 func (m *migration) plan(ctx context.Context, files ScriptOptions) (statements []string, err error) {
-	err = m.transaction(ctx, func(ctx context.Context, tx *gorm.DB) error {
-		_, err := tx.Statement.ConnPool.ExecContext(ctx, "SELECT pg_catalog.set_config('lock_timeout', $1, true)",
-			files.LockTimeoutSetting())
+	err = m.rehearse(ctx, files.LockTimeoutSetting(), func(_ context.Context, _ *sql.Tx, planned []string) error {
+		statements = planned
+		return nil
+	})
+	return statements, err
+}
+
+// rehearse does what Migrate does, hands the transaction to look, and rolls it back.
+func (m *migration) rehearse(
+	ctx context.Context, lockTimeout string, look func(ctx context.Context, tx *sql.Tx, statements []string) error,
+) error {
+	err := m.transaction(ctx, func(ctx context.Context, tx *gorm.DB) error {
+		pool, ok := tx.Statement.ConnPool.(*sql.Tx)
+		if !ok {
+			return fmt.Errorf("%w: the owner's transaction is a %T", ErrPool, tx.Statement.ConnPool)
+		}
+		_, err := pool.ExecContext(ctx, "SELECT pg_catalog.set_config('lock_timeout', $1, true)", lockTimeout)
 		if err != nil {
 			return fmt.Errorf("gormstratum: setting lock_timeout: %w", err)
 		}
-		if statements, err = m.change(ctx, tx); err != nil {
-			return err
+		statements, err := m.change(ctx, tx)
+		if err == nil {
+			err = look(ctx, pool, statements)
 		}
-		return errPlanned
+		return cmp.Or(err, errPlanned)
 	})
 	if !errors.Is(err, errPlanned) {
-		return nil, err
+		return err
 	}
-	return statements, nil
+	return nil
 }

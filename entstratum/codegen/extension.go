@@ -21,7 +21,7 @@ var files embed.FS
 
 // Extension is Stratum's extension of ent's code generation. It turns on ent's features privacy, intercept and
 // sql/execquery, refuses schemas whose rows could cross the boundary between tenants, and adds to the generated client
-// OpenStratum, StratumMigrate, StratumScript, StratumVerify and StratumTables.
+// OpenStratum, StratumMigrate, StratumMigrations, StratumScript, StratumVerify and StratumTables.
 type Extension struct {
 	entc.DefaultExtension
 

@@ -3,7 +3,11 @@
 // the verdicts.
 //
 //	suite.go   Suite, Path: what an adapter brings, and how a cell of the matrix is run
-//	world.go   the tables, the tenants and their rows, each with a secret that no other tenant may see
+//	mix.go     Mix: where the three tenants live, and in which mixes the suite is run
+//	ground.go  Ground: the databases that the mixes need
+//	world.go   the tenants and where their rows are
+//	rows.go    the rows, each with a secret that no other tenant may see
+//	truth.go   what is in every database, read and written past all policies
 //	plan.go    how a statement is planned, and what is demanded of it
 //	verdict.go what each caller may see and change
 package conformance

@@ -29,8 +29,8 @@ type trigger struct {
 	When string
 }
 
-// triggers are those of a table. On a mixed one they look at each row, and the condition costs a tenant's writes next to
-// nothing; on a global one, and for TRUNCATE, they come once a statement.
+// triggers are those of a table. On a mixed one they look at each row, and the condition costs a tenant's writes next
+// to nothing; on a global one, and for TRUNCATE, they come once a statement.
 func (t Table) triggers() []trigger {
 	truncated := trigger{Name: "stratum_truncated", Type: onTruncate}
 	if t.TenantColumn == "" {
@@ -65,7 +65,8 @@ func (t Table) create(g trigger, on string) []string {
 		when = " WHEN (" + g.When + ")"
 	}
 	return []string{
-		"CREATE TRIGGER " + g.Name + " AFTER " + strings.Join(events, " OR ") + " ON " + on + " FOR EACH " + each + when +
+		"CREATE TRIGGER " + g.Name + " AFTER " + strings.Join(events, " OR ") + " ON " + on + " FOR EACH " + each +
+			when +
 			" EXECUTE FUNCTION stratum.note_change(" + sqltext.Literal(t.Schema) + ", " + sqltext.Literal(t.Name) + ")",
 		"ALTER TABLE " + on + " ENABLE ALWAYS TRIGGER " + g.Name,
 	}
@@ -98,7 +99,8 @@ func (i installed) has(g trigger) bool {
 }
 
 // Install makes the triggers by which changes of tables are written down, in a transaction of the tables' owner. Where
-// all are in place it issues no DDL. Errors: a *TableError of ErrMissing, and those of PostgreSQL.
+// all are in place it issues no DDL. Whoever follows is told to look at the tables' columns again. Errors: a
+// *TableError of ErrMissing, and those of PostgreSQL.
 func Install(ctx context.Context, tx *sql.Tx, tables []Table) error {
 	return settle(ctx, tx, tables, Table.triggers)
 }
@@ -127,6 +129,9 @@ func settle(ctx context.Context, tx *sql.Tx, tables []Table, wanted func(Table) 
 				return fmt.Errorf("stratum: watching table %s for its copies: %w", t, err)
 			}
 		}
+	}
+	if _, err := tx.ExecContext(ctx, "SELECT pg_catalog.pg_notify('stratum.copies', '')"); err != nil {
+		return fmt.Errorf("stratum: telling the follower of tables: %w", err)
 	}
 	return nil
 }

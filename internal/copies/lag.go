@@ -26,9 +26,9 @@ type TableLag struct {
 // Current tells whether the copy lacks nothing.
 func (l TableLag) Current() bool { return !l.Never && l.Changes == 0 }
 
-// Lag says for each table how far the target is behind the source. It waits for nobody and reads no table that is copied.
-// source and target may be connections of any login that may read the tables copies are recorded in, such as the system
-// role. Errors: a *TableError of ErrMissing, ErrNotInstalled, and those of PostgreSQL.
+// Lag says for each table how far the target is behind the source. It waits for nobody and reads no table that is
+// copied. source and target may be connections of any login that may read the tables copies are recorded in, such as
+// the system role. Errors: a *TableError of ErrMissing, ErrNotInstalled, and those of PostgreSQL.
 func Lag(ctx context.Context, source *pgx.Conn, target Target, tables []Table) ([]TableLag, error) {
 	r := refresh{pairs: newPairs(tables, target.Schemas)}
 	if len(r.pairs) == 0 {

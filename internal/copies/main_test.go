@@ -98,7 +98,9 @@ func value[T any](tb testing.TB, p place, query string, args ...any) T {
 }
 
 // settle runs Install or Remove and commits it.
-func (p place) settle(tb testing.TB, do func(context.Context, *sql.Tx, []copies.Table) error, tables []copies.Table) error {
+func (p place) settle(
+	tb testing.TB, do func(context.Context, *sql.Tx, []copies.Table) error, tables []copies.Table,
+) error {
 	tb.Helper()
 	config, err := pgx.ParseConfig(p.OwnerDSN)
 	require.NoError(tb, err)

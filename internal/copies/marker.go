@@ -65,8 +65,8 @@ type moment struct {
 	snapshot snapshot
 }
 
-// sourceSQL names the line of history that transaction ids belong to: a server restored to an earlier time gives them out
-// anew, on another timeline, and a dump restored elsewhere brings the rows without the ids.
+// sourceSQL names the line of history that transaction ids belong to: a server restored to an earlier time gives them
+// out anew, on another timeline, and a dump restored elsewhere brings the rows without the ids.
 const sourceSQL = `(SELECT s.system_identifier FROM pg_catalog.pg_control_system() s)::text || '/' ||
 	left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8) || '/' ||
 	(SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database())::text`

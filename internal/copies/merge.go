@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -11,9 +12,9 @@ import (
 	"github.com/stratum-hq/stratum-go/internal/sqltext"
 )
 
-// merge makes the copies equal to what was staged, in one statement for all tables: foreign keys are checked at its end,
-// whatever the order in which tables refer to each other, and in circles too. Within a table rows go before others change
-// and come, so that a unique value may pass from one row to another.
+// merge makes the copies equal to what was staged, in one statement for all tables: foreign keys are checked at its
+// end, whatever the order in which tables refer to each other, and in circles too. Within a table rows go before
+// others change and come, so that a unique value may pass from one row to another.
 //
 // It may also pass in a circle. An UPDATE then fails, depending on the order in which it meets the rows; such rows are
 // removed and inserted instead.
@@ -84,7 +85,7 @@ func (r *refresh) count(counts []int64) {
 func mergeSQL(changed []*pair) string {
 	parts, counts := make([]string, 0, 3*len(changed)), make([]string, 0, len(changed))
 	for i, p := range changed {
-		gone, kept, come := fmt.Sprint("gone", i), fmt.Sprint("kept", i), fmt.Sprint("come", i)
+		gone, kept, come := "gone"+strconv.Itoa(i), "kept"+strconv.Itoa(i), "come"+strconv.Itoa(i)
 		parts = append(parts,
 			gone+" AS ("+p.deleteSQL()+" RETURNING 1)",
 			kept+" AS ("+p.updateSQL(after(gone))+")",
@@ -116,8 +117,8 @@ func (p *pair) match() string {
 	return strings.Join(parts, " AND ")
 }
 
-// same compares what is stored, byte by byte: every type can be, and values that are merely equal, such as 1.0 and 1.00,
-// are not the same.
+// same compares what is stored, byte by byte: every type can be, and values that are merely equal, such as 1.0 and
+// 1.00, are not the same.
 func (p *pair) same() string {
 	row := func(alias string) string {
 		list := make([]string, 0, len(p.to.Columns))
@@ -150,8 +151,8 @@ func (p *pair) deleteSQL() string {
 func (p *pair) updateSQL(when string) string {
 	var set []string
 	for _, c := range p.written() {
-		// The key is set too: a key that is equal may still be another text. An identity that takes no values is part of
-		// the key, and is the same where it is equal.
+		// The key is set too: a key that is equal may still be another text. An identity that takes no values is part
+		// of the key, and is the same where it is equal.
 		if !c.Always {
 			set = append(set, sqltext.Quote(c.Name)+" = s."+sqltext.Quote(c.Name))
 		}

@@ -7,10 +7,10 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Prune removes from the source what has been written down of changes that every copy holds: those of transactions before
-// the oldest one that was still running in any of the snapshots, each as in Report.Snapshot. A target whose snapshot is
-// not among them is not told wrongly: it is found behind, and compared as a whole. Conn is the owner's. It returns how
-// many rows went.
+// Prune removes from the source what has been written down of changes that every copy holds: those of transactions
+// before the oldest one that was still running in any of the snapshots, each as in Report.Snapshot. A target whose
+// snapshot is not among them is not told wrongly: it is found behind, and compared as a whole. Conn is the owner's. It
+// returns how many rows went.
 func Prune(ctx context.Context, conn *pgx.Conn, snapshots []string) (int64, error) {
 	if len(snapshots) == 0 {
 		return 0, nil

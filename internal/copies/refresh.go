@@ -37,9 +37,9 @@ func (r Report) Changed() bool {
 	return slices.ContainsFunc(r.Tables, func(t TableReport) bool { return !t.Skipped })
 }
 
-// Refresh makes the target's copies what the source's tables are, in one transaction on the target and of one snapshot of
-// the source. Tables without a change since they were last copied are not read, and only rows that differ are written.
-// Whatever the tables' size, it holds a few hundred kilobytes. Refreshes of one target wait for each other.
+// Refresh makes the target's copies what the source's tables are, in one transaction on the target and of one snapshot
+// of the source. Tables without a change since they were last copied are not read, and only rows that differ are
+// written. Whatever the tables' size, it holds a few hundred kilobytes. Refreshes of one target wait for each other.
 //
 // source is a connection of the tables' owner, for this call alone; after an error it may be closed. Errors are
 // *TableError, ErrNotInstalled, and those of PostgreSQL; after each the target is as it was.
@@ -213,8 +213,7 @@ ON CONFLICT (table_schema, table_name) DO UPDATE SET source = excluded.source, s
 // record notes the snapshot for all tables, for those that had not changed are as it sees them too.
 func (r *refresh) record(ctx context.Context) error {
 	wanted := columns(r.pairs, copySchema)
-	var shapes []string
-	var rows []int64
+	shapes, rows := make([]string, 0, len(r.pairs)), make([]int64, 0, len(r.pairs))
 	for i, p := range r.pairs {
 		shapes, rows = append(shapes, p.from.Digest), append(rows, r.done[i].Rows)
 	}

@@ -22,12 +22,14 @@ func TestRefreshMakesCopiesEqual(t *testing.T) {
 	t.Parallel()
 	source, target := newShop(t)
 	source.exec(t, fillShop)
-	target.exec(t, `INSERT INTO templates VALUES (3, '00000000-0000-0000-0000-000000000002', 'its own'), (4, NULL, 'old')`)
+	target.exec(t, `INSERT INTO templates VALUES (3, '00000000-0000-0000-0000-000000000002', 'its own'),
+		(4, NULL, 'old')`)
 	report := refreshed(t, source, target, shop())
 	require.True(t, report.Changed())
 	require.Equal(t, source.content(t), target.content(t))
 	require.Equal(t, "SCHWEIZ", value[string](t, target, "SELECT upper_name FROM countries WHERE code = 'CH'"))
-	require.Equal(t, "its own", value[string](t, target, "SELECT string_agg(body, ',') FROM templates WHERE tenant_id IS NOT NULL"),
+	require.Equal(t, "its own", value[string](t, target,
+		"SELECT string_agg(body, ',') FROM templates WHERE tenant_id IS NOT NULL"),
 		"rows of tenants neither come nor go")
 	countries := done(t, report, "countries")
 	require.Equal(t, [4]int64{2, 2, 0, 0},
@@ -40,8 +42,10 @@ func TestRefreshWritesOnlyWhatDiffers(t *testing.T) {
 	source, target := newShop(t)
 	source.exec(t, fillShop)
 	refreshed(t, source, target, shop())
-	before := value[string](t, target, "SELECT string_agg(code || xmin::text, ',' ORDER BY code) FROM countries WHERE code = 'CH'")
-	source.exec(t, `UPDATE countries SET price = 1.5 WHERE code = 'AT'; INSERT INTO countries (code, name, region) VALUES ('DE', 'd', 2)`)
+	before := value[string](t, target,
+		"SELECT string_agg(code || xmin::text, ',' ORDER BY code) FROM countries WHERE code = 'CH'")
+	source.exec(t, `UPDATE countries SET price = 1.5 WHERE code = 'AT';
+		INSERT INTO countries (code, name, region) VALUES ('DE', 'd', 2)`)
 	report := refreshed(t, source, target, shop())
 	countries := done(t, report, "countries")
 	require.Equal(t, [3]int64{1, 1, 0}, [3]int64{countries.Inserted, countries.Updated, countries.Deleted})
@@ -69,7 +73,8 @@ func TestRefreshSeesWhatIsMerelyEqual(t *testing.T) {
 func TestRefreshPassesUniqueValuesOn(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]string{
-		"in a circle": `UPDATE countries SET rank = NULL WHERE code = 'CH'; UPDATE countries SET rank = 1 WHERE code = 'AT';
+		"in a circle": `UPDATE countries SET rank = NULL WHERE code = 'CH';
+			UPDATE countries SET rank = 1 WHERE code = 'AT';
 			UPDATE countries SET rank = 2 WHERE code = 'CH'`,
 		"to a new row": `DELETE FROM countries WHERE code = 'CH';
 			INSERT INTO countries (code, name, rank, region) VALUES ('DE', 'd', 1, 2)`,
@@ -112,7 +117,8 @@ func TestRefreshRefusesAReferenceToWhatHasGone(t *testing.T) {
 	source, target := newShop(t)
 	source.exec(t, fillShop)
 	refreshed(t, source, target, shop())
-	target.exec(t, `CREATE TABLE invoices (id int PRIMARY KEY, country varchar(2) CONSTRAINT invoice_country REFERENCES countries);
+	target.exec(t, `CREATE TABLE invoices (
+			id int PRIMARY KEY, country varchar(2) CONSTRAINT invoice_country REFERENCES countries);
 		INSERT INTO invoices VALUES (1, 'CH')`)
 	before := target.content(t)
 	source.exec(t, "DELETE FROM countries WHERE code = 'CH'; UPDATE regions SET name = 'Earth' WHERE id = 1")
@@ -136,7 +142,8 @@ func TestRefreshRefusesADeferredReference(t *testing.T) {
 	source, target := newShop(t)
 	source.exec(t, fillShop)
 	refreshed(t, source, target, shop())
-	target.exec(t, `CREATE TABLE invoices (country varchar(2) CONSTRAINT late REFERENCES countries DEFERRABLE INITIALLY DEFERRED);
+	target.exec(t, `CREATE TABLE invoices (
+			country varchar(2) CONSTRAINT late REFERENCES countries DEFERRABLE INITIALLY DEFERRED);
 		INSERT INTO invoices VALUES ('CH')`)
 	source.exec(t, "DELETE FROM countries WHERE code = 'CH'")
 	_, err := refresh(t, source, target, shop())
@@ -154,9 +161,14 @@ func TestRefreshRefusesOtherColumns(t *testing.T) {
 		"another type":          {"ALTER TABLE countries ALTER COLUMN rank TYPE bigint", "rank", copies.ErrColumn},
 		"another label":         {"ALTER TYPE mood ADD VALUE 'mad'", "feel", copies.ErrColumn},
 		"another key":           {"ALTER TABLE templates DROP CONSTRAINT templates_pkey", "", copies.ErrColumn},
-		"an identity":           {"ALTER TABLE regions ALTER parent SET NOT NULL, ALTER parent ADD GENERATED ALWAYS AS IDENTITY", "parent", copies.ErrColumn},
-		"no table":              {"DROP TABLE loose", "", copies.ErrMissing},
-		"a stricter copy":       {"ALTER TABLE countries ADD CONSTRAINT dear CHECK (price > 100)", "dear", copies.ErrConflict},
+		"an identity": {
+			"ALTER TABLE regions ALTER parent SET NOT NULL, ALTER parent ADD GENERATED ALWAYS AS IDENTITY", "parent",
+			copies.ErrColumn,
+		},
+		"no table": {"DROP TABLE loose", "", copies.ErrMissing},
+		"a stricter copy": {
+			"ALTER TABLE countries ADD CONSTRAINT dear CHECK (price > 100)", "dear", copies.ErrConflict,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -1,7 +1,8 @@
 package copies
 
-// shapeSQL is run with pg_catalog as the search_path, so that types are printed with their schema. The operator of a key
-// is the one of its index: what "=" means depends on the search_path, and for some types there is none in pg_catalog.
+// shapeSQL is run with pg_catalog as the search_path, so that types are printed with their schema. The operator of a
+// key is the one of its index: what "=" means depends on the search_path, and for some types there is none in
+// pg_catalog.
 const shapeSQL = `
 WITH wanted AS (
 	SELECT n.nspname AS schema, c.relname AS name, c.oid, c.relreplident AS identity, c.relkind
@@ -19,7 +20,8 @@ WITH wanted AS (
 	FROM wanted w
 	JOIN pg_catalog.pg_attribute a ON a.attrelid = w.oid AND a.attnum > 0 AND NOT a.attisdropped
 	JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
-	JOIN pg_catalog.pg_type base ON base.oid = CASE WHEN t.typcategory = 'A' AND t.typelem <> 0 THEN t.typelem ELSE t.oid END
+	JOIN pg_catalog.pg_type base ON base.oid = CASE WHEN t.typcategory = 'A' AND t.typelem <> 0
+		THEN t.typelem ELSE t.oid END
 ), key AS (
 	SELECT i.indrelid, k.position, a.attname AS name, format('OPERATOR(%I.%s)', opn.nspname, op.oprname) AS operator
 	FROM wanted w

@@ -23,7 +23,7 @@ func (r *refresh) fill(ctx context.Context, p *pair) error {
 	if _, err := r.to.Exec(ctx, create); err != nil {
 		return err
 	}
-	query := "SELECT " + list + " FROM " + p.Table.String()
+	query := "SELECT " + list + " FROM " + p.String()
 	if p.TenantColumn != "" {
 		query += " WHERE " + sqltext.Quote(p.TenantColumn) + " IS NULL"
 	}
@@ -37,8 +37,8 @@ func (r *refresh) fill(ctx context.Context, p *pair) error {
 	return err
 }
 
-// pipe runs a COPY on each side, the one's rows into the other. The text form is what both understand: in the binary one
-// arrays of enums carry numbers of types, which differ between databases.
+// pipe runs a COPY on each side, the one's rows into the other. The text form is what both understand: in the binary
+// one arrays of enums carry numbers of types, which differ between databases.
 func pipe(
 	ctx context.Context, from *pgconn.PgConn, copyOut string, to *pgconn.PgConn, copyIn string,
 ) (pgconn.CommandTag, error) {

@@ -12,8 +12,8 @@ import (
 type Table struct {
 	// Schema and Name are the table's in the source.
 	Schema, Name string
-	// TenantColumn is the tenant's column of a mixed table: only rows without a tenant are copied, and only such rows of
-	// the target are touched. Empty for a global table, which is copied whole.
+	// TenantColumn is the tenant's column of a mixed table: only rows without a tenant are copied, and only such rows
+	// of the target are touched. Empty for a global table, which is copied whole.
 	TenantColumn string
 }
 

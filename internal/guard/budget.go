@@ -5,6 +5,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // Budget bounds the connections of all pools that share it: those that are being dialled, idle, lent, and closed but
@@ -41,7 +43,7 @@ func NewBudget(most int) *Budget { return &Budget{max: max(most, 1)} }
 type hopeful struct {
 	pool    *Pool
 	ready   chan struct{} // closed when the wait is over
-	granted bool          // or the pool was closed
+	granted bool          // it has a lease; otherwise its pool was closed
 	line    *list.List
 	place   *list.Element
 }
@@ -49,35 +51,33 @@ type hopeful struct {
 // lineUp puts w at the end of a line.
 func (w *hopeful) lineUp(line *list.List) { w.line, w.place = line, line.PushBack(w) }
 
-// lease returns when the caller may have a connection of p. Each is ended by unlease.
+// lease returns the inner pool of p when the caller may have a connection of it. Each lease is ended by unlease, and
+// keeps the pool awake until then.
 //
 // A pool's own bound comes before that of the budget: a borrower that waits for a busy database must not take the
 // place of one whose database is free.
-func (b *Budget) lease(ctx context.Context, p *Pool) error {
+func (b *Budget) lease(ctx context.Context, p *Pool) (*pgxpool.Pool, error) {
 	if err := ctx.Err(); err != nil {
-		return err
+		return nil, err
 	}
 	b.mu.Lock()
-	if p.closed.Load() {
-		b.mu.Unlock()
-		return ErrClosed
-	}
-	if p.slots < p.size && b.free() {
+	defer b.mu.Unlock()
+	switch {
+	case p.closed.Load():
+		return nil, ErrClosed
+	case p.slots < p.size && b.free():
 		p.slots++
 		b.grant(p)
-		b.mu.Unlock()
-		return nil
+	default:
+		if err := b.wait(ctx, p); err != nil {
+			return nil, err
+		}
 	}
-	w := &hopeful{pool: p, ready: make(chan struct{})}
-	if p.slots < p.size {
-		p.slots++
-		w.lineUp(&b.queue)
-	} else {
-		w.lineUp(&p.line)
+	inner, err := p.awake(ctx)
+	if err != nil {
+		b.end(p)
 	}
-	b.waiting++
-	b.mu.Unlock()
-	return b.wait(ctx, w)
+	return inner, err
 }
 
 // free reports whether there is a lease to be had. Nobody waits for one then.
@@ -88,29 +88,36 @@ func (b *Budget) grant(p *Pool) {
 	p.leased++
 }
 
-// wait stands in line. It needs no goroutine: whoever ends a lease hands it on.
-func (b *Budget) wait(ctx context.Context, w *hopeful) error {
+// wait stands in line, for room in p first where there is none. It needs no goroutine: whoever ends a lease hands it
+// on. The lock is held but for the wait itself.
+func (b *Budget) wait(ctx context.Context, p *Pool) error {
+	w := &hopeful{pool: p, ready: make(chan struct{})}
+	if p.slots < p.size {
+		p.slots++
+		w.lineUp(&b.queue)
+	} else {
+		w.lineUp(&p.line)
+	}
+	b.waiting++
 	began := time.Now()
+	b.mu.Unlock()
 	select {
 	case <-w.ready:
 	case <-ctx.Done():
 	}
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	b.waiting--
-	w.pool.waits++
-	w.pool.waited += time.Since(began)
-	select {
-	case <-w.ready:
-		if w.granted {
-			return nil // the ctx of one who is gone by now is looked at by what comes next
-		}
+	p.waits++
+	p.waited += time.Since(began)
+	switch {
+	case w.granted:
+		return nil // where ctx has ended meanwhile, what comes next will see it
+	case p.closed.Load():
 		return ErrClosed
-	default:
 	}
 	w.line.Remove(w.place)
 	if w.line == &b.queue {
-		b.vacate(w.pool)
+		b.vacate(p)
 	}
 	return ctx.Err()
 }
@@ -119,6 +126,11 @@ func (b *Budget) wait(ctx context.Context, w *hopeful) error {
 func (b *Budget) unlease(p *Pool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.end(p)
+}
+
+// end is unlease with the lock held.
+func (b *Budget) end(p *Pool) {
 	b.leased--
 	p.leased--
 	p.lastUsed = time.Now()

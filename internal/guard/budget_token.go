@@ -127,8 +127,8 @@ func (b *Budget) closes(s *socket) {
 
 // evict has as many connections closed as there are borrowers who wait for a token, less those that are closed already.
 // Connections that are lent, or dialled for somebody who is there to take them, are not touched; that there are others
-// follows from the number of leases. Where one is still being dialled for a borrower that is gone, evict is called again
-// when it is ready. The lock is held.
+// follows from the number of leases. Where one is still being dialled for a borrower that is gone, evict is called once
+// more when it is ready. The lock is held.
 func (b *Budget) evict() {
 	for b.dialers.Len() > b.closing {
 		if p := b.stalest(); p != nil {

@@ -108,6 +108,9 @@ func (c *conn) queryAt(ctx context.Context, where at, s *session, sql string, ar
 	r, err := c.attempt(ctx, where, s, sql, args)
 	done = true
 	if err != nil {
+		if where.replica == nil {
+			err = c.explain(ctx, where, s, err)
+		}
 		where.blame(ctx, err, s)
 		c.giveBack(s)
 		return nil, err

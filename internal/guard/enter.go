@@ -234,7 +234,7 @@ func (c *Connector) admission(ctx context.Context, p *Place, e *entry, known *wa
 	if e.replica != nil {
 		return nil
 	}
-	if epoch, ok := p.Database.standing.in(e.tenant); ok {
+	if epoch, ok := p.Database.standing.in(e.tenant, p.schema != nil); ok {
 		e.form = short
 		binary.BigEndian.PutUint64(e.number[:], uint64(epoch)) //nolint:gosec // the bits as they are
 		e.args[4] = e.number[:]
@@ -261,7 +261,7 @@ func (e *entry) read(r *pgconn.ResultReader) (pgconn.CommandTag, error) {
 		if e.replica != nil {
 			e.replica.Standby.tell(values[len(values)-1])
 		} else if n, err := strconv.ParseInt(string(values[1]), 10, 64); err == nil {
-			e.learn.put(e.tenant, n)
+			e.learn.put(e.tenant, len(e.args[6]) > 0, n)
 		}
 	}
 	return r.Close()

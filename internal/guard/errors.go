@@ -37,12 +37,21 @@ var (
 	ErrSchemaTable = errors.New("stratum: the schema of the tenant lacks a table (Fleet.Drift says which, and " +
 		"Fleet.Migrate makes it)")
 	ErrDatabaseMissing = errors.New("stratum: the database of the tenant is missing (restore it from a backup)")
-	ErrLogin           = errors.New("stratum: the server does not accept the login or its password (look where the DSN comes " +
+	ErrDatabaseDown    = errors.New("stratum: the database that the tenant lives in cannot be reached (Placements.Health looks " +
+		"at all of them; a statement that has met this error has not been run)")
+	ErrTableMissing = errors.New("stratum: the database that the tenant lives in has no such table (external tables are in " +
+		"the registry's database alone, where core.AsSystem reaches them; whether one of the others is missing, " +
+		"Fleet.Drift says)")
+	ErrLogin = errors.New("stratum: the server does not accept the login or its password (look where the DSN comes " +
 		"from: a rotated password is read again with each new connection of a placement)")
-	ErrElsewhere        = errors.New("stratum: the data of the tenant is elsewhere and is being moved (try again)")
+	ErrElsewhere = errors.New("stratum: the data of the tenant is elsewhere (as the system, write it at its place with " +
+		"core.AsSystemAt; as the tenant, try again: it is being moved)")
 	ErrSubtreeElsewhere = errors.New("stratum: the subtree has tenants whose data is in a schema or a database of " +
 		"their own, and one statement cannot read them all (visit each with Tenants.ForEach, or " +
 		"gormstratum.ForEachTenant)")
+	ErrLookupElsewhere = errors.New("stratum: a lookup reads a tenant-owned table, and there are tenants whose rows are " +
+		"in a schema or a database of their own (keep what must be found before the tenant is known, such as logins, in " +
+		"a global table)")
 	ErrRowsOpen = errors.New("stratum: rows of an earlier query are still open on this transaction (read them to " +
 		"the end or close them before the next statement)")
 	ErrCommand  = errors.New("stratum: this command is not possible on a tenant's connection")
@@ -71,7 +80,11 @@ const (
 	codeOtherSchema       = "ST012"
 	codeSubtreeElsewhere  = "ST013"
 	codeNoSchemaTable     = "ST014"
+	codeLookupElsewhere   = "ST015"
 	codeNoDatabase        = "3D000"
+	codeNotAccepting      = "55000"
+	codeShutdown          = "57P01"
+	codeNotNow            = "57P03"
 	codePassword          = "28P01"
 	codeLogin             = "28000"
 	codePrivilege         = "42501"
@@ -82,6 +95,7 @@ const (
 	codeNoStatement       = "26000"
 	codeHasStatement      = "42P05"
 	codeProtocolError     = "08P01"
+	codeUndefinedTable    = "42P01"
 	codeUndefinedFunction = "42883"
 	codeTypeMismatch      = "42804"
 	classData             = "22"
@@ -99,19 +113,31 @@ type StatementError struct {
 	Constraint string
 
 	sentinel error
+	also     error  // what it is besides, or nil
+	note     string // what else is to be said, or ""
 	cause    *pgconn.PgError
 }
 
 // Error says what was refused and how to cure it. It leaves out the server's detail, which quotes keys.
 func (e *StatementError) Error() string {
-	if e.Constraint != "" {
+	switch {
+	case e.Constraint != "":
 		return fmt.Sprintf("%s: %q", e.sentinel, e.Constraint)
+	case e.also != nil:
+		return fmt.Sprintf("%s: %s", e.also, e.sentinel)
+	case e.note != "":
+		return fmt.Sprintf("%s: %s", e.sentinel, e.note)
 	}
 	return e.sentinel.Error()
 }
 
 // Unwrap returns the refusal and the server's error.
-func (e *StatementError) Unwrap() []error { return []error{e.sentinel, e.cause} }
+func (e *StatementError) Unwrap() []error {
+	if e.also != nil {
+		return []error{e.sentinel, e.also, e.cause}
+	}
+	return []error{e.sentinel, e.cause}
+}
 
 // commandError names a command that is refused, and what to do instead.
 func commandError(what, cure string) error {
@@ -121,7 +147,13 @@ func commandError(what, cure string) error {
 // translate turns a server's error into the refusal that it means, and takes out of others what their text must not
 // tell. The rest passes as it is.
 func translate(err error) error {
-	var pgErr *pgconn.PgError
+	var (
+		pgErr     *pgconn.PgError
+		explained *StatementError
+	)
+	if errors.As(err, &explained) {
+		return err
+	}
 	if !errors.As(err, &pgErr) {
 		return redactLost(err)
 	}
@@ -146,16 +178,6 @@ func sentinelFor(pgErr *pgconn.PgError) error {
 		return ErrTenantNotActive
 	case codeOwner:
 		return ErrOwner
-	case codeElsewhere:
-		return ErrElsewhere
-	case codeNoSchema:
-		return ErrSchemaMissing
-	case codeOtherSchema:
-		return ErrCrossTenant
-	case codeSubtreeElsewhere:
-		return ErrSubtreeElsewhere
-	case codeNoSchemaTable:
-		return ErrSchemaTable
 	case codeUnsigned:
 		return ErrUnsigned
 	case codeProof:
@@ -173,6 +195,25 @@ func sentinelFor(pgErr *pgconn.PgError) error {
 			return ErrCrossTenant
 		}
 		return ErrPermission
+	}
+	return misplaced(pgErr.Code)
+}
+
+// misplaced is the refusal of a statement whose tenant's data, or a part of it, is not where it was looked for.
+func misplaced(code string) error {
+	switch code {
+	case codeElsewhere:
+		return ErrElsewhere
+	case codeNoSchema:
+		return ErrSchemaMissing
+	case codeOtherSchema:
+		return ErrCrossTenant
+	case codeSubtreeElsewhere:
+		return ErrSubtreeElsewhere
+	case codeLookupElsewhere:
+		return ErrLookupElsewhere
+	case codeNoSchemaTable:
+		return ErrSchemaTable
 	}
 	return nil
 }

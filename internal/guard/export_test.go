@@ -5,7 +5,6 @@ import (
 	"net"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/stratum-hq/stratum-go/internal/scope"
 	"github.com/stratum-hq/stratum-go/internal/sqltext"
@@ -25,7 +24,7 @@ func Beneath(ctx context.Context, raw any, kind scope.Kind, fn func(*pgx.Conn) e
 }
 
 // Stat tells of the pool for scopes of kind.
-func Stat(raw any, kind scope.Kind) *pgxpool.Stat { return poolOf(raw, kind).inner.Stat() }
+func Stat(raw any, kind scope.Kind) PoolStats { return poolOf(raw, kind).Stats() }
 
 func poolOf(raw any, kind scope.Kind) *Pool {
 	return raw.(*conn).connector.config.Home.Database.pool(kind)

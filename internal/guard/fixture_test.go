@@ -251,10 +251,10 @@ func (h *handle) pid() (pid uint32) {
 }
 
 // lent is how many connections are in use.
-func (h *handle) lent() (n int32) {
+func (h *handle) lent() (n int) {
 	h.tb.Helper()
 	h.raw(func(raw any) error {
-		n = guard.Stat(raw, scope.Tenant).AcquiredConns() + guard.Stat(raw, scope.System).AcquiredConns()
+		n = guard.Stat(raw, scope.Tenant).InUse + guard.Stat(raw, scope.System).InUse
 		return nil
 	})
 	return n

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"syscall"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -106,15 +107,56 @@ func (c *Connector) acquire(ctx context.Context, sc scope.Scope) (*Place, *sessi
 	switch {
 	case err == nil:
 		return p, s, nil
-	case sqlState(err) == codeNoDatabase && p != c.config.Home:
-		err = fmt.Errorf("%w: %w", ErrDatabaseMissing, err)
-	case sqlState(err) == codePassword || sqlState(err) == codeLogin:
-		err = fmt.Errorf("%w: %w", ErrLogin, err)
+	case p != c.config.Home:
+		err = Unreached(err)
+	case isLogin(err):
+		err = &unreached{ErrLogin, err}
 	}
 	if p.Database.Name != "" {
 		err = &PlacementError{Placement: p.Database.Name, Err: err}
 	}
 	return p, nil, err
+}
+
+// Unreached says what the error of a connection to another database than the registry's means.
+func Unreached(err error) error {
+	switch {
+	case sqlState(err) == codeNoDatabase:
+		return &unreached{ErrDatabaseMissing, err}
+	case isLogin(err):
+		return &unreached{ErrLogin, err}
+	case isDown(err):
+		return &unreached{ErrDatabaseDown, err}
+	}
+	return err
+}
+
+func isLogin(err error) bool {
+	return sqlState(err) == codePassword || sqlState(err) == codeLogin
+}
+
+// unreached is why no connection was had. The server's words name the login and the database: they are left to errors.As.
+type unreached struct{ sentinel, cause error }
+
+// Error says what to do.
+func (e *unreached) Error() string {
+	if code := sqlState(e.cause); code != "" {
+		return e.sentinel.Error() + ": SQLSTATE " + code
+	}
+	return e.sentinel.Error()
+}
+
+// Unwrap returns both.
+func (e *unreached) Unwrap() []error { return []error{e.sentinel, e.cause} }
+
+// isDown reports whether a connection was not had because nobody answers, or nobody is let in.
+func isDown(err error) bool {
+	var errno syscall.Errno
+	switch sqlState(err) {
+	case codeNotNow, codeNotAccepting, codeShutdown:
+		return true
+	}
+	return errors.Is(err, errUnreachable) || errors.As(err, &errno)
 }
 
 // PlacementError is why a placement could not be reached.
@@ -148,7 +190,8 @@ func (c *Connector) moved(err error, p *Place, sc scope.Scope, moves int) bool {
 	case codeElsewhere:
 		return c.config.Router.Elsewhere(sc, p, pgErr.Detail)
 	case codeUnknown, codeNoDatabase, codeNoSchema:
-		return p != c.config.Home && c.config.Router.Elsewhere(sc, p, "")
+		// Where the registry has just led there, it would only lead there once more: what is missing is missing.
+		return moves == 0 && p != c.config.Home && c.config.Router.Elsewhere(sc, p, "")
 	}
 	return false
 }

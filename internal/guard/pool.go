@@ -3,6 +3,7 @@ package guard
 import (
 	"container/list"
 	"context"
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -34,6 +35,7 @@ type Pool struct {
 	line      list.List // of *hopeful, who wait for a slot
 	retiring  int       // inner pools that are being closed
 	drained   chan struct{}
+	wakes     int64
 	evictions int64
 	waits     int64
 	waited    time.Duration
@@ -71,6 +73,9 @@ func NewPool(ctx context.Context, options PoolConfig) (*Pool, error) {
 		sockets: make(map[*socket]struct{}), drained: make(chan struct{}),
 	}
 	p.configure(options)
+	if p.size < 1 {
+		return nil, fmt.Errorf("%w: pool_max_conns=%d (a pool needs at least one)", ErrConfig, p.size)
+	}
 	if p.budget != nil {
 		return p, nil
 	}
@@ -82,10 +87,11 @@ func NewPool(ctx context.Context, options PoolConfig) (*Pool, error) {
 
 // acquire borrows a session. release gives it back.
 func (p *Pool) acquire(ctx context.Context) (*session, error) {
-	if err := p.budget.lease(ctx, p); err != nil {
+	inner, err := p.budget.lease(ctx, p)
+	if err != nil {
 		return nil, p.refusal(err)
 	}
-	held, err := p.borrow(ctx)
+	held, err := p.borrow(ctx, inner)
 	if err != nil {
 		p.budget.unlease(p)
 		return nil, p.refusal(err)
@@ -101,12 +107,8 @@ func (p *Pool) acquire(ctx context.Context) (*session, error) {
 }
 
 // borrow takes a connection, for a borrower with a lease.
-func (p *Pool) borrow(ctx context.Context) (*pgxpool.Conn, error) {
-	inner, err := p.awake(ctx)
-	if err != nil || !p.counted() {
-		if err != nil {
-			return nil, err
-		}
+func (p *Pool) borrow(ctx context.Context, inner *pgxpool.Pool) (*pgxpool.Conn, error) {
+	if !p.counted() {
 		return inner.Acquire(ctx)
 	}
 	c := &claim{Context: ctx}

@@ -93,10 +93,8 @@ func (p *Pool) fit(ctx context.Context, pc *pgx.Conn) bool {
 	return false
 }
 
-// awake returns the inner pool, for a borrower with a lease. The first one makes it.
+// awake returns the inner pool, for a borrower with a lease. The first one makes it. The lock is held.
 func (p *Pool) awake(ctx context.Context) (*pgxpool.Pool, error) {
-	p.budget.mu.Lock()
-	defer p.budget.mu.Unlock()
 	if p.closed.Load() {
 		return nil, ErrClosed
 	}
@@ -115,6 +113,7 @@ func (p *Pool) wake(ctx context.Context) error {
 		return err
 	}
 	p.inner = inner
+	p.wakes++
 	b := p.budget
 	if b.pools == nil {
 		b.pools = make(map[*Pool]struct{})

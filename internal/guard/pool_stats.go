@@ -8,6 +8,7 @@ type PoolStats struct {
 	InUse int // borrowers who have a connection, or have a lease and are about to
 	Idle  int // connections that are lent to nobody
 
+	Wakes     int64         // times that the pool was without connections, and then used
 	Dials     int64         // connections made since the beginning; with a Budget, all that were tried
 	Closes    int64         // of those, the ones that are gone
 	Evictions int64         // of those, the ones that made room for another pool
@@ -23,7 +24,7 @@ func (p *Pool) Stats() PoolStats {
 	defer b.mu.Unlock()
 	stats := PoolStats{
 		Open: len(p.sockets), InUse: p.leased, Idle: p.idle(),
-		Dials: p.dials.Load(), Closes: p.closes.Load(), Evictions: p.evictions,
+		Wakes: p.wakes, Dials: p.dials.Load(), Closes: p.closes.Load(), Evictions: p.evictions,
 		Waits: p.waits, WaitTime: p.waited, LastUsed: p.lastUsed,
 	}
 	if !p.counted() {

@@ -96,8 +96,8 @@ func TestPoolsAreBounded(t *testing.T) {
 		require.NoError(t, <-done)
 	}
 	h.raw(func(raw any) error {
-		require.LessOrEqual(t, guard.Stat(raw, scope.Tenant).TotalConns(), int32(3))
-		require.LessOrEqual(t, guard.Stat(raw, scope.System).TotalConns(), int32(2))
+		require.LessOrEqual(t, guard.Stat(raw, scope.Tenant).Open, 3)
+		require.LessOrEqual(t, guard.Stat(raw, scope.System).Open, 2)
 		return nil
 	})
 	require.LessOrEqual(t, h.proxy.Counts().Connections, 5)

@@ -54,8 +54,11 @@ func RedactConnect(err error) error {
 	case errors.As(err, &errno):
 		return fmt.Errorf("stratum: no connection: %w", errno)
 	}
-	return errors.New("stratum: no connection: " + networkReason(err))
+	return fmt.Errorf("%w: %s", errUnreachable, networkReason(err))
 }
+
+// errUnreachable begins the error of a network.
+var errUnreachable = errors.New("stratum: no connection")
 
 // isOurs reports an error that this module has made: its text is fit to be seen. It is none of pgx's or of the
 // network's.

@@ -141,7 +141,7 @@ func (t *Tx) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, erro
 	defer t.use.Unlock()
 	rows, err := t.query(ctx, sql, args)
 	if err != nil {
-		err = translate(err)
+		err = translate(t.tx.place.explain(err))
 		return newFailedRows(err), err
 	}
 	t.open = rows

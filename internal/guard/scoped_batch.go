@@ -45,7 +45,7 @@ func (t *Tx) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
 	}
 	br := &scopedBatch{ctx: ctx, tx: t, batch: b}
 	if err := br.send(); err != nil {
-		return newClosedBatch(translate(err))
+		return newClosedBatch(translate(t.tx.place.explain(err)))
 	}
 	t.open = br
 	return br
@@ -101,7 +101,7 @@ func (b *scopedBatch) next() (*scopedRows, error) {
 	st := b.items[b.n].st
 	b.n++
 	if !b.results.NextResult() {
-		b.fail(translate(b.tx.lost(b.ctx, b.results, st)))
+		b.fail(translate(b.tx.tx.place.explain(b.tx.lost(b.ctx, b.results, st))))
 		return nil, b.err
 	}
 	b.at = newScopedRows(b.ctx, b.tx, st, b.results)

@@ -41,8 +41,10 @@ func (c *conn) item(ctx context.Context, where at, s *session, sql string, args 
 }
 
 // readOnlySQL makes a transaction read-only. It cannot be taken back in that transaction: PostgreSQL refuses once a
-// first snapshot was taken, which this statement does.
-const readOnlySQL = `SELECT pg_catalog.set_config('transaction_read_only', 'on', true)`
+// first snapshot was taken, which this statement does. And it says that rows of all tenants are looked for, which the
+// policies of the system refuse where some of them are elsewhere.
+const readOnlySQL = `SELECT pg_catalog.set_config('transaction_read_only', 'on', true), ` +
+	`pg_catalog.set_config('stratum.whole', 'on', true)`
 
 // send describes what is unknown and sends the items in one message train. With an entry it is a transaction of its
 // own, which is read-only, and the items are one.

@@ -43,7 +43,7 @@ func (c check) beforeMigrate() *finding {
 	return first(c.isOurRole, c.unsoundRole, c.hasDefault, c.inherits, c.wouldInherit)
 }
 
-// isOurRole refuses one of the three roles as a login: enter could not switch away from it.
+// isOurRole refuses one of the four roles as a login: enter could not switch away from it.
 func (c check) isOurRole() *finding {
 	if !slices.Contains(c.roles.All(), c.Login) {
 		return nil

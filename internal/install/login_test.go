@@ -129,7 +129,7 @@ func inheritCases(version int) []loginCase {
 		return []loginCase{
 			{
 				name: "inherits", setup: `ALTER ROLE "{db}_app" INHERIT`,
-				finding: `inherits the rights of the role "{db}_r_subtree"`, cure: `ALTER ROLE "{db}_app" NOINHERIT;`,
+				finding: `inherits the rights of the role "{db}_r_schema"`, cure: `ALTER ROLE "{db}_app" NOINHERIT;`,
 			},
 			{
 				name: "inherits and owns the database", setup: `ALTER ROLE "{db}_app" INHERIT; ALTER DATABASE "{db}" OWNER TO "{db}_app"`,
@@ -139,14 +139,17 @@ func inheritCases(version int) []loginCase {
 			{
 				name: "inherits through a group",
 				setup: `CREATE ROLE "{db}_group"; GRANT "{db}_r_system" TO "{db}_group"; ` +
-					`REVOKE "{db}_r_tenant", "{db}_r_subtree" FROM "{db}_app"; ` +
-					`GRANT "{db}_r_tenant", "{db}_r_subtree" TO "{db}_group"; GRANT "{db}_group" TO "{db}_app"; ALTER ROLE "{db}_app" INHERIT`,
+					`REVOKE "{db}_r_tenant", "{db}_r_subtree", "{db}_r_schema" FROM "{db}_app"; ` +
+					`GRANT "{db}_r_tenant", "{db}_r_subtree", "{db}_r_schema" TO "{db}_group"; GRANT "{db}_group" TO "{db}_app"; ALTER ROLE "{db}_app" INHERIT`,
 				finding: `inherits`, cure: `ALTER ROLE "{db}_app" NOINHERIT;`,
 			},
 			{
-				name: "would inherit", setup: `REVOKE "{db}_r_tenant", "{db}_r_subtree" FROM "{db}_app"; ALTER ROLE "{db}_app" INHERIT`,
+				name: "would inherit",
+				setup: `REVOKE "{db}_r_tenant", "{db}_r_subtree", "{db}_r_schema" FROM "{db}_app"; ` +
+					`ALTER ROLE "{db}_app" INHERIT`,
 				finding: `cannot switch`,
-				cure:    `ALTER ROLE "{db}_app" NOINHERIT; GRANT "{db}_r_subtree", "{db}_r_tenant" TO "{db}_app";`,
+				cure: `ALTER ROLE "{db}_app" NOINHERIT; ` +
+					`GRANT "{db}_r_schema", "{db}_r_subtree", "{db}_r_tenant" TO "{db}_app";`,
 			},
 		}
 	}

@@ -49,13 +49,15 @@ func TestMigrateListsWhatItMayNotDo(t *testing.T) {
 	require.Equal(t, []string{
 		"CREATE ROLE X_r_tenant " + none + ";",
 		"CREATE ROLE X_r_subtree " + none + ";",
+		"CREATE ROLE X_r_schema " + none + ";",
 		"CREATE ROLE X_r_system " + none + ";",
 		"GRANT X_r_tenant TO X_app" + with + ";",
 		"GRANT X_r_subtree TO X_app" + with + ";",
+		"GRANT X_r_schema TO X_app" + with + ";",
 		"GRANT X_r_system TO X_system" + with + ";",
 		"CREATE SCHEMA stratum AUTHORIZATION X_lowly;",
 		"CREATE EXTENSION ltree SCHEMA public;",
-		"GRANT USAGE ON SCHEMA public TO X_r_tenant, X_r_subtree, X_r_system;",
+		"GRANT USAGE ON SCHEMA public TO X_r_tenant, X_r_subtree, X_r_schema, X_r_system;",
 		"REVOKE TEMPORARY ON DATABASE X FROM PUBLIC;",
 		"REVOKE CREATE ON SCHEMA public FROM PUBLIC;",
 	}, cures)
@@ -142,7 +144,7 @@ func TestMigrateMayNotGrantAnothersRole(t *testing.T) {
 	err := install.Migrate(t.Context(), opts)
 	var refused *install.PrivilegeError
 	require.ErrorAs(t, err, &refused)
-	require.Len(t, refused.Missing, 3)
+	require.Len(t, refused.Missing, 4)
 	for _, m := range refused.Missing {
 		require.Contains(t, m.Privilege, "ADMIN OPTION")
 		exec(t, db.AdminDSN, m.Cure)

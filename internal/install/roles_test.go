@@ -13,10 +13,12 @@ func TestNewRoles(t *testing.T) {
 	t.Parallel()
 	roles, err := install.NewRoles("")
 	require.NoError(t, err)
-	require.Equal(t, install.Roles{Tenant: "stratum_tenant", Subtree: "stratum_subtree", System: "stratum_system"}, roles)
+	require.Equal(t, install.Roles{
+		Tenant: "stratum_tenant", Subtree: "stratum_subtree", Schema: "stratum_schema", System: "stratum_system",
+	}, roles)
 	roles, err = install.NewRoles("acme_2")
 	require.NoError(t, err)
-	require.Equal(t, []string{"acme_2_tenant", "acme_2_subtree", "acme_2_system"}, roles.All())
+	require.Equal(t, []string{"acme_2_tenant", "acme_2_subtree", "acme_2_schema", "acme_2_system"}, roles.All())
 }
 
 func TestNewRolesRefuses(t *testing.T) {

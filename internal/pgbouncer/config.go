@@ -14,7 +14,8 @@ const port = 6432
 
 // Options say what to run.
 type Options struct {
-	// DSNs are the logins that clients will use, as URLs of one database server. Required.
+	// DSNs are the logins that clients will use, as URLs of one database server. Required. They reach every database of
+	// it.
 	DSNs []string
 	// PoolSize is how many connections to the server the clients of one login and database share. Defaults to 2, so
 	// that they meet each other's connections.
@@ -37,12 +38,14 @@ func (o Options) withDefaults() Options {
 // write makes the files that PgBouncer reads, in dir.
 func (o Options) write(dir string) error {
 	var databases, users strings.Builder
+	wildcard := "" // other databases of the server: those of tenants
 	for _, dsn := range o.DSNs {
 		config, err := pgconn.ParseConfig(dsn)
 		if err != nil {
 			return ErrDSN // the parser's error quotes the DSN
 		}
 		fmt.Fprintf(&databases, "%s = host='%s' port=%d\n", config.Database, config.Host, config.Port)
+		wildcard = fmt.Sprintf("* = host='%s' port=%d\n", config.Host, config.Port)
 		fmt.Fprintf(&users, "%q %q\n", config.User, config.Password)
 	}
 	settings := fmt.Sprintf(`[databases]
@@ -57,7 +60,7 @@ default_pool_size = %d
 max_client_conn = 500
 log_connections = 0
 log_disconnections = 0
-`, &databases, dir, port, filepath.Join(dir, "users"), o.PoolSize)
+`, databases.String()+wildcard, dir, port, filepath.Join(dir, "users"), o.PoolSize)
 	if err := os.WriteFile(filepath.Join(dir, "users"), []byte(users.String()), 0o600); err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -114,34 +115,68 @@ func declare(ctx context.Context, tx *sql.Tx, model shape.Model) error {
 
 // Create copies a template. It reports false where the database is there already. The connection of conn is one to
 // another database, outside of a transaction, of a login that may create databases.
-func Create(ctx context.Context, conn Execer, name, template string) (made bool, err error) {
-	_, err = conn.ExecContext(ctx, "CREATE DATABASE "+sqltext.Quote(name)+" TEMPLATE "+sqltext.Quote(template)+
-		" STRATEGY WAL_LOG")
-	if hasCode(err, codeDuplicateDatabase) {
-		return false, nil
-	}
-	if hasCode(err, codePrivilege) {
-		return false, fmt.Errorf("stratum: the login of OwnerDSN may not create databases (ALTER ROLE ... CREATEDB): %w",
-			err)
-	}
+func Create(ctx context.Context, conn Conn, name, template string) (made bool, err error) {
+	there, open, err := look(ctx, conn, name)
 	if err != nil {
-		return false, fmt.Errorf("stratum: making database %q: %w", name, err)
+		return false, err
 	}
-	// The rights on a database are not among what is copied.
+	if !there {
+		if made, err = create(ctx, conn, name, template); err != nil {
+			return false, err
+		}
+	}
+	// The rights on a database are not among what is copied. A program may have ended before it came to this.
+	if there && !open {
+		return made, nil
+	}
 	_, err = conn.ExecContext(ctx, "REVOKE TEMPORARY ON DATABASE "+sqltext.Quote(name)+" FROM PUBLIC")
 	if err != nil {
-		return false, fmt.Errorf("stratum: database %q: %w", name, err)
+		return made, fmt.Errorf("stratum: database %q: %w", name, err)
+	}
+	return made, nil
+}
+
+// look reports whether there is a database of this name, and whether everybody may make temporary tables in it.
+func look(ctx context.Context, conn Conn, name string) (there, open bool, err error) {
+	const query = `SELECT EXISTS (SELECT FROM pg_catalog.pg_database WHERE datname = $1), EXISTS (
+		SELECT FROM pg_catalog.pg_database d,
+			pg_catalog.aclexplode(coalesce(d.datacl, pg_catalog.acldefault('d', d.datdba))) g
+		WHERE d.datname = $1 AND g.grantee = 0 AND g.privilege_type = 'TEMPORARY')`
+	if err := conn.QueryRowContext(ctx, query, name).Scan(&there, &open); err != nil {
+		return false, false, fmt.Errorf("stratum: looking for database %q: %w", name, err)
+	}
+	return there, open, nil
+}
+
+func create(ctx context.Context, conn Conn, name, template string) (made bool, err error) {
+	_, err = conn.ExecContext(ctx, createText(name)+" TEMPLATE "+sqltext.Quote(template)+" STRATEGY WAL_LOG")
+	switch {
+	case hasCode(err, codeDuplicateDatabase), hasCode(err, codeUnique): // somebody else was first, or a moment before
+		return false, nil
+	case hasCode(err, codePrivilege):
+		return false, fmt.Errorf("stratum: the login of OwnerDSN may not create databases (ALTER ROLE ... CREATEDB): %w",
+			err)
+	case err != nil:
+		return false, fmt.Errorf("stratum: making database %q: %w", name, err)
 	}
 	return true, nil
 }
 
-// Execer is a connection or a pool of them.
-type Execer interface {
+// createText begins the statement that makes a database.
+func createText(name string) string { return "CREATE DATABASE " + sqltext.Quote(name) }
+
+// Conn is a connection or a pool of them.
+type Conn interface {
 	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
-// DropDatabase drops a database and ends what is still connected to it. One that is not there is no error.
-func DropDatabase(ctx context.Context, conn Execer, name string) error {
+// DropDatabase drops a database and ends what is still connected to it. One that is not there is no error. Nobody may
+// be about to make it but a program that has ended meanwhile, whose server process goes on: that is ended first.
+func DropDatabase(ctx context.Context, conn Conn, name string) error {
+	if err := endCreation(ctx, conn, name); err != nil {
+		return fmt.Errorf("stratum: dropping database %q: %w", name, err)
+	}
 	_, err := conn.ExecContext(ctx, "DROP DATABASE IF EXISTS "+sqltext.Quote(name)+" WITH (FORCE)")
 	if err != nil {
 		return fmt.Errorf("stratum: dropping database %q: %w", name, err)
@@ -149,8 +184,30 @@ func DropDatabase(ctx context.Context, conn Execer, name string) error {
 	return nil
 }
 
+// endCreation ends statements that are still making the database, and waits until they are gone.
+func endCreation(ctx context.Context, conn Conn, name string) error {
+	const query = `SELECT count(pg_catalog.pg_terminate_backend(pid)) FROM pg_catalog.pg_stat_activity
+		WHERE usename = current_user AND pid <> pg_catalog.pg_backend_pid() AND state <> 'idle'
+			AND pg_catalog.starts_with(query, $1)`
+	for pause := time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
+		var left int
+		err := conn.QueryRowContext(ctx, query, createText(name)+" TEMPLATE").Scan(&left)
+		if err != nil || left == 0 {
+			return err
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return ctx.Err()
+		case <-timer.C:
+		}
+	}
+}
+
 const (
 	codeDuplicateDatabase = "42P04"
+	codeUnique            = "23505"
 	codePrivilege         = "42501"
 )
 

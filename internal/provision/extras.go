@@ -102,10 +102,10 @@ func (e Extras) Make(ctx context.Context, db *sql.DB, roles install.Roles, schem
 	return nil
 }
 
-// Hash names what a template has in it.
-func (e Extras) Hash(model shape.Model, version int) string {
+// Hash names what a template has in it, and whose it is.
+func (e Extras) Hash(model shape.Model, version int, owner string) string {
 	sum := sha256.New()
-	_, _ = fmt.Fprintf(sum, "%d\x00%s\x00%v\x00%s", version, model.Shape.Hash(), model.Specs,
+	_, _ = fmt.Fprintf(sum, "%d\x00%s\x00%s\x00%v\x00%s", version, owner, model.Shape.Hash(), model.Specs,
 		strings.Join(e.statements, "\x00")) // a hash never fails
 	return hex.EncodeToString(sum.Sum(nil))[:8]
 }

@@ -26,8 +26,8 @@ const schemaComment = "stratum: a tenant's own schema"
 
 // Make makes the schema and its tables, or what is missing of them, and looks that they are as they must be. All of it
 // is in the transaction: after a crash there is either everything or nothing.
-func (s Schema) Make(ctx context.Context, tx *sql.Tx, model shape.Model) error {
-	wanted, err := s.Shape(ctx, tx, model)
+func (s Schema) Make(ctx context.Context, tx *sql.Tx, blueprint Blueprint) error {
+	wanted, err := s.Shape(ctx, tx, blueprint.Model)
 	if err != nil {
 		return err
 	}
@@ -51,7 +51,10 @@ func (s Schema) Make(ctx context.Context, tx *sql.Tx, model shape.Model) error {
 			return fmt.Errorf("stratum: making the tables of schema %q: %w", s.Name, err)
 		}
 	}
-	return s.verify(ctx, tx, wanted)
+	if err := s.verify(ctx, tx, wanted); err != nil {
+		return err
+	}
+	return blueprint.Note(ctx, tx, s.Name)
 }
 
 // Shape is what the schema's tables must look like.
@@ -66,16 +69,20 @@ func (s Schema) Shape(ctx context.Context, tx *sql.Tx, model shape.Model) (shape
 
 // residence is where the tables of a tenant, or a placement, of this number are: the login of tx owns them.
 func residence(ctx context.Context, tx *sql.Tx, roles install.Roles, number int64) (shape.Residence, error) {
-	r := shape.Residence{
-		Keys: Keys(number),
+	var owner string
+	if err := tx.QueryRowContext(ctx, "SELECT current_user").Scan(&owner); err != nil {
+		return shape.Residence{}, fmt.Errorf("stratum: looking for the owner: %w", err)
+	}
+	return residenceOf(roles, number, owner), nil
+}
+
+func residenceOf(roles install.Roles, number int64, owner string) shape.Residence {
+	return shape.Residence{
+		Keys: Keys(number), Owner: owner,
 		Roles: shape.Roles{
 			Tenant: roles.Tenant, Subtree: roles.Subtree, System: roles.System, Schema: roles.Schema,
 		},
 	}
-	if err := tx.QueryRowContext(ctx, "SELECT current_user").Scan(&r.Owner); err != nil {
-		return r, fmt.Errorf("stratum: looking for the owner: %w", err)
-	}
-	return r, nil
 }
 
 // claim makes the schema, or finds that it is Stratum's already. It reports whether it was made now.
@@ -91,14 +98,17 @@ func (s Schema) claim(ctx context.Context, tx *sql.Tx) (made bool, err error) {
 	case !isNoRows(err):
 		return false, fmt.Errorf("stratum: looking for schema %q: %w", s.Name, err)
 	}
-	name := sqltext.Quote(s.Name)
-	_, err = tx.ExecContext(ctx, "CREATE SCHEMA "+name+"; COMMENT ON SCHEMA "+name+" IS "+
-		sqltext.Literal(schemaComment)+"; GRANT USAGE ON SCHEMA "+name+" TO "+
-		sqltext.QuoteEach([]string{s.Roles.Schema, s.Roles.System}))
-	if err != nil {
+	if _, err = tx.ExecContext(ctx, s.createText()); err != nil {
 		return false, fmt.Errorf("stratum: making schema %q: %w", s.Name, err)
 	}
 	return true, nil
+}
+
+// createText makes the schema, says whose it is, and lets those in who work there.
+func (s Schema) createText() string {
+	name := sqltext.Quote(s.Name)
+	return "CREATE SCHEMA " + name + "; COMMENT ON SCHEMA " + name + " IS " + sqltext.Literal(schemaComment) +
+		"; GRANT USAGE ON SCHEMA " + name + " TO " + sqltext.QuoteEach([]string{s.Roles.Schema, s.Roles.System})
 }
 
 // verify reads what there is and compares.
@@ -140,9 +150,7 @@ func names(s shape.Shape) []string {
 
 // setPath lasts until the transaction ends. The owner sees all rows meanwhile, so that what is validated is validated.
 func setPath(ctx context.Context, tx *sql.Tx) error {
-	_, err := tx.ExecContext(ctx, "SELECT pg_catalog.set_config('search_path', $1, true), "+
-		"pg_catalog.set_config('stratum.owner', 'migrate', true)", shape.SearchPath)
-	if err != nil {
+	if _, err := tx.ExecContext(ctx, pathText()); err != nil {
 		return fmt.Errorf("stratum: setting the search_path: %w", err)
 	}
 	return nil

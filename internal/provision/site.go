@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -45,7 +46,8 @@ func (s Site) Settle(ctx context.Context, tx *sql.Tx) error {
 		return err
 	}
 	template := found.Registry == s.Registry && !found.Shared && found.Label == ""
-	if !fresh && !template {
+	// The registry's own database is fresh too while it is empty, and must stay what it is.
+	if !template && (!fresh || found.Registry == s.Registry) {
 		return fmt.Errorf("%w: the database belongs to another application or another tenant (give it one of its own)",
 			ErrForeign)
 	}
@@ -77,19 +79,27 @@ type Resident struct {
 	Isolation string
 	Placement string
 	Status    string
+	// ChangedAt is when the registry last changed the tenant. A satellite that knows more recent news keeps them: of
+	// two programs that tell it, either may come first. Defaults to now.
+	ChangedAt time.Time
 }
 
 // ResidentSQL tells a satellite of a tenant, or of its new status. A satellite knows neither the tree nor names: each
 // tenant is a root there, and is called by its label. See Resident.Args.
-const ResidentSQL = `INSERT INTO stratum.tenants AS t (id, label, path, slug, name, isolation, placement, status)
-	VALUES ($1, $2, $3, $4, $2, $5, $6, $7)
+const ResidentSQL = `INSERT INTO stratum.tenants AS t (id, label, path, slug, name, isolation, placement, status, updated_at)
+	VALUES ($1, $2, $3, $4, $2, $5, $6, $7, coalesce($8::timestamptz, clock_timestamp()))
 	ON CONFLICT (id) DO UPDATE SET status = excluded.status, isolation = excluded.isolation,
-		placement = excluded.placement
-	WHERE (t.status, t.isolation, t.placement) IS DISTINCT FROM (excluded.status, excluded.isolation, excluded.placement)`
+		placement = excluded.placement, updated_at = excluded.updated_at
+	WHERE t.updated_at < excluded.updated_at AND
+		(t.status, t.isolation, t.placement) IS DISTINCT FROM (excluded.status, excluded.isolation, excluded.placement)`
 
 // Args are the arguments of ResidentSQL.
 func (r Resident) Args() []any {
-	return []any{r.ID.String(), r.Label, r.Label, "t-" + r.Label, r.Isolation, r.Placement, r.Status}
+	var changed *time.Time
+	if !r.ChangedAt.IsZero() {
+		changed = &r.ChangedAt
+	}
+	return []any{r.ID.String(), r.Label, r.Label, "t-" + r.Label, r.Isolation, r.Placement, r.Status, changed}
 }
 
 // Save tells the satellite of tx.

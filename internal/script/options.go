@@ -78,7 +78,7 @@ func (o Options) WithDefaults() (Options, error) {
 		}
 	}
 	if o.LockTimeout == 0 {
-		o.LockTimeout = 5 * time.Second
+		o.LockTimeout = defaultLockTimeout
 	}
 	switch {
 	case o.Format > GolangMigrate:
@@ -93,6 +93,13 @@ func (o Options) WithDefaults() (Options, error) {
 		return o, fmt.Errorf("%w: the lock timeout is negative", ErrOptions)
 	}
 	return o, o.checkLast()
+}
+
+const defaultLockTimeout = 5 * time.Second
+
+// DefaultLockTimeout is the default as PostgreSQL's setting has it.
+func DefaultLockTimeout() string {
+	return Options{LockTimeout: defaultLockTimeout}.LockTimeoutSetting()
 }
 
 // LockTimeoutSetting is the lock timeout as PostgreSQL's setting has it.

@@ -64,6 +64,7 @@ const (
 	makeSequence
 	makeTable
 	alterColumn
+	addGenerated // columns that are computed from others
 	ownSequence
 	makeKey
 	makeForeign

@@ -9,8 +9,8 @@ import (
 // to own them, with the search_path at SearchPath. They may be sent as one text, joined by semicolons. Where names of
 // the model are taken in a schema, the server refuses.
 //
-// Rows are none yet, so nothing is validated; there are as few statements as will do, since each has its cost in a fleet
-// of a thousand schemas.
+// There are no rows yet to be validated. There are as few statements as will do, since each has its cost in a fleet of
+// a thousand schemas.
 func Create(s Shape) []string {
 	c := creation{made: map[name]bool{}, wanted: map[name]bool{}}
 	for i := range s.Tables {

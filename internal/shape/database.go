@@ -49,7 +49,7 @@ func (t *Table) freeze(roles Roles) {
 		}
 	}
 	t.Sequences = nil
-	t.grant([]string{roles.Tenant, roles.Subtree, roles.System}, []string{rightSelect})
+	t.grant([]string{roles.Tenant, roles.Subtree, roles.Schema, roles.System}, []string{rightSelect})
 }
 
 // checkReferences refuses a foreign key to a table that will not be there.

@@ -168,7 +168,6 @@ func find[T any](list []T, nameOf func(T) string, wanted string) *T {
 	return nil
 }
 
-func (c Column) name() string     { return c.Name }
 func (c Constraint) name() string { return c.Name }
 func (x Index) name() string      { return x.Name }
 func (g Trigger) name() string    { return g.Name }

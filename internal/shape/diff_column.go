@@ -23,10 +23,18 @@ func (d *differ) columns(p *pair) {
 	for _, w := range p.want.Columns {
 		if p.have.column(w.Name) == nil {
 			c := p.change(KindColumn, w.Name, "", p.want.define(w))
-			c.do(alterColumn, p.want.alter("ADD COLUMN "+p.want.define(w)))
+			p.addColumn(&c, w)
 			d.report(c)
 		}
 	}
+}
+
+func (p *pair) addColumn(c *Change, w Column) {
+	when := alterColumn
+	if w.Generated != "" {
+		when = addGenerated
+	}
+	c.do(when, p.want.alter("ADD COLUMN "+p.want.define(w)))
 }
 
 // column compares one column, and describes what differs.
@@ -36,14 +44,14 @@ func (d *differ) column(p *pair, h, w Column) {
 		return
 	}
 	c := p.change(KindColumn, w.Name, strings.Join(have, " "), strings.Join(want, " "))
-	if w.Generated != "" && h.computes() != w.computes() {
+	if w.Generated != "" && h.computes() != w.computes() || h.Generated == virtual && w.Generated == "" {
 		c.Destructive = h.Generated == ""
 		if c.Destructive {
 			c.Reason = "its values would be replaced by computed ones"
 		}
 		d.release(&c, p, w.Name, true)
 		c.do(dropColumn, p.want.alter("DROP COLUMN "+quote(w.Name)))
-		c.do(alterColumn, p.want.alter("ADD COLUMN "+p.want.define(w)))
+		p.addColumn(&c, w)
 		d.report(c)
 		return
 	}
@@ -57,6 +65,9 @@ func (d *differ) column(p *pair, h, w Column) {
 	p.alterColumn(&c, h, w)
 	d.report(c)
 }
+
+// virtual columns have no values of their own that could stay when the expression goes.
+const virtual = "VIRTUAL"
 
 // computes is all that decides the values of a generated column.
 func (c Column) computes() string {
@@ -108,7 +119,7 @@ func (p *pair) alterColumn(c *Change, h, w Column) {
 	hasDefault := h.Default != "" && h.Generated == ""
 	switch {
 	case h.Generated != "" && w.Generated == "":
-		c.do(dropColumn, p.want.alter(column+" DROP EXPRESSION"))
+		c.do(dropColumn, p.want.dropExpression(w))
 	case h.Identity != "" && w.Identity == "":
 		c.do(dropColumn, p.want.alter(column+" DROP IDENTITY"))
 	case hasDefault && (retyped || resourced):
@@ -124,17 +135,28 @@ func (p *pair) alterColumn(c *Change, h, w Column) {
 	if !h.NotNull && w.NotNull {
 		changes = append(changes, column+" SET NOT NULL")
 	}
-	switch {
-	case w.Identity != "" && h.Identity != "" && resourced:
-		changes = append(changes, column+" SET GENERATED "+w.Identity)
-	case w.Identity != "" && resourced:
-		changes = append(changes, column+" ADD "+p.want.identity(w))
-	case w.Generated == "" && w.Default != "" && (retyped || resourced):
-		changes = append(changes, column+" SET DEFAULT "+w.Default)
+	if retyped || resourced {
+		changes = append(changes, p.want.resource(h, w, resourced)...)
 	}
 	if len(changes) > 0 {
 		c.do(alterColumn, p.want.alter(changes...))
 	}
+}
+
+// resource says where the values of a column come from whose type or source has changed.
+func (t *Table) resource(h, w Column, resourced bool) []string {
+	column := "ALTER COLUMN " + quote(w.Name)
+	switch {
+	case w.Identity != "" && !resourced:
+		return nil
+	case w.Identity != "" && h.Identity != "":
+		return []string{column + " SET GENERATED " + w.Identity}
+	case w.Identity != "":
+		return []string{column + " ADD " + t.identity(w)}
+	case w.Generated == "" && w.Default != "":
+		return []string{column + " SET DEFAULT " + w.Default}
+	}
+	return nil
 }
 
 // release takes away what the server does not let a column change under, and makes anew what is wanted of it. Policies,
@@ -148,13 +170,22 @@ func (d *differ) release(c *Change, p *pair, column string, all bool) {
 		if other.Generated == "" || other.Name == column || !mentions(other.Default, column) {
 			continue
 		}
+		again := p.want.column(other.Name)
+		if again != nil && again.Generated == "" && other.Generated != virtual {
+			c.do(dropColumn, p.want.dropExpression(*again))
+			continue
+		}
 		p.releaseRules(c, other.Name)
 		d.releaseKeys(c, p, other.Name)
 		c.do(dropColumn, p.want.alter("DROP COLUMN "+quote(other.Name)))
-		if again := p.want.column(other.Name); again != nil {
-			c.do(alterColumn, p.want.alter("ADD COLUMN "+p.want.define(*again)))
+		if again != nil {
+			p.addColumn(c, *again)
 		}
 	}
+}
+
+func (t *Table) dropExpression(c Column) string {
+	return t.alter("ALTER COLUMN " + quote(c.Name) + " DROP EXPRESSION")
 }
 
 // releaseRules is release for policies and triggers.

@@ -106,16 +106,18 @@ func (s Sequence) label(other Sequence) string {
 }
 
 // alterSequence changes options. The value is kept where it is within the new range, and else set to its start: the
-// server would refuse the range. For that the sequence has all the range of a bigint for a moment.
+// server would refuse the range. For that the sequence has all the range of a bigint for a moment. All this comes
+// before a change of the column's type, which must have room for the range of an identity.
 func (t *Table) alterSequence(c *Change, h, w Sequence) {
 	sequence := quote(t.Schema, w.Name)
 	if h.Min != w.Min || h.Max != w.Max || h.Type != w.Type {
-		c.do(ownSequence, fmt.Sprintf("ALTER SEQUENCE %s AS bigint MINVALUE %d MAXVALUE %d", sequence, minBig, maxBig))
-		c.do(ownSequence, fmt.Sprintf("SELECT setval(%s, CASE WHEN v.inside THEN v.last_value ELSE %d END, "+
-			"v.inside AND v.is_called) FROM (SELECT last_value, is_called, last_value BETWEEN %d AND %d AS inside FROM %s) v",
+		c.do(makeSequence, fmt.Sprintf("ALTER SEQUENCE %s AS bigint MINVALUE %d MAXVALUE %d", sequence, minBig, maxBig))
+		c.do(makeSequence, fmt.Sprintf("SELECT setval(%s, CASE WHEN v.inside THEN v.last_value ELSE %d END, "+
+			"v.inside AND v.is_called) "+
+			"FROM (SELECT last_value, is_called, last_value BETWEEN %d AND %d AS inside FROM %s) v",
 			literal(sequence), w.Start, w.Min, w.Max, sequence))
 	}
-	c.do(ownSequence, "ALTER SEQUENCE "+sequence+" AS "+w.Type+" "+w.options())
+	c.do(makeSequence, "ALTER SEQUENCE "+sequence+" AS "+w.Type+" "+w.options())
 }
 
 // describe is the sequence for people, and all of it that counts.

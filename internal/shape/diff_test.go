@@ -121,7 +121,8 @@ func drifts() []drift {
 			sql:   `ALTER SEQUENCE invoices_number_seq CACHE 5 CYCLE`,
 			finds: []string{`sequence "invoices_number_seq": want IDENTITY`},
 		},
-		{sql: `ALTER TABLE invoices ALTER id TYPE integer USING 1`, finds: []string{
+		{sql: `ALTER SEQUENCE invoices_id_seq MINVALUE 1 MAXVALUE 99 START 1 RESTART 1;
+				ALTER TABLE invoices ALTER id TYPE integer`, finds: []string{
 			`column "invoices.id": want bigint, have integer`, `sequence "invoices_id_seq": want IDENTITY`,
 		}},
 		{sql: `DROP INDEX customers_lower`, finds: []string{`index "customers_lower" is missing`}},
@@ -154,16 +155,42 @@ func drifts() []drift {
 		},
 		{
 			sql:   `ALTER TABLE invoices DROP CONSTRAINT invoices_stratum_key CASCADE`,
-			finds: []string{`constraint "invoices.invoices_stratum_key" is missing`, `constraint "lines.invoice" is missing`, `constraint "invoices.parent" is missing`},
+			finds: []string{`constraint "invoices.invoices_stratum_key" is missing`, `constraint "invoices.parent" is missing`, `constraint "lines.invoice" is missing`},
 		},
 		{
 			sql: `ALTER TABLE customers DROP CONSTRAINT customers_stratum_key CASCADE,
 				ADD CONSTRAINT customers_stratum_key UNIQUE (tenant_id, id, name)`,
 			finds: []string{
 				`constraint "customers.customers_stratum_key": want UNIQUE (tenant_id, id), have UNIQUE (tenant_id, id, name)`,
+				`constraint "customers.friend" is missing`,
 				`replica identity of table "customers": want USING INDEX "customers_stratum_key"`,
-				`constraint "customers.friend" is missing`, `constraint "invoices.customer" is missing`,
+				`constraint "invoices.customer" is missing`,
 			},
+		},
+		{
+			sql: `ALTER TABLE customers DROP CONSTRAINT customers_stratum_key CASCADE,
+					ADD CONSTRAINT customers_stratum_key UNIQUE (tenant_id, id) INCLUDE (raw),
+					REPLICA IDENTITY USING INDEX customers_stratum_key;
+				ALTER TABLE customers ADD CONSTRAINT friend FOREIGN KEY (tenant_id, best_friend)
+					REFERENCES customers (tenant_id, id) ON DELETE SET NULL (best_friend);
+				ALTER TABLE invoices ADD CONSTRAINT customer FOREIGN KEY (tenant_id, customer_id)
+					REFERENCES customers (tenant_id, id) ON DELETE SET NULL (customer_id)`,
+			finds: []string{`constraint "customers.customers_stratum_key": want UNIQUE (tenant_id, id), have UNIQUE (tenant_id, id) INCLUDE (raw)`},
+		},
+		{
+			sql: `DROP POLICY narrow ON customers; ALTER TABLE customers ALTER status TYPE varchar(30);
+				CREATE POLICY narrow ON customers AS RESTRICTIVE FOR SELECT USING (
+					EXISTS (SELECT FROM invoices WHERE invoices.customer_id = customers.id) OR status <> 'hidden')`,
+			finds: []string{`column "customers.status": want character varying, have character varying(30)`},
+		},
+		{
+			sql: `ALTER TABLE lines ADD extra int; CREATE POLICY more ON lines AS RESTRICTIVE USING (extra > 0);
+				CREATE TRIGGER more AFTER UPDATE OF extra ON lines EXECUTE FUNCTION public.touch()`,
+			finds: []string{
+				`column "lines.extra" is not in the model`, `trigger "lines.more" is not in the model`,
+				`policy "lines.more" is not in the model`,
+			},
+			loses: true,
 		},
 		{
 			sql:   `ALTER TABLE lines DROP CONSTRAINT lines_pkey`,

@@ -1,6 +1,6 @@
 // Package shape is what the tables of a schema look like, read from PostgreSQL's catalog; how to make the same in
-// another schema or database; and how two of them differ. Making tenants' schemas and databases, comparing them with the
-// model, and bringing them up to date all stand on it.
+// another schema or database; and how two of them differ. Making tenants' schemas and databases, comparing them with
+// the model, and bringing them up to date all stand on it.
 //
 //	shape.go                 Shape, Table and its parts: plain data; Hash
 //	read.go, read_sql.go     Read, ReadMany: the catalog in a constant number of queries

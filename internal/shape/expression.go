@@ -6,10 +6,8 @@ import (
 	"github.com/stratum-hq/stratum-go/internal/sqltext"
 )
 
-// quote, quoteEach and literal are those of sqltext: SQL is easier to read with short names in it.
+// quote and literal are those of sqltext: SQL is easier to read with short names in it.
 func quote(parts ...string) string { return sqltext.Quote(parts...) }
-
-func quoteEach(names []string) string { return sqltext.QuoteEach(names) }
 
 func literal(text string) string { return sqltext.Literal(text) }
 
@@ -136,7 +134,8 @@ func (e expression) pushCast() (text string, changed bool) {
 		for n := range elements {
 			elements[n] = "(" + elements[n] + ")::" + elementType
 		}
-		return e.text[:e.spans[i].Start] + "ARRAY[" + strings.Join(elements, ", ") + "]" + e.text[e.spans[to+1].Stop:], true
+		array := "ARRAY[" + strings.Join(elements, ", ") + "]"
+		return e.text[:e.spans[i].Start] + array + e.text[e.spans[to+1].Stop:], true
 	}
 	return e.text, false
 }

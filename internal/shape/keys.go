@@ -56,8 +56,8 @@ func (t *Table) limitKeys(k KeyRange) error {
 		case kind == typeInt && !k.Int.empty():
 			r, s.Type = k.Int, typeInt
 		default:
-			return t.refused(ErrKeys, s.Column, fmt.Sprintf("its column %q draws numbers of type %s, which has no room for a "+
-				"range of its own for each tenant", s.Column, kind), "make the column bigint or uuid")
+			return t.refused(ErrKeys, s.Column, "its column "+quote(s.Column)+" draws numbers of type "+kind+
+				", which has no room for a range of its own for each tenant", "make the column bigint or uuid")
 		}
 		s.Min, s.Max, s.Start = r.Min, r.Max, r.Min
 		if s.Increment < 0 {

@@ -30,10 +30,6 @@ type world struct {
 	queries *atomic.Int64 // round trips of owner
 }
 
-// preludeSQL stands in for what a later version of Stratum's schema has.
-const preludeSQL = `CREATE FUNCTION stratum.tenant_in(own text) RETURNS uuid LANGUAGE sql STABLE
-	RETURN CASE WHEN own <> '' THEN stratum.tenant_id() END`
-
 func newWorld(tb testing.TB) world {
 	tb.Helper()
 	db := stratumtest.EmptyDatabase(tb)
@@ -51,10 +47,8 @@ func newWorld(tb testing.TB) world {
 	w.install, err = install.NewRoles(prefix)
 	require.NoError(tb, err)
 	w.roles = shape.Roles{
-		Tenant: w.install.Tenant, Subtree: w.install.Subtree, System: w.install.System, Schema: prefix + "_schema",
+		Tenant: w.install.Tenant, Subtree: w.install.Subtree, System: w.install.System, Schema: w.install.Schema,
 	}
-	run(tb, db.AdminDSN, "CREATE ROLE "+w.roles.Schema+" NOLOGIN")
-	w.exec(tb, preludeSQL)
 	return w
 }
 
@@ -147,8 +141,7 @@ func (w world) created(tb testing.TB, m shape.Model, schema string) shape.Shape 
 }
 
 // equal holds that there is no difference, by either measure.
-func equal(tb testing.TB, have, want shape.Shape) {
-	tb.Helper()
+func equal(tb require.TestingT, have, want shape.Shape) {
 	require.Empty(tb, texts(shape.Diff(have, want)))
 	require.Equal(tb, want.Hash(), have.Hash())
 }

@@ -2,6 +2,9 @@ package shape
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -58,10 +61,19 @@ func ReadModel(ctx context.Context, q Querier, specs []Spec) (Model, error) {
 			t = &Table{Schema: s.Schema, Name: s.Name}
 			return Model{}, t.refused(ErrMissing, "", "it does not exist", "migrate the shared tables first")
 		}
+		t.forgetWatch()
 		m.Shape.Tables = append(m.Shape.Tables, *t)
 	}
-	m.Shape.sort()
+	sortTables(m.Shape.Tables)
 	return m, m.check()
+}
+
+// forgetWatch leaves out the triggers that note changes for the copies: they are where rows of everyone are written and
+// nowhere else, and come and go without the model being another.
+func (t *Table) forgetWatch() {
+	t.Triggers = slices.DeleteFunc(t.Triggers, func(g Trigger) bool {
+		return strings.Contains(g.Definition, "EXECUTE FUNCTION stratum.note_change(")
+	})
 }
 
 // check refuses what cannot be made elsewhere.
@@ -88,6 +100,13 @@ func (m Model) spec(t *Table) Spec {
 		return Spec{}
 	}
 	return m.Specs[i]
+}
+
+// Hash identifies the model: equal models have equal hashes.
+func (m Model) Hash() string {
+	sum := sha256.New()
+	_, _ = fmt.Fprintf(sum, "%s %v", m.Shape.Hash(), m.Specs) // a hash never fails
+	return hex.EncodeToString(sum.Sum(nil))[:32]
 }
 
 // settle is what the tables have in common wherever they are made: what was left half-done in the model is not copied.

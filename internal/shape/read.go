@@ -29,6 +29,15 @@ func Read(ctx context.Context, q Querier, schema string, names []string) (Shape,
 // server keeps what it reads of each table for as long as the connection lives, so thousands of schemas are better read
 // in batches on several.
 func ReadMany(ctx context.Context, q Querier, schemas, names []string) (map[string]Shape, error) {
+	return readMany(ctx, standard{q}, schemas, names)
+}
+
+// ReadManyPgx is ReadMany over pgx.
+func ReadManyPgx(ctx context.Context, q PgxQuerier, schemas, names []string) (map[string]Shape, error) {
+	return readMany(ctx, native{q}, schemas, names)
+}
+
+func readMany(ctx context.Context, q source, schemas, names []string) (map[string]Shape, error) {
 	previous, err := settings(ctx, q)
 	if err != nil {
 		return nil, err
@@ -55,19 +64,20 @@ func ReadMany(ctx context.Context, q Querier, schemas, names []string) (map[stri
 	return shapes, nil
 }
 
-// readSettings are those that decide how the server prints expressions and the constants in them.
+// readSettings are those that decide how the server prints expressions and the constants in them. Compiling the query
+// would take longer than running it.
 func readSettings() map[string]string {
 	return map[string]string{
 		"search_path": SearchPath, "quote_all_identifiers": "off", "TimeZone": "UTC", "DateStyle": "ISO, YMD",
 		"IntervalStyle": "postgres", "extra_float_digits": "1", "bytea_output": "hex",
-		"standard_conforming_strings": "on",
+		"standard_conforming_strings": "on", "jit": "off",
 	}
 }
 
 // settings returns those of readSettings as they are.
-func settings(ctx context.Context, q Querier) (previous map[string]string, err error) {
+func settings(ctx context.Context, q source) (previous map[string]string, err error) {
 	var text []byte
-	if err = q.QueryRowContext(ctx, settingsSQL, asJSON(readSettings())).Scan(&text); err == nil {
+	if err = one(ctx, q, &text, settingsSQL, asJSON(readSettings())); err == nil {
 		err = json.Unmarshal(text, &previous)
 	}
 	if err != nil {
@@ -77,24 +87,24 @@ func settings(ctx context.Context, q Querier) (previous map[string]string, err e
 }
 
 // set lasts until the transaction ends, or until it is called again.
-func set(ctx context.Context, q Querier, values map[string]string) error {
+func set(ctx context.Context, q source, values map[string]string) error {
 	var n int
-	if err := q.QueryRowContext(ctx, setSQL, asJSON(values)).Scan(&n); err != nil {
+	if err := one(ctx, q, &n, setSQL, asJSON(values)); err != nil {
 		return fmt.Errorf("stratum: changing settings: %w", err)
 	}
 	return nil
 }
 
-func read(ctx context.Context, q Querier, schemas, names []string) (tables []Table, err error) {
+func read(ctx context.Context, q source, schemas, names []string) (tables []Table, err error) {
 	var filter any
 	if names != nil {
 		filter = asJSON(names)
 	}
-	rows, err := q.QueryContext(ctx, readSQL(), asJSON(schemas), filter)
+	rows, err := q.query(ctx, readSQL(), asJSON(schemas), filter)
 	if err != nil {
 		return nil, fmt.Errorf("stratum: reading the catalog: %w", err)
 	}
-	defer func() { _ = rows.Close() }()
+	defer rows.close()
 	for rows.Next() {
 		var text []byte
 		var path string

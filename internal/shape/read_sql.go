@@ -51,7 +51,8 @@ const columnsSQL = `(
 		SELECT json_agg(json_build_object(
 			'name', a.attname, 'quoted', quote_ident(a.attname), 'type', format_type(a.atttypid, a.atttypmod),
 			'collation', (SELECT quote_ident(ln.nspname) || '.' || quote_ident(l.collname)
-				FROM pg_collation l JOIN pg_namespace ln ON ln.oid = l.collnamespace JOIN pg_type t ON t.oid = a.atttypid
+				FROM pg_collation l JOIN pg_namespace ln ON ln.oid = l.collnamespace
+				JOIN pg_type t ON t.oid = a.atttypid
 				WHERE l.oid = a.attcollation AND a.attcollation <> t.typcollation),
 			'not_null', a.attnotnull, 'default', pg_get_expr(d.adbin, d.adrelid),
 			'identity', CASE a.attidentity WHEN 'a' THEN 'ALWAYS' WHEN 'd' THEN 'BY DEFAULT' END,
@@ -65,16 +66,17 @@ const noteSQL = `(SELECT m.description FROM pg_description m WHERE m.classoid = 
 
 const constraintsSQL = `(
 		SELECT json_agg(json_build_object(
-			'name', k.conname, 'type', k.contype, 'definition', pg_get_constraintdef(k.oid), 'validated', k.convalidated,
-			'ref_schema', rn.nspname, 'ref_table', r.relname,
+			'name', k.conname, 'type', k.contype, 'definition', pg_get_constraintdef(k.oid),
+			'validated', k.convalidated, 'ref_schema', rn.nspname, 'ref_table', r.relname,
 			'comment', ` + noteSQL + ` k.conindid AND k.contype <> 'f')) ORDER BY k.conname)
-		FROM pg_constraint k LEFT JOIN pg_class r ON r.oid = k.confrelid LEFT JOIN pg_namespace rn ON rn.oid = r.relnamespace
+		FROM pg_constraint k LEFT JOIN pg_class r ON r.oid = k.confrelid
+		LEFT JOIN pg_namespace rn ON rn.oid = r.relnamespace
 		WHERE k.conrelid = c.oid AND k.contype IN ('p', 'u', 'c', 'f', 'x') AND k.conparentid = 0)`
 
 const indexesSQL = `(
 		SELECT json_agg(json_build_object(
-			'name', x.relname, 'definition', pg_get_indexdef(x.oid), 'unique', i.indisunique, 'invalid', NOT i.indisvalid,
-			'comment', ` + noteSQL + ` x.oid)) ORDER BY x.relname)
+			'name', x.relname, 'definition', pg_get_indexdef(x.oid), 'unique', i.indisunique,
+			'invalid', NOT i.indisvalid, 'comment', ` + noteSQL + ` x.oid)) ORDER BY x.relname)
 		FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
 		WHERE i.indrelid = c.oid AND NOT EXISTS (SELECT FROM pg_constraint k
 			WHERE k.conrelid = c.oid AND k.conindid = x.oid AND k.contype IN ('p', 'u', 'x')))`

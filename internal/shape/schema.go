@@ -59,8 +59,8 @@ func (m Model) InSchema(r Residence) (Shape, error) {
 			continue
 		}
 		if names[t.Name] {
-			return Shape{}, t.refused(ErrName, "", "a table of another schema has the same name, and a tenant's schema has "+
-				"room for one of them", "rename one of them")
+			return Shape{}, t.refused(ErrName, "", "a table of another schema has the same name, and a tenant's "+
+				"schema has room for one of them", "rename one of them")
 		}
 		names[t.Name] = true
 		if err := t.limitKeys(r.Keys); err != nil {
@@ -70,7 +70,7 @@ func (m Model) InSchema(r Residence) (Shape, error) {
 		t.admitSchema(m.spec(&t), r)
 		s.Tables = append(s.Tables, t)
 	}
-	s.move(r.Schema)
+	move(&s, r.Schema)
 	return s, nil
 }
 
@@ -89,14 +89,14 @@ func (r Residence) check(schema bool) error {
 	case r.Owner == "":
 		return missing("owner")
 	case schema && !sqltext.IsPlain(r.Schema):
-		return fmt.Errorf("%w: the schema's name must consist of small letters, digits and underscores, and begin with "+
-			"no digit (name schemas by the tenant's label)", ErrResidence)
+		return fmt.Errorf("%w: the schema's name must consist of small letters, digits and underscores, and begin "+
+			"with no digit (name schemas by the tenant's label)", ErrResidence)
 	}
 	return r.Keys.check()
 }
 
 // move puts the tables into another schema, with what refers to them or to their sequences.
-func (s *Shape) move(schema string) {
+func move(s *Shape, schema string) {
 	inside := map[name]bool{}
 	for i := range s.Tables {
 		t := &s.Tables[i]
@@ -120,7 +120,7 @@ func (s *Shape) move(schema string) {
 		}
 		t.Schema = schema
 	}
-	s.sort()
+	sortTables(s.Tables)
 }
 
 // admitSchema gives the table to the role of tenants with a schema of their own. Which of them may see the rows is for
@@ -138,7 +138,7 @@ func (t *Table) admitSchema(s Spec, r Residence) {
 		policies = append(policies, newPolicy(policyEveryone, rightSelect, r.Roles.Schema, "("+column+" IS NULL)", ""))
 	}
 	for _, p := range t.Policies {
-		// What narrows the view of a tenant narrows it here. What widens it is for other roles, and for the shared rows.
+		// What narrows the view of a tenant narrows it here. What widens it is for other roles, and for shared rows.
 		if !tables.IsPolicy(p.Name) && !p.Permissive {
 			policies = append(policies, p.forSchema(r.Roles))
 		}

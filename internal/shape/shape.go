@@ -187,9 +187,9 @@ func (n name) compare(other name) int {
 	return cmp.Or(cmp.Compare(n.schema, other.schema), cmp.Compare(n.name, other.name))
 }
 
-// sort puts tables in order.
-func (s *Shape) sort() {
-	slices.SortFunc(s.Tables, func(a, b Table) int { return a.key().compare(b.key()) })
+// sortTables puts tables in order.
+func sortTables(tables []Table) {
+	slices.SortFunc(tables, func(a, b Table) int { return a.key().compare(b.key()) })
 }
 
 // Table returns a table of the shape, or nil.

@@ -1,9 +1,6 @@
 package sqltext
 
-import (
-	"regexp"
-	"strings"
-)
+import "strings"
 
 // Span is a token's place in a statement, from byte Start to byte Stop.
 type Span struct{ Start, Stop int }
@@ -55,5 +52,10 @@ func Text(token string) (content string, ok bool) {
 // IsPlain reports whether a name consists of small letters, digits and underscores and begins with no digit: the server
 // prints it without quotes unless it is a keyword.
 func IsPlain(name string) bool {
-	return regexp.MustCompile(`^[a-z_][a-z0-9_]*$`).MatchString(name)
+	for i := range len(name) {
+		if c := name[i]; c != '_' && (c < 'a' || c > 'z') && (i == 0 || !isDigit(c)) {
+			return false
+		}
+	}
+	return name != ""
 }

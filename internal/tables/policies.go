@@ -31,7 +31,6 @@ type rule struct {
 func (m *Migration) rules(t *target) []rule {
 	// Writes of the subtree role are for the tenant itself: a descendant's rows can be read and not touched.
 	own, read := ownRows(t), visibleRows(t)
-	all := condition{"true", "true"}
 	admit := condition{"stratum.admit_owner()", "stratum.admit_owner()"}
 	tenant, subtree := m.roles.Tenant, m.roles.Subtree
 	rules := []rule{
@@ -40,7 +39,7 @@ func (m *Migration) rules(t *target) []rule {
 		newRule(policySubtreeInsert, "INSERT", subtree, condition{}, own),
 		newRule(policySubtreeUpdate, "UPDATE", subtree, own, own),
 		newRule(policySubtreeDelete, "DELETE", subtree, own, condition{}),
-		newRule(policySystem, "ALL", m.roles.System, all, all),
+		newRule(policySystem, "ALL", m.roles.System, seenBySystem(), livesHere(t)),
 		ownerRule(t.rel, admit),
 	}
 	if t.Kind == Mixed {
@@ -65,6 +64,17 @@ func ownRows(t *target) condition {
 	return condition{
 		written: quote(t.Column) + " OPERATOR(pg_catalog.=) stratum.tenant_id()",
 		printed: "(" + t.rel.column(t.Column).Quoted + " = stratum.tenant_id())",
+	}
+}
+
+// seenBySystem is every row that is here.
+func seenBySystem() condition { return condition{"stratum.system_sees()", "stratum.system_sees()"} }
+
+// livesHere are rows of tenants that share these tables. Those of others would be out of their reach.
+func livesHere(t *target) condition {
+	return condition{
+		written: "stratum.lives_here(" + quote(t.Column) + ")",
+		printed: "stratum.lives_here(" + t.rel.column(t.Column).Quoted + ")",
 	}
 }
 

@@ -92,6 +92,7 @@ type schema struct {
 	Owner  string   `json:"owner"`
 	Users  []string `json:"users"` // our tenant roles, and the data login, that may use it
 	Grants []grant  `json:"grants"`
+	Own    bool     `json:"own"` // it is a tenant's own
 }
 
 // defaultGrant is a right on tables that are yet to be made.
@@ -238,7 +239,7 @@ func read(ctx context.Context, tx pgx.Tx, c Config) (*catalog, error) {
 		query string
 		args  []any
 	}{
-		{&cat.server, serverSQL(), []any{roles, []string{c.DataLogin, c.SystemLogin}, tenants}},
+		{&cat.server, serverSQL(), []any{roles, []string{c.DataLogin, c.SystemLogin}, tenants, c.Roles.System}},
 		{&cat.relations, relationsSQL, []any{append(slices.Clone(roles), c.DataLogin), columns}},
 		{&cat.policies, policiesSQL, []any{append(slices.Clone(roles), c.DataLogin, c.SystemLogin)}},
 		{&cat.indexes, indexesSQL, nil},

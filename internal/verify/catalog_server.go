@@ -7,8 +7,8 @@ const signedSQL = `coalesce((SELECT s.required FROM stratum.signing s), false)`
 // tenantSQL is the function that every policy asks for the tenant, as the server prints it.
 const tenantSQL = `coalesce(pg_get_function_sqlbody('stratum.tenant_id()'::regprocedure), '')`
 
-// serverSQL takes our roles ($1), the data and the system login ($2), and whom a tenant's SQL can act as ($3): the
-// tenant and subtree roles and the data login.
+// serverSQL takes our roles ($1), the data and the system login ($2), whom a tenant's SQL can act as ($3), which are the
+// tenant, subtree and schema roles and the data login, and the system role ($4).
 func serverSQL() string {
 	return `
 WITH version AS (
@@ -17,7 +17,7 @@ WITH version AS (
 ), ours AS (
 	SELECT r.* FROM pg_roles r WHERE r.rolname = ANY ($1::text[])
 ), system AS (
-	SELECT r.oid FROM pg_roles r WHERE r.rolname = ($1::text[])[3]
+	SELECT r.oid FROM pg_roles r WHERE r.rolname = $4
 ), login AS (
 	SELECT r.* FROM pg_roles r WHERE r.rolname = ANY ($2::text[])
 ), tenant AS (
@@ -87,9 +87,13 @@ const serverLoginsSQL = `(SELECT json_agg(json_build_object(
 				AND (pg_has_role(l.oid, r.oid, version.switch)
 					OR pg_has_role(l.oid, r.oid, 'MEMBER WITH ADMIN OPTION'))))) FROM login l)`
 
+// ownSchemaSQL is the comment on a schema that is a tenant's own, as package provision writes it.
+const ownSchemaSQL = `'stratum: a tenant''s own schema'`
+
 // serverSchemasSQL reads the schemas, who of the tenants may use them, and what they may do there.
 const serverSchemasSQL = `(SELECT json_agg(json_build_object(
 			'name', n.nspname, 'owner', pg_get_userbyid(n.nspowner),
+			'own', coalesce(obj_description(n.oid, 'pg_namespace'), '') = ` + ownSchemaSQL + `,
 			'users', (SELECT json_agg(tenant.rolname) FROM tenant
 				WHERE has_schema_privilege(tenant.oid, n.oid, 'USAGE')),
 			'grants', (SELECT json_agg(json_build_object('grantee', CASE WHEN g.grantee = 0 THEN '' ELSE r.rolname END,

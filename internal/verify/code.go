@@ -47,6 +47,7 @@ const (
 	CodeTrigger           Code = "trigger_granted"
 	CodeMaintain          Code = "maintain_granted"
 	CodePublicGrant       Code = "public_granted"
+	CodeSchemaGranted     Code = "shared_table_granted_to_schema_role"
 	CodeGlobalWritable    Code = "global_writable"
 	CodeSequenceWritable  Code = "sequence_writable"
 	CodeTemp              Code = "temp_granted"

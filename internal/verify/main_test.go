@@ -138,6 +138,7 @@ func run(tb testing.TB, dsn, statements string) {
 func (w world) fill(text string) string {
 	return strings.NewReplacer(
 		"{tenant}", quote(w.config.Roles.Tenant), "{subtree}", quote(w.config.Roles.Subtree),
+		"{schema}", quote(w.config.Roles.Schema),
 		"{system}", quote(w.config.Roles.System), "{app}", quote(w.config.DataLogin),
 		"{systemlogin}", quote(w.config.SystemLogin), "{owner}", quote(w.config.OwnerLogin),
 		"{database}", quote(w.Name), "{other}", quote(w.Name+"_other"),

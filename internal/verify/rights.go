@@ -62,6 +62,14 @@ func (l *look) checkOwnedRights(t *table) {
 	l.reportRights(t.relation, public, filter(all, func(g grant) bool {
 		return g.Grantee == "" && isData(g.Right)
 	}))
+	if l.schemas[t.Schema].Own {
+		return
+	}
+	shared := extra{code: CodeSchemaGranted, worst: Weakens, finding: "where a tenant's own schema lacks the table, " +
+		"a statement would reach this one and find nothing, instead of failing"}
+	l.reportRights(t.relation, shared, filter(all, func(g grant) bool {
+		return g.Grantee == l.config.Roles.Schema && isData(g.Right)
+	}))
 }
 
 func isData(right string) bool {
@@ -96,7 +104,7 @@ func (l *look) checkRegistry(r *relation) {
 	if r.Name == "anchor" {
 		return
 	}
-	secret := r.Name == "tenants" || r.Name == "tables" || r.Name == "signing"
+	secret := slices.Contains([]string{"tenants", "tables", "signing", "placements", "spares"}, r.Name)
 	registry := extra{code: CodeRegistry, worst: Breaks, finding: "it tells of all tenants, or decides on them"}
 	l.reportRights(r, registry, filter(l.reach(r), func(g grant) bool { return secret || g.Right != "SELECT" }))
 }
@@ -124,7 +132,7 @@ func (l *look) reportRights(r *relation, e extra, grants []grant) {
 // checkOwner looks for what one of the tenants' roles owns: all tenants share the role, and policies are for its owner
 // to change.
 func (l *look) checkOwner(r *relation) {
-	if r.Owner == "" || r.Owner != l.config.Roles.Tenant && r.Owner != l.config.Roles.Subtree {
+	if !l.isTenantsRole(r.Owner) {
 		return
 	}
 	kind := strings.ToUpper(strings.TrimSuffix(r.label(), " "+r.String()))

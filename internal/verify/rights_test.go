@@ -47,6 +47,31 @@ func TestRights(t *testing.T) {
 			severity: verify.Weakens, code: verify.CodePublicGrant, object: tableInvoices,
 		},
 		{
+			name: "shared rows to the role of tenants with schemas", sql: "GRANT SELECT (number) ON invoices TO {schema}",
+			severity: verify.Weakens, code: verify.CodeSchemaGranted, object: tableInvoices,
+		},
+		{
+			name: "TRUNCATE for the role of tenants with schemas", sql: "GRANT TRUNCATE ON invoices TO {schema}",
+			severity: verify.Breaks, code: verify.CodeTruncate, object: tableInvoices,
+		},
+		{
+			name: "a global table is written by tenants with schemas", sql: "GRANT INSERT ON countries TO {schema}",
+			severity: verify.Breaks, code: verify.CodeGlobalWritable, object: `table "public"."countries"`,
+		},
+		{
+			name: "placements are read", sql: "GRANT SELECT ON stratum.placements TO PUBLIC",
+			severity: verify.Breaks, code: verify.CodeRegistry, object: `table "stratum"."placements"`,
+		},
+		{
+			name: "spares are read", sql: "GRANT SELECT ON stratum.spares TO {schema}",
+			severity: verify.Breaks, code: verify.CodeRegistry, object: `table "stratum"."spares"`,
+		},
+		{
+			name: "a table of the role of tenants with schemas", admin: true,
+			sql:      "CREATE TABLE mine (id int); ALTER TABLE mine OWNER TO {schema}",
+			severity: verify.Breaks, code: verify.CodeRoleOwns, object: `table "public"."mine"`, undo: "DROP TABLE mine",
+		},
+		{
 			name: "a global table is written", sql: "GRANT UPDATE ON countries TO {tenant}",
 			severity: verify.Breaks, code: verify.CodeGlobalWritable, object: `table "public"."countries"`,
 		},

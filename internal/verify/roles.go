@@ -131,7 +131,7 @@ func (l *look) checkDataLogin(login login) {
 func (l *look) checkBecomes(login login, b become) {
 	f := Finding{Severity: Weakens, Object: "login " + quote(login.Name)}
 	switch {
-	case b.Name == l.config.Roles.Tenant, b.Name == l.config.Roles.Subtree:
+	case l.isTenantsRole(b.Name):
 		return // it must; what is wrong with the role is said of the role
 	case b.Name == l.config.Roles.System:
 		f.Code, f.Finding = CodeLoginSystem, "it may become "+quote(b.Name)+", which reads and writes rows of all "+

@@ -107,7 +107,7 @@ func TestRolesLookalikes(t *testing.T) {
 // oneDSN is the world as an application with one login sees it, which is an ordinary one and owns all.
 func (w world) oneDSN(tb testing.TB) verify.Config {
 	tb.Helper()
-	run(tb, w.AdminDSN, w.fill("ALTER ROLE {owner} NOINHERIT; GRANT {tenant}, {subtree}, {system} TO {owner}"))
+	run(tb, w.AdminDSN, w.fill("ALTER ROLE {owner} NOINHERIT; GRANT {tenant}, {subtree}, {schema}, {system} TO {owner}"))
 	c := w.config
 	c.DataLogin, c.SystemLogin = c.OwnerLogin, c.OwnerLogin
 	return c

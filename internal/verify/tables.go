@@ -21,6 +21,8 @@ func (l *look) checkTables() {
 	for _, r := range l.relations {
 		t := l.classed[r.OID]
 		switch {
+		case t.isOwned() && l.schemas[r.Schema].Own:
+			l.checkSecurity(t) // all else is compared with the shared tables, by Fleet.Drift
 		case t.isOwned():
 			l.checkOwned(t)
 		case t == nil && r.isTable() && r.Schema != "stratum" && !r.Extension:
@@ -330,6 +332,7 @@ func (l *look) adoptJoin(r *relation, refs []foreignKey) []string {
 	return append(statements,
 		alter+"ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY",
 		"REVOKE ALL ON TABLE "+t.String()+" FROM PUBLIC, "+quoteEach(l.config.Roles.All()),
-		"GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE "+t.String()+" TO "+quoteEach(l.config.Roles.All()),
+		"GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE "+t.String()+" TO "+
+			quoteEach([]string{l.config.Roles.Tenant, l.config.Roles.Subtree, l.config.Roles.System}),
 		strings.TrimSuffix(recordSQL(t), ";"))
 }

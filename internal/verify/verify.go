@@ -26,7 +26,9 @@ type Config struct {
 }
 
 // observed are those that a tenant's SQL acts as, or could go back to being.
-func (c Config) observed() []string { return []string{c.Roles.Tenant, c.Roles.Subtree, c.DataLogin} }
+func (c Config) observed() []string {
+	return []string{c.Roles.Tenant, c.Roles.Subtree, c.Roles.Schema, c.DataLogin}
+}
 
 // columns are the names of tenant columns that models declare, and the default.
 func (c Config) columns() []string {

@@ -207,7 +207,13 @@ func (l *look) primaryKey(oid uint32) []string {
 
 // isTenants says whether a grantee is one that every tenant's statement acts as. Empty stands for PUBLIC.
 func (l *look) isTenants(grantee string) bool {
-	return grantee == "" || grantee == l.config.Roles.Tenant || grantee == l.config.Roles.Subtree
+	return grantee == "" || l.isTenantsRole(grantee)
+}
+
+// isTenantsRole says whether a role is one that statements of tenants run as.
+func (l *look) isTenantsRole(name string) bool {
+	roles := l.config.Roles
+	return name == roles.Tenant || name == roles.Subtree || name == roles.Schema
 }
 
 // isLogin says whether a grantee is the data login, where that is not the owner of all: hostile SQL can go back to it.

@@ -6,6 +6,7 @@
 --   ST012  the table is in the schema of another tenant than the statement's
 --   ST013  a subtree has tenants whose data is elsewhere
 --   ST014  the schema of the tenant lacks a table
+--   ST015  a look at all tenants would leave out those whose data is elsewhere
 --
 -- min_compatible: 3
 
@@ -76,6 +77,20 @@ CREATE TABLE stratum.spares (
     created_at timestamptz NOT NULL DEFAULT now()
 );
 
+-- The system may take back a tenant that has never been active here. In a satellite it may take away any: its rows of
+-- tenants are no more than what the registry tells it.
+CREATE FUNCTION stratum.keep_tenant() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF quote_ident(current_user) = quote_ident((parse_ident('{{.SystemRole}}'))[1])
+        AND EXISTS (SELECT FROM stratum.site s WHERE s.placement = 'home' AND s.label IS NULL) THEN
+        RAISE EXCEPTION 'a tenant that has been active is not deleted' USING ERRCODE = '42501',
+            HINT = 'Archive it with Tenants.Archive.';
+    END IF;
+    RETURN OLD;
+END $$;
+CREATE TRIGGER keep_tenant BEFORE DELETE ON stratum.tenants
+    FOR EACH ROW WHEN (OLD.status <> 'provisioning') EXECUTE FUNCTION stratum.keep_tenant();
+
 -- A change of place turns the epoch, as one of status does.
 DROP TRIGGER turn_epoch ON stratum.tenants;
 CREATE CONSTRAINT TRIGGER turn_epoch AFTER UPDATE ON stratum.tenants DEFERRABLE INITIALLY DEFERRED
@@ -101,9 +116,9 @@ BEGIN
     epoch := pg_catalog.pg_sequence_last_value('stratum.epoch');
     SELECT t.status, pg_catalog.pg_visible_in_snapshot(
             (epoch OPERATOR(pg_catalog.>>) 20)::pg_catalog.text::pg_catalog.xid8, pg_catalog.pg_current_snapshot()),
-            t.placement OPERATOR(pg_catalog.=) s.placement AND CASE t.isolation
-                WHEN 'shared' THEN own_schema OPERATOR(pg_catalog.=) '' AND s.label IS NULL
-                WHEN 'schema' THEN own_schema OPERATOR(pg_catalog.=) ('t_' OPERATOR(pg_catalog.||) t.label)
+            t.placement OPERATOR(pg_catalog.=) s.placement AND CASE
+                WHEN t.isolation OPERATOR(pg_catalog.=) 'shared' THEN own_schema OPERATOR(pg_catalog.=) '' AND s.label IS NULL
+                WHEN t.isolation OPERATOR(pg_catalog.=) 'schema' THEN own_schema OPERATOR(pg_catalog.=) ('t_' OPERATOR(pg_catalog.||) t.label)
                     AND s.label IS NULL
                 ELSE own_schema OPERATOR(pg_catalog.=) '' AND s.label OPERATOR(pg_catalog.=) t.label END,
             pg_catalog.concat_ws(' ', t.isolation, t.placement, t.label)
@@ -233,6 +248,34 @@ BEGIN
     RETURN visible;
 END $$;
 
+CREATE FUNCTION stratum.nobody_elsewhere() RETURNS boolean LANGUAGE plpgsql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF EXISTS (SELECT FROM stratum.tenants t, stratum.site s WHERE (t.isolation <> 'shared' OR t.placement <> 'home')
+        AND s.placement = 'home' AND t.status <> 'archived') THEN
+        RAISE EXCEPTION 'there are tenants whose data is elsewhere' USING ERRCODE = 'ST015',
+            HINT = 'Keep what must be found before the tenant is known in a global table.';
+    END IF;
+    RETURN true;
+END $$;
+
+-- What the system's policies show: everything that is here. A statement that says that it must see all tenants, as one
+-- that finds out whose a login is, is refused where there are others.
+CREATE FUNCTION stratum.system_sees() RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN current_setting('stratum.whole', true) IS DISTINCT FROM 'on' OR stratum.nobody_elsewhere();
+
+-- And what they let it write: rows of tenants who live here. Others would never see them.
+CREATE FUNCTION stratum.lives_here(tenant uuid) RETURNS boolean LANGUAGE plpgsql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF EXISTS (SELECT FROM stratum.tenants t, stratum.site s WHERE t.id = tenant AND (t.placement <> s.placement
+        OR t.isolation = 'schema' OR (t.isolation = 'database') <> (s.label IS NOT NULL))) THEN
+        RAISE EXCEPTION 'the data of the tenant is elsewhere' USING ERRCODE = 'ST010',
+            HINT = 'Write it at the place of the tenant, with core.AsSystemAt.';
+    END IF;
+    RETURN true;
+END $$;
+
 GRANT USAGE ON SEQUENCE stratum.anchor TO {{.SchemaRole}};
 REVOKE ALL ON stratum.site, stratum.placements, stratum.spares FROM PUBLIC;
 GRANT SELECT ON stratum.site TO PUBLIC;
@@ -241,4 +284,5 @@ GRANT UPDATE (isolation, placement, residency, told_status) ON stratum.tenants T
 -- What has never been active may be taken back: a tenant whose provisioning is given up.
 GRANT DELETE ON stratum.tenants TO {{.SystemRole}};
 GRANT EXECUTE ON FUNCTION stratum.admit(uuid, text), stratum.admit(uuid, text, bytea, text), stratum.no_schema(),
-    stratum.enter_schema(text), stratum.enter_whole_schema(text), stratum.other_schema(), stratum.tenant_in(text) TO PUBLIC;
+    stratum.enter_schema(text), stratum.enter_whole_schema(text), stratum.other_schema(), stratum.tenant_in(text),
+    stratum.nobody_elsewhere(), stratum.system_sees(), stratum.lives_here(uuid) TO PUBLIC;

@@ -46,7 +46,7 @@ BEGIN
     INSERT INTO stratum.copy_changes (table_schema, table_name) VALUES (TG_ARGV[0], TG_ARGV[1])
         ON CONFLICT DO NOTHING;
     IF FOUND THEN
-        PERFORM pg_notify('stratum_copies', TG_ARGV[0] || '.' || TG_ARGV[1]);
+        PERFORM pg_notify('stratum.copies', TG_ARGV[0] || '.' || TG_ARGV[1]);
     END IF;
     RETURN NULL;
 END $$;

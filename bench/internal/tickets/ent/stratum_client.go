@@ -29,6 +29,11 @@ func StratumMigrate(ctx context.Context, client *Client, options ...entstratum.M
 	return entstratum.Migrate(ctx, st, migrate.StratumTables, entstratum.FirstOption(options))
 }
 
+// StratumMigrations are StratumMigrate for st.Fleet, which migrates the schemas and databases of tenants as well.
+func StratumMigrations(st *core.Stratum, options ...entstratum.MigrateOptions) core.Migrations {
+	return entstratum.Migrations(st, migrate.StratumTables, entstratum.FirstOption(options))
+}
+
 // StratumScript returns what StratumMigrate would do as files of versioned migrations: see entstratum.Script.
 func StratumScript(
 	ctx context.Context, client *Client, script entstratum.ScriptOptions, options ...entstratum.MigrateOptions,

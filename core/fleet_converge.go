@@ -1,0 +1,173 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/stratum-hq/stratum-go/internal/fleet"
+	"github.com/stratum-hq/stratum-go/internal/provision"
+	"github.com/stratum-hq/stratum-go/internal/shape"
+)
+
+// ErrDestructive is returned for a target that could be brought to the model only by losing data.
+var ErrDestructive = errors.New("stratum: the target differs from the model in a way that may lose data (look at " +
+	"Fleet.Drift, and set FleetOptions.AllowDestructive)")
+
+// convergeName is the name in the ledgers.
+const convergeName = "model"
+
+// converge is the source that brings targets to the model.
+func (r *fleetRun) converge(model shape.Model) fleet.Source {
+	return fleet.Converge(convergeName, &convergence{
+		st: r.fleet.st, model: model, hash: model.Hash(), destructive: r.options.AllowDestructive,
+	})
+}
+
+// convergence brings schemas and databases to the shape that the model has there.
+type convergence struct {
+	st          *Stratum
+	model       shape.Model
+	hash        string
+	destructive bool
+}
+
+// Hash is the model's.
+func (c *convergence) Hash(fleet.Target) string { return c.hash }
+
+// Plan returns the statements for one target.
+func (c *convergence) Plan(ctx context.Context, q fleet.Querier, t fleet.Target) ([]string, error) {
+	plans, err := c.PlanMany(ctx, q, []fleet.Target{t})
+	if err != nil {
+		return nil, err
+	}
+	return plans[0], nil
+}
+
+// PlanMany returns the statements for targets of one database.
+func (c *convergence) PlanMany(ctx context.Context, q fleet.Querier, targets []fleet.Target) ([][]string, error) {
+	changes, err := c.compare(ctx, q, targets)
+	if err != nil {
+		return nil, err
+	}
+	plans := make([][]string, len(targets))
+	for i := range targets {
+		if plans[i], err = c.statements(changes[i]); err != nil {
+			return nil, err
+		}
+	}
+	return plans, nil
+}
+
+// compare returns how each target differs from what it is to be.
+func (c *convergence) compare(
+	ctx context.Context, q fleet.Querier, targets []fleet.Target,
+) ([][]shape.Change, error) {
+	var owner string
+	if err := q.QueryRow(ctx, "SELECT current_user").Scan(&owner); err != nil {
+		return nil, fmt.Errorf("stratum: looking for the owner: %w", err)
+	}
+	number, err := c.number(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	wanted := make([]shape.Shape, len(targets))
+	schemas, names := map[string]bool{}, map[string]bool{}
+	for i, t := range targets {
+		if wanted[i], err = c.wanted(t, owner, number); err != nil {
+			return nil, err
+		}
+		for j := range wanted[i].Tables {
+			schemas[wanted[i].Tables[j].Schema], names[wanted[i].Tables[j].Name] = true, true
+		}
+	}
+	have, err := shape.ReadManyPgx(ctx, q, slices.Sorted(maps.Keys(schemas)), slices.Sorted(maps.Keys(names)))
+	if err != nil {
+		return nil, err
+	}
+	changes := make([][]shape.Change, len(targets))
+	for i := range targets {
+		changes[i] = shape.Diff(restrict(have, wanted[i]), wanted[i])
+	}
+	return changes, nil
+}
+
+// wanted is the shape of the model at a target. number is that of the database's range of keys.
+func (c *convergence) wanted(t fleet.Target, owner string, number int64) (shape.Shape, error) {
+	roles := c.st.roles
+	r := shape.Residence{
+		Owner: owner,
+		Roles: shape.Roles{Tenant: roles.Tenant, Subtree: roles.Subtree, System: roles.System, Schema: roles.Schema},
+	}
+	if t.Kind == fleet.KindSchema {
+		r.Schema = t.Schema
+		r.Keys = provision.Keys(provision.Number(strings.TrimPrefix(t.Schema, "t_")))
+		return c.model.InSchema(r)
+	}
+	r.Keys = provision.Keys(number)
+	return c.model.InDatabase(r)
+}
+
+// number is that of the range of keys of the database itself: of the tenant whose it is, or of the placement.
+func (c *convergence) number(ctx context.Context, q fleet.Querier) (int64, error) {
+	var label *string
+	var placement string
+	err := q.QueryRow(ctx, "SELECT label, placement FROM stratum.site").Scan(&label, &placement)
+	switch {
+	case err != nil:
+		return 0, fmt.Errorf("stratum: reading what the database is: %w", err)
+	case label != nil:
+		return provision.Number(*label), nil
+	case placement == homePlacement:
+		return 0, nil
+	}
+	return c.st.Placements.keyRange(ctx, placement)
+}
+
+// keyRange is the number of a placement's range of keys.
+func (p *Placements) keyRange(ctx context.Context, name string) (number int64, err error) {
+	err = p.st.registryTx(ctx, func(tx pgx.Tx) error {
+		return tx.QueryRow(ctx, `SELECT key_range FROM stratum.placements WHERE name = $1`, name).Scan(&number)
+	})
+	return number, statementError(ctx, err)
+}
+
+// restrict takes of what there is the tables that are wanted: others are nobody's business.
+func restrict(have map[string]shape.Shape, wanted shape.Shape) shape.Shape {
+	var found shape.Shape
+	for i := range wanted.Tables {
+		w := &wanted.Tables[i]
+		if t := have[w.Schema].Table(w.Schema, w.Name); t != nil {
+			found.Tables = append(found.Tables, *t)
+		}
+	}
+	return found
+}
+
+// statements are those of changes that lose nothing, and of others where that is allowed. What the model does not have is
+// left alone: somebody may need it, and drift tells.
+func (c *convergence) statements(changes []shape.Change) ([]string, error) {
+	var kept []shape.Change
+	for _, change := range changes {
+		switch {
+		case change.Want == "" && change.Destructive:
+			continue
+		case change.Destructive && !c.destructive:
+			return nil, fmt.Errorf("%w: %s", ErrDestructive, change)
+		case !change.Curable():
+			return nil, fmt.Errorf("%w: %s", provision.ErrUnverified, change)
+		}
+		kept = append(kept, change)
+	}
+	statements := shape.Statements(kept)
+	if len(statements) == 0 {
+		return nil, nil
+	}
+	settings := "SELECT pg_catalog.set_config('search_path', '" + shape.SearchPath + "', true)"
+	return append([]string{settings}, statements...), nil
+}
