@@ -185,3 +185,17 @@ func (j *journal) logger() *slog.Logger { return slog.New(j) }
 
 // newStranger is a server that has nothing to do with the cluster.
 func newStranger() pgserver.Config { return pgserver.Config{Getenv: unset} }
+
+// queryAs runs statements of which the last has a value, as the login of a DSN.
+func queryAs(tb testing.TB, dsn string, value any, statements ...string) error {
+	tb.Helper()
+	conn, err := pgx.Connect(tb.Context(), dsn)
+	require.NoError(tb, err)
+	defer func() { require.NoError(tb, conn.Close(tb.Context())) }()
+	last := len(statements) - 1
+	for _, statement := range statements[:last] {
+		_, err := conn.Exec(tb.Context(), statement)
+		require.NoError(tb, err)
+	}
+	return conn.QueryRow(tb.Context(), statements[last]).Scan(value)
+}

@@ -30,6 +30,7 @@ func TestReplica(t *testing.T) {
 		{"isolation", replicaIsolation},
 		{"status", replicaStatus},
 		{"a change under way", replicaUnsettled},
+		{"one snapshot", replicaSnapshot},
 		{"a new tenant", replicaNewTenant},
 		{"tokens", replicaTokens},
 		{"lag", replicaLag},
@@ -301,6 +302,23 @@ func replicaStatus(t *testing.T, c *cluster, e estate) {
 		c.resume(t)
 		comesToReplica(ctx, t, e.st)
 	}
+}
+
+// A read-only transaction sees what it has been admitted to, also where that is gone meanwhile: on the primary the tenant's
+// lock would keep it there.
+func replicaSnapshot(t *testing.T, c *cluster, e estate) {
+	tenant := trio(t, c, e, core.NewTenant{}, "snapshot")[core.SharedIsolation]
+	ctx := reader(t, tenant.ID)
+	comesToReplica(ctx, t, e.st)
+	tx, err := e.st.DB().BeginTx(ctx, &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelReadCommitted})
+	require.NoError(t, err)
+	require.True(t, onReplica(ctx, t, tx))
+	require.NoError(t, e.st.Tenants.Suspend(t.Context(), tenant.ID))
+	runAs(t, e.AdminDSN, "DELETE FROM notes WHERE tenant_id = '"+tenant.ID.String()+"'")
+	c.settle(t)
+	requireBodies(ctx, t, tx, "of snapshot-shared")
+	require.NoError(t, tx.Commit())
+	require.ErrorIs(t, e.st.DB().QueryRowContext(ctx, "SELECT 1").Scan(new(int)), core.ErrTenantNotActive)
 }
 
 // The epoch of a change reaches a replica before the change itself, whose snapshots do not show that it is under way. A

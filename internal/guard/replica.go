@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -66,7 +67,6 @@ type Replicas struct {
 	ledger ledger
 	active atomic.Bool // writes are remembered: from the first read on that found replicas
 	found  atomic.Pointer[Found]
-	turns  atomic.Uint32
 
 	mu      sync.Mutex
 	finding bool
@@ -161,7 +161,8 @@ func (r *Replicas) borrow(ctx context.Context, found *Found, p *Place, sc scope.
 	if !ok {
 		return nil, nil
 	}
-	first := int(r.turns.Add(1))
+	// By chance: with turns, of an application that always reads two things one would always be the same replica's.
+	first := rand.IntN(len(found.Replicas)) //nolint:gosec // nobody gains by guessing it
 	for i := range found.Replicas {
 		replica := found.Replicas[(first+i)%len(found.Replicas)]
 		if s := r.try(ctx, replica, sc.Kind, need); s != nil {
