@@ -79,10 +79,14 @@ func (c *cluster) estate(tb testing.TB, name string, changes ...func(o *core.Opt
 	return e
 }
 
-// replicaDDL is a function that writes, for queries that do.
+// replicaDDL are functions that write, for queries that do; one handles the refusal itself.
 const replicaDDL = `
 CREATE FUNCTION write_note(text) RETURNS bigint LANGUAGE sql VOLATILE AS
-	$$ INSERT INTO notes (body) VALUES ($1) RETURNING id $$;`
+	$$ INSERT INTO notes (body) VALUES ($1) RETURNING id $$;
+CREATE FUNCTION try_note(text) RETURNS void LANGUAGE plpgsql AS $$ BEGIN
+	INSERT INTO notes (body) VALUES ($1);
+	EXCEPTION WHEN read_only_sql_transaction THEN NULL;
+END $$;`
 
 // replicas has a handle read from the standbys. The DSN need not name a login.
 func (c *cluster) replicas(o *core.Options) {

@@ -105,7 +105,7 @@ func replicaDoesNotServe(t *testing.T, _ *cluster, e estate) {
 		require.NoError(t, db.QueryRowContext(ctx, query).Scan(&standby), query)
 		require.False(t, standby, query)
 	}
-	_, err := db.ExecContext(ctx, "SELECT write_note('by Exec')")
+	_, err := db.ExecContext(ctx, "SELECT try_note('by Exec')")
 	require.NoError(t, err)
 	for _, options := range []*sql.TxOptions{nil, {ReadOnly: true, Isolation: sql.LevelSerializable}} {
 		tx, err := db.BeginTx(ctx, options)
