@@ -39,12 +39,16 @@ func (p Program) open(ctx context.Context, config Config, out io.Writer) (*desk,
 	return d, nil
 }
 
+const systemConns = 8
+
 // database returns three logins, as a production set-up should have: one for tenants' statements, which owns nothing
 // and can become nobody else; one for work across tenants; one that owns the tables. With -dsn alone all are the same.
 func (d *desk) database(ctx context.Context, config Config) (core.Options, error) {
 	d.systemRole = "stratum_system"
 	options := core.Options{
 		DSN: config.DSN, SystemDSN: config.SystemDSN, OwnerDSN: config.OwnerDSN,
+		// The attempts look at all databases again and again.
+		SystemMaxConns: systemConns,
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}
 	if config.DSN != "" {
