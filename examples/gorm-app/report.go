@@ -13,7 +13,7 @@ import (
 func (a *app) Summarise(ctx context.Context) (s desk.Summary, err error) {
 	db := a.db.WithContext(ctx)
 	err = db.Model(&Ticket{}).
-		Select("count(*) FILTER (WHERE status <> 'closed') AS open, " +
+		Select("count(*) FILTER (WHERE status <> 'closed') AS open, "+
 			"count(*) FILTER (WHERE status = 'closed') AS closed").
 		Row().Scan(&s.Open, &s.Closed)
 	if err != nil {

@@ -22,7 +22,7 @@ type Scene struct {
 
 	st         *core.Stratum
 	orm        ORM
-	systemRole string // what work across tenants runs as
+	systemRole string      // what work across tenants runs as
 	places     []uuid.UUID // a tenant of each place: uuid.Nil for the shared tables
 	before     string      // the fingerprint of all tables
 }
@@ -110,4 +110,3 @@ func (s *Scene) cast(parties []Party, leaf map[uuid.UUID]bool) bool {
 	}
 	return false
 }
-

@@ -49,7 +49,7 @@ func (d *desk) database(ctx context.Context, config Config) (core.Options, error
 		DSN: config.DSN, SystemDSN: config.SystemDSN, OwnerDSN: config.OwnerDSN,
 		// The attempts look at all databases again and again.
 		SystemMaxConns: systemConns,
-		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
+		Logger:         slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}
 	if config.DSN != "" {
 		return options, nil

@@ -15,7 +15,7 @@ func small() map[string]string {
 			"top,Top,,org_top\nmid,Mid,top,\nleaf,Leaf,mid,\nside,Side,top,\nidle,Idle,top,\n" +
 			"next,\"Next, \"\"2\"\"\",side,\n",
 		"isolations.csv": "tenant,isolation\n",
-		"tags.csv": "tenant,name\ntop,vip\nmid,vip\nleaf,vip\nside,vip\nmid,slow\n",
+		"tags.csv":       "tenant,name\ntop,vip\nmid,vip\nleaf,vip\nside,vip\nmid,slow\n",
 		"tickets.csv": "tenant,number,subject,status,priority,requester,country,opened_at,closed_at\n" +
 			"top,T-1,First,open,low,,IE,2025-01-01T10:00:00Z,\n" +
 			"mid,T-1,First,open,normal,ann@example.org,NO,2025-01-02T10:00:00Z,\n" +
