@@ -96,7 +96,7 @@ func (b *builder) fillTemplate(ctx context.Context, p Placement, t newTemplate) 
 	if err := t.extras.Make(ctx, db, b.st.roles, schemasOf(t.model)); err != nil {
 		return err
 	}
-	if err := noteExtras(ctx, db, t.extras.Hash(t.model, install.Version)); err != nil {
+	if err := noteExtras(ctx, db, t.extras.Hash(t.model, install.Version, "")); err != nil {
 		return err
 	}
 	err = inOwnerTx(ctx, db, func(tx *sql.Tx) error {
