@@ -81,7 +81,7 @@ func (s *Scene) IntoSchemas() []Attempt {
 			"SELECT tenant_id FROM tickets, set_config('search_path', '" + theirs + "', true)",
 		)},
 		{"a database by its name", RefusedWith(crossDatabase), s.exec("SELECT * FROM " + s.Apart.database + ".public.tickets")},
-		{"DROP DATABASE", Refused(core.ErrPermission), s.exec("DROP DATABASE " + s.Apart.database)},
+		{"ALTER DATABASE", Refused(core.ErrPermission), s.exec("ALTER DATABASE " + s.Apart.database + " SET row_security = off")},
 		{"a row for a tenant with a schema", Refused(core.ErrCrossTenant), s.insertFor(s.Apart.Schema)},
 		{"a row for a tenant with a database", Refused(core.ErrCrossTenant), s.insertFor(s.Apart.Database)},
 	}
@@ -120,7 +120,7 @@ func (s *Scene) OutOfDatabase() []Attempt {
 		{"a schema that is elsewhere", Refused(core.ErrTableMissing), s.exec("SELECT * FROM " + theirs + ".tickets")},
 		{"the list of tenants", Refused(core.ErrPermission), s.exec("SELECT * FROM stratum.tenants")},
 		{"UPDATE of the copy of a global table", Refused(core.ErrPermission), s.exec("UPDATE countries SET name = 'Nowhere'")},
-		{"CREATE DATABASE", Refused(core.ErrPermission), s.exec("CREATE DATABASE copied TEMPLATE " + s.Apart.registry)},
+		{"CREATE EXTENSION", Refused(core.ErrPermission), s.exec("CREATE EXTENSION postgres_fdw")},
 		{"a row for a tenant that is elsewhere", Refused(core.ErrCrossTenant), s.insertFor(s.Other)},
 	}
 }
@@ -134,18 +134,19 @@ func (s *Scene) BetweenPlaces() []Attempt {
 		{"a statement prepared in a database", OwnRows(), s.preparedBy(s.Apart.Database)},
 		{"a connection that a schema's tenant used", OwnRows(), s.connectionOf(s.Apart.Schema)},
 		{"a connection that a database's tenant used", OwnRows(), s.connectionOf(s.Apart.Database)},
-		{"a schema's tenant that is suspended", Refused(core.ErrTenantNotActive), s.suspended(s.Apart.Schema)},
-		{"a database's tenant that is suspended", Refused(core.ErrTenantNotActive), s.suspended(s.Apart.Database)},
 	}
 }
 
-// PastPlaces look at all tenants, and would pass over those that are elsewhere without a word.
+// PastPlaces look at all tenants, and would pass over those that are elsewhere without a word; or at one that is
+// suspended, which its own place has to know.
 func (s *Scene) PastPlaces() []Attempt {
 	return []Attempt{
 		{"a subtree that is in several places", Refused(core.ErrSubtreeElsewhere), s.splitSubtree},
 		{"a lookup in tenants' tables", Refused(core.ErrLookupElsewhere), s.lookupTicket},
 		{"the system's row for a schema's tenant", Refused(core.ErrElsewhere), s.systemInsertFor(s.Apart.Schema)},
 		{"the system's row for a database's tenant", Refused(core.ErrElsewhere), s.systemInsertFor(s.Apart.Database)},
+		{"a schema's tenant that is suspended", Refused(core.ErrTenantNotActive), s.suspended(s.Apart.Schema)},
+		{"a database's tenant that is suspended", Refused(core.ErrTenantNotActive), s.suspended(s.Apart.Database)},
 	}
 }
 
@@ -184,7 +185,7 @@ func (s *Scene) suspended(p Party) func(ctx context.Context) (Reached, error) {
 	return func(ctx context.Context) (Reached, error) {
 		with := s.By(s.Me, s.Other)
 		with.Child = p
-		return with.suspendedTenant(core.WithTenant(ctx, uuid.Nil))
+		return with.suspendedTenant(ctx)
 	}
 }
 

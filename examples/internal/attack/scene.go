@@ -22,9 +22,9 @@ type Scene struct {
 
 	st         *core.Stratum
 	orm        ORM
-	systemRole string      // what work across tenants runs as
-	places     []uuid.UUID // a tenant of each place: uuid.Nil for the shared tables
-	before     string      // the fingerprint of all tables
+	systemRole string // what work across tenants runs as
+	places     places
+	before     string // the fingerprint of all tables
 }
 
 // Party is a tenant with one row of each kind.

@@ -28,7 +28,7 @@ func TestReadDataset_builtIn(t *testing.T) {
 	for _, tenant := range data.Tenants {
 		isolations[tenant.Isolation]++
 	}
-	require.Equal(t, map[core.Isolation]int{"": 50, core.SchemaIsolation: 2, core.DatabaseIsolation: 1}, isolations)
+	require.Equal(t, map[core.Isolation]int{"": 49, core.SchemaIsolation: 3, core.DatabaseIsolation: 1}, isolations)
 }
 
 func TestReadDataset_keepsTextAsItStands(t *testing.T) {

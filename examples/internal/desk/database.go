@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/stratum-hq/stratum-go/core"
 	"github.com/stratum-hq/stratum-go/examples/internal/attack"
@@ -64,12 +65,29 @@ func (d *desk) database(ctx context.Context, config Config) (core.Options, error
 	if err != nil {
 		return core.Options{}, err
 	}
+	if err := AllowDatabases(ctx, database); err != nil {
+		return core.Options{}, err
+	}
 	d.printf("%s, started in %s\n", server.Source(), since(started))
 	// Roles are shared by all databases of a server. These begin with the database's name, and go when it goes.
 	options.RolePrefix = database.Name + "_stratum"
 	options.DSN, options.SystemDSN, options.OwnerDSN = database.DSN, database.SystemDSN, database.OwnerDSN
 	d.systemRole = options.RolePrefix + "_system"
 	return options, nil
+}
+
+// AllowDatabases lets the login that owns the tables make databases for tenants: the one right that it needs for them.
+func AllowDatabases(ctx context.Context, database *stratumtest.Database) error {
+	owner, err := pgx.ParseConfig(database.OwnerDSN)
+	if err != nil {
+		return err
+	}
+	conn, err := pgx.Connect(ctx, database.AdminDSN)
+	if err != nil {
+		return err
+	}
+	_, err = conn.Exec(ctx, "ALTER ROLE "+pgx.Identifier{owner.User}.Sanitize()+" CREATEDB")
+	return errors.Join(err, conn.Close(context.WithoutCancel(ctx)))
 }
 
 // close gives everything back, also when ctx has ended.
