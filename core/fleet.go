@@ -27,6 +27,7 @@ type Fleet struct {
 type Migrations struct {
 	name   string
 	goose  fleet.Source
+	global bool // of tables that are the same for everyone
 	shared SharedMigration
 }
 
@@ -60,6 +61,10 @@ type GooseOptions struct {
 	OutOfOrder bool
 	// To is the newest version to run. Defaults to all.
 	To int64
+	// Global says that the migrations are of global tables: they are run in the registry's database alone, and the copies
+	// of these tables elsewhere follow. Those of tenants' tables are run on each target, so keep the two in folders, and
+	// with values of Name and Table, of their own. Defaults to false.
+	Global bool
 }
 
 // Goose are migrations as goose has them, SQL files in a folder and functions, for each target by itself. Names of tables
@@ -72,7 +77,7 @@ func Goose(ctx context.Context, fsys fs.FS, dir string, options GooseOptions) (M
 	if err != nil {
 		return Migrations{}, fmt.Errorf("stratum: goose: %w", err)
 	}
-	return Migrations{name: source.Name(), goose: source}, nil
+	return Migrations{name: source.Name(), goose: source, global: options.Global}, nil
 }
 
 // FleetProgress is how far a run is.
@@ -155,16 +160,8 @@ func (r *fleetRun) run(ctx context.Context) (FleetReport, error) {
 			return r.report, err
 		}
 	}
-	var versioned []fleet.Source
-	for _, m := range r.options.Migrations {
-		if m.goose != nil {
-			versioned = append(versioned, m.goose)
-		}
-	}
-	if len(versioned) > 0 {
-		if err := r.versions(ctx, versioned); err != nil {
-			return r.report, err
-		}
+	if err := r.migrateVersions(ctx); err != nil {
+		return r.report, err
 	}
 	for _, m := range r.options.Migrations {
 		if m.shared.Run != nil {
@@ -190,6 +187,32 @@ func (r *fleetRun) run(ctx context.Context) (FleetReport, error) {
 		err = r.fleet.refreshAll(ctx, model)
 	}
 	return r.report, errors.Join(r.failures(), err)
+}
+
+// migrateVersions runs goose's migrations: those of global tables first, for the others may refer to these.
+func (r *fleetRun) migrateVersions(ctx context.Context) error {
+	var global, versioned []fleet.Source
+	for _, m := range r.options.Migrations {
+		switch {
+		case m.goose != nil && m.global:
+			global = append(global, m.goose)
+		case m.goose != nil:
+			versioned = append(versioned, m.goose)
+		}
+	}
+	if len(global) > 0 {
+		canary := r.options.Canary
+		r.options.Canary = fleet.Canary{None: true} // there is one target
+		err := r.sources(ctx, r.fleet.targets(ctx, modelAlone), global...)
+		r.options.Canary = canary
+		if err != nil {
+			return err
+		}
+	}
+	if len(versioned) == 0 {
+		return nil
+	}
+	return r.versions(ctx, versioned)
 }
 
 // versions runs versioned migrations on all targets. Places that were being made meanwhile from the older model, and were

@@ -91,6 +91,16 @@ END $$;
 CREATE TRIGGER keep_tenant BEFORE DELETE ON stratum.tenants
     FOR EACH ROW WHEN (OLD.status <> 'provisioning') EXECUTE FUNCTION stratum.keep_tenant();
 
+-- Whatever changes a status, its satellite has yet to be told: also where it was told the same once before.
+CREATE FUNCTION stratum.forget_told() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    NEW.told_status := NULL;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER forget_told BEFORE UPDATE OF status ON stratum.tenants
+    FOR EACH ROW WHEN (OLD.status <> NEW.status AND OLD.told_status = NEW.told_status)
+    EXECUTE FUNCTION stratum.forget_told();
+
 -- A change of place turns the epoch, as one of status does.
 DROP TRIGGER turn_epoch ON stratum.tenants;
 CREATE CONSTRAINT TRIGGER turn_epoch AFTER UPDATE ON stratum.tenants DEFERRABLE INITIALLY DEFERRED
