@@ -195,9 +195,9 @@ func (s *Scene) splitSubtree(ctx context.Context) (Reached, error) {
 
 // lookupTicket declares what an application would use for a login by email.
 func (s *Scene) lookupTicket(ctx context.Context) (Reached, error) {
-	lookup, err := core.NewLookup[uuid.UUID](s.st, "ticket by number", "SELECT tenant_id FROM tickets WHERE number = $1")
+	lookup, err := core.NewLookup[uuid.UUID](s.st, "ticket by its id", "SELECT tenant_id FROM tickets WHERE id = $1")
 	if err != nil {
 		return nil, err
 	}
-	return lookup.All(ctx, "T-1001")
+	return lookup.All(ctx, s.Other.Ticket)
 }
