@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
+	"maps"
 	"time"
 
 	"github.com/stratum-hq/stratum-go/internal/access"
@@ -26,6 +27,7 @@ type Fleet struct {
 type Migrations struct {
 	name   string
 	goose  fleet.Source
+	global bool // of tables that are the same for everyone
 	shared SharedMigration
 }
 
@@ -59,6 +61,10 @@ type GooseOptions struct {
 	OutOfOrder bool
 	// To is the newest version to run. Defaults to all.
 	To int64
+	// Global says that the migrations are of global tables: they are run in the registry's database alone, and the copies
+	// of these tables elsewhere follow. Those of tenants' tables are run on each target, so keep the two in folders, and
+	// with values of Name and Table, of their own. Defaults to false.
+	Global bool
 }
 
 // Goose are migrations as goose has them, SQL files in a folder and functions, for each target by itself. Names of tables
@@ -71,7 +77,7 @@ func Goose(ctx context.Context, fsys fs.FS, dir string, options GooseOptions) (M
 	if err != nil {
 		return Migrations{}, fmt.Errorf("stratum: goose: %w", err)
 	}
-	return Migrations{name: source.Name(), goose: source}, nil
+	return Migrations{name: source.Name(), goose: source, global: options.Global}, nil
 }
 
 // FleetProgress is how far a run is.
@@ -103,7 +109,7 @@ type FleetOptions struct {
 	// PerServer is how many targets of one server are worked on at once, each over a connection. Defaults to 2.
 	PerServer int
 	// Canary is who goes first, alone; if it fails nothing else is begun. Defaults to the first schema or database of a
-	// tenant that has something to do. Targets are named as in Fleet.Targets.
+	// tenant. Targets are named as in Fleet.Targets.
 	Canary FleetCanary
 	// LockTimeout is how long a migration waits for a table that somebody uses, with everybody else behind it, before it
 	// steps back and tries again. Defaults to 2 s.
@@ -129,7 +135,8 @@ type FleetOptions struct {
 	Plans func(FleetPlan)
 }
 
-// Migrate runs the migrations on all targets. Failures of targets are in the report; the error is then a *FleetError.
+// Migrate runs the migrations on all targets. A target that fails is left at its last step, and nothing more is done to
+// it; all others go on. Failures are in the report, and the error is then a *FleetError.
 func (f *Fleet) Migrate(ctx context.Context, options FleetOptions) (FleetReport, error) {
 	if err := f.st.Placements.checkCaller(ctx); err != nil {
 		return FleetReport{}, operationError("migrate the fleet", err)
@@ -144,6 +151,7 @@ type fleetRun struct {
 	fleet   *Fleet
 	options FleetOptions
 	report  FleetReport
+	failed  map[string]bool // targets that nothing more is done to
 }
 
 func (r *fleetRun) run(ctx context.Context) (FleetReport, error) {
@@ -152,16 +160,8 @@ func (r *fleetRun) run(ctx context.Context) (FleetReport, error) {
 			return r.report, err
 		}
 	}
-	var versioned []fleet.Source
-	for _, m := range r.options.Migrations {
-		if m.goose != nil {
-			versioned = append(versioned, m.goose)
-		}
-	}
-	if len(versioned) > 0 {
-		if err := r.sources(ctx, everywhere, versioned...); err != nil {
-			return r.report, err
-		}
+	if err := r.migrateVersions(ctx); err != nil {
+		return r.report, err
 	}
 	for _, m := range r.options.Migrations {
 		if m.shared.Run != nil {
@@ -172,18 +172,101 @@ func (r *fleetRun) run(ctx context.Context) (FleetReport, error) {
 	}
 	model, err := r.fleet.st.Tenants.builder.model(ctx)
 	if errors.Is(err, provision.ErrNoModel) {
-		return r.report, nil // there is nothing to be like
+		return r.report, r.failures() // there is nothing to be like
 	}
 	if err != nil {
 		return r.report, err
 	}
-	if err := r.sources(ctx, butModel, r.converge(model)); err != nil {
+	if err := r.settle(ctx); err != nil {
 		return r.report, err
 	}
-	if r.options.DryRun {
-		return r.report, nil
+	return r.report, r.follow(ctx, model)
+}
+
+// follow brings all targets to the model: first the global tables with their rows, and then what refers to them.
+func (r *fleetRun) follow(ctx context.Context, model shape.Model) error {
+	targets := r.fleet.targets(ctx, butModel)
+	if err := r.sources(ctx, targets, r.convergeGlobals(model)); err != nil {
+		return err
 	}
-	return r.report, r.fleet.refreshAll(ctx, model)
+	if !r.options.DryRun {
+		if err := r.fleet.refreshAll(ctx, model, provision.Globals(model)); err != nil {
+			// What lacks rows that it refers to fails as a target.
+			r.fleet.st.options.Logger.WarnContext(ctx, "stratum: copies could not be brought up to date", "error", err)
+		}
+	}
+	if err := r.sources(ctx, targets, r.converge(model)); err != nil {
+		return err
+	}
+	if r.options.DryRun {
+		return r.failures()
+	}
+	return errors.Join(r.failures(), r.fleet.refreshAll(ctx, model, model))
+}
+
+// migrateVersions runs goose's migrations: those of global tables first, for the others may refer to these.
+func (r *fleetRun) migrateVersions(ctx context.Context) error {
+	var global, versioned []fleet.Source
+	for _, m := range r.options.Migrations {
+		switch {
+		case m.goose != nil && m.global:
+			global = append(global, m.goose)
+		case m.goose != nil:
+			versioned = append(versioned, m.goose)
+		}
+	}
+	if len(global) > 0 {
+		canary := r.options.Canary
+		r.options.Canary = fleet.Canary{None: true} // there is one target
+		err := r.sources(ctx, r.fleet.targets(ctx, modelAlone), global...)
+		r.options.Canary = canary
+		if err != nil {
+			return err
+		}
+	}
+	if len(versioned) == 0 {
+		return nil
+	}
+	return r.versions(ctx, versioned)
+}
+
+// versions runs versioned migrations on all targets. Places that were being made meanwhile from the older model, and were
+// not listed yet, follow.
+func (r *fleetRun) versions(ctx context.Context, versioned []fleet.Source) error {
+	seen := make(map[string]bool)
+	err := r.sources(ctx, func(yield func(fleet.Target, error) bool) {
+		for t, err := range r.fleet.targets(ctx, everywhere) {
+			seen[t.ID] = true
+			if !yield(t, err) {
+				return
+			}
+		}
+	}, versioned...)
+	if err != nil || r.options.DryRun {
+		return err
+	}
+	if err := r.settle(ctx); err != nil {
+		return err
+	}
+	r.options.Canary = fleet.Canary{None: true} // it has been
+	return r.sources(ctx, func(yield func(fleet.Target, error) bool) {
+		for t, err := range r.fleet.targets(ctx, everywhere) {
+			if err == nil && seen[t.ID] {
+				continue
+			}
+			if !yield(t, err) {
+				return
+			}
+		}
+	}, versioned...)
+}
+
+// settle waits until all that was begun with an older model is listed.
+func (r *fleetRun) settle(ctx context.Context) error {
+	if r.options.DryRun {
+		return nil
+	}
+	return r.fleet.st.Tenants.builder.settle(ctx)
 }
 
 // migrateShared has the canary follow the model before the model itself is changed: it is read from within a rehearsal.
@@ -228,9 +311,9 @@ func (r *fleetRun) canary(ctx context.Context, model shape.Model) error {
 	options := r.fleetOptions(only, r.converge(model))
 	options.Canary = fleet.Canary{None: true}
 	report, err := fleet.Run(ctx, options)
+	r.add(report)
 	if err != nil {
-		r.report = report
-		return fmt.Errorf("the canary: %w", err)
+		return fmt.Errorf("%w: %w", ErrCanary, err)
 	}
 	return nil
 }
@@ -249,15 +332,51 @@ func newGlobals(now, coming shape.Model) bool {
 	return false
 }
 
-// sources runs sources on the targets of a kind, and adds what came of it to the report.
-func (r *fleetRun) sources(ctx context.Context, reach reach, sources ...fleet.Source) error {
-	report, err := fleet.Run(ctx, r.fleetOptions(r.fleet.targets(ctx, reach), sources...))
+// sources runs sources on targets that have not failed, and adds what came of it to the report. Failures of single
+// targets are no error yet, unless the model itself is among them, or the run is to stop.
+func (r *fleetRun) sources(ctx context.Context, targets iter.Seq2[fleet.Target, error], sources ...fleet.Source) error {
+	left := func(yield func(fleet.Target, error) bool) {
+		for t, err := range targets {
+			if err == nil && r.failed[t.ID] {
+				continue
+			}
+			if !yield(t, err) {
+				return
+			}
+		}
+	}
+	report, err := fleet.Run(ctx, r.fleetOptions(left, sources...))
 	r.add(report)
-	return err
+	var failed *fleet.Error
+	if !errors.As(err, &failed) || failed.Stopped != nil || len(failed.Failures) < failed.Failed {
+		return err
+	}
+	failures := make(map[string]bool, len(failed.Failures)+len(r.failed))
+	maps.Copy(failures, r.failed)
+	for _, f := range failed.Failures {
+		if f.Target == homePlacement+"/shared" {
+			return err
+		}
+		failures[f.Target] = true
+	}
+	r.failed = failures
+	return nil
+}
+
+// failures is the error for targets that have failed, if any have.
+func (r *fleetRun) failures() error {
+	if r.report.Failed == 0 {
+		return nil
+	}
+	return &fleet.Error{Failed: r.report.Failed, Failures: r.report.Failures}
 }
 
 func (r *fleetRun) fleetOptions(targets iter.Seq2[fleet.Target, error], sources ...fleet.Source) fleet.Options {
 	o := r.options
+	if o.Canary.Target == homePlacement+"/shared" && len(sources) == 1 &&
+		(sources[0].Name() == provision.Ledger || sources[0].Name() == provision.LedgerGlobals) {
+		o.Canary = fleet.Canary{None: true} // it is what the others are brought to
+	}
 	return fleet.Options{
 		Targets: targets, Sources: sources, PerServer: o.PerServer, Canary: o.Canary, LockTimeout: o.LockTimeout,
 		Retries: o.Retries, StopOnError: o.StopOnError, DryRun: o.DryRun, Verify: o.Verify, Rerun: o.Rerun,

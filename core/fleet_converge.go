@@ -19,13 +19,18 @@ import (
 var ErrDestructive = errors.New("stratum: the target differs from the model in a way that may lose data (look at " +
 	"Fleet.Drift, and set FleetOptions.AllowDestructive)")
 
-// convergeName is the name in the ledgers.
-const convergeName = "model"
-
 // converge is the source that brings targets to the model.
 func (r *fleetRun) converge(model shape.Model) fleet.Source {
-	return fleet.Converge(convergeName, &convergence{
+	return fleet.Converge(provision.Ledger, &convergence{
 		st: r.fleet.st, model: model, hash: model.Hash(), destructive: r.options.AllowDestructive,
+	})
+}
+
+// convergeGlobals is converge for the copies of global tables alone.
+func (r *fleetRun) convergeGlobals(model shape.Model) fleet.Source {
+	globals := provision.Globals(model)
+	return fleet.Converge(provision.LedgerGlobals, &convergence{
+		st: r.fleet.st, model: globals, hash: globals.Hash(), destructive: r.options.AllowDestructive, copies: true,
 	})
 }
 
@@ -35,10 +40,16 @@ type convergence struct {
 	model       shape.Model
 	hash        string
 	destructive bool
+	copies      bool // these alone, which schemas have none of
 }
 
 // Hash is the model's.
-func (c *convergence) Hash(fleet.Target) string { return c.hash }
+func (c *convergence) Hash(t fleet.Target) string {
+	if c.copies && (t.Kind == fleet.KindSchema || len(c.model.Specs) == 0) {
+		return ""
+	}
+	return c.hash
+}
 
 // Plan returns the statements for one target.
 func (c *convergence) Plan(ctx context.Context, q fleet.Querier, t fleet.Target) ([]string, error) {

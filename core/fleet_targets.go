@@ -112,6 +112,7 @@ type reach uint8
 
 const (
 	everywhere reach = iota
+	modelAlone       // the shared tables of the registry's database
 	butModel         // all but the shared tables of the registry's database, which are the model
 )
 
@@ -124,7 +125,8 @@ func (f *Fleet) targets(ctx context.Context, reach reach) iter.Seq2[fleet.Target
 			return
 		}
 		for t, err := range f.list(ctx) {
-			if err == nil && reach == butModel && t.Placement == homePlacement && t.Isolation == SharedIsolation {
+			isModel := t.Placement == homePlacement && t.Isolation == SharedIsolation
+			if err == nil && (isModel && reach == butModel || !isModel && reach == modelAlone) {
 				continue
 			}
 			if !yield(f.target(t, schema), err) || err != nil {

@@ -67,9 +67,9 @@ const (
 	// schemaSQL says in which schema the statement is about to work, and refuses one that is not there. It stands behind
 	// the admission, and before the role is switched.
 	schemaSQL = `, stratum.enter_schema($7)`
-	// wholeSchemaSQL does so for the system, which has rights on the shared tables too: in a schema that lacks a table,
-	// its statement would reach the shared one.
-	wholeSchemaSQL = `, stratum.enter_whole_schema($7)`
+	// placeSQL does so for the system at the place of a tenant. It has rights on the shared tables too: in a schema that
+	// lacks a table, its statement would reach the shared one, and where the tenant has moved, what was left behind.
+	placeSQL = `, stratum.enter_place($2, $7)`
 
 	systemSQL = `pg_catalog.set_config('stratum.tenant', '', true)`
 	unlockSQL = `, pg_catalog.pg_advisory_unlock_all()`
@@ -86,10 +86,11 @@ type form struct {
 
 // Forms are the ways to enter that a pool's connections know.
 type Forms struct {
-	long, short, system                   form
-	longSchema, shortSchema, systemSchema form // where a tenant has a schema of its own
-	longSubtree, shortSubtree             form // where the settings of a subtree are carried
-	signed, timed, carries                bool
+	long, short, system       form
+	longSchema, shortSchema   form // where a tenant has a schema of its own
+	longSubtree, shortSubtree form // where the settings of a subtree are carried
+	systemAt                  form // the system at the place of a tenant
+	signed, timed, carries    bool
 }
 
 // FormOptions say what is special about the ways to enter.
@@ -122,7 +123,7 @@ func NewForms(o FormOptions) *Forms {
 	f.shortSchema = newForm(pathSQL+epochSQL+schemaSQL+tail, proofOID)
 	f.shortSchema.unnamed = readmitSQL + schemaSQL + strings.TrimPrefix(tail, contextSQL)
 	f.system = newForm(pathSQL+systemSQL+contextSQL+roleSQL, proofOID)
-	f.systemSchema = newForm(pathSQL+systemSQL+wholeSchemaSQL+contextSQL+roleSQL, proofOID)
+	f.systemAt = newForm(pathSQL+systemSQL+placeSQL+contextSQL+roleSQL, proofOID)
 	if f.signed {
 		// What a statement before may have left behind for this one to find, hidden from the rules in a block of code.
 		f.long.before = []string{
@@ -156,7 +157,7 @@ const minParameters, maxParameters = 4, 7
 func (f *Forms) of(system bool) []*form {
 	switch {
 	case system:
-		return []*form{&f.system, &f.systemSchema}
+		return []*form{&f.system, &f.systemAt}
 	case f.signed:
 		return []*form{&f.long, &f.longSchema}
 	}
@@ -194,8 +195,8 @@ func (c *Connector) entry(ctx context.Context, p *Place, s scope.Scope) (*entry,
 		e.carried = c.carried(p, e)
 	}
 	if s.Kind == scope.System {
-		if p.schema != nil {
-			e.form = &c.forms.systemSchema
+		if s.At != uuid.Nil {
+			e.form, e.tenant, e.args[6] = &c.forms.systemAt, s.At, []byte(p.Schema) // which is never null
 		}
 		return e, nil
 	}
