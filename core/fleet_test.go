@@ -168,8 +168,7 @@ func TestFleetGoose(t *testing.T) {
 func TestFleetGooseGlobal(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
-	files := fstest.MapFS{"00001_area.sql": &fstest.MapFile{Data: []byte("-- +goose Up\n" +
-		"ALTER TABLE countries ADD COLUMN area int NOT NULL DEFAULT 7;")}}
+	files := mapFS(map[string]string{"00001_area.sql": "ALTER TABLE countries ADD COLUMN area int NOT NULL DEFAULT 7;"})
 	m, err := core.Goose(t.Context(), files, ".", core.GooseOptions{
 		Name: "global", Table: "goose_global", Global: true,
 	})

@@ -130,5 +130,7 @@ func (s *scene) clearTicketsOfCountry(ctx context.Context) (attack.Reached, erro
 	if err != nil {
 		return nil, missing(err)
 	}
-	return nil, s.client.Country.UpdateOneID(code).ClearTickets().Exec(ctx)
+	return undone(ctx, s.client, func(tx *ent.Client) (attack.Reached, error) {
+		return nil, tx.Country.UpdateOneID(code).ClearTickets().Exec(ctx) // own tickets may be from there
+	})
 }
