@@ -25,6 +25,8 @@ type Replica struct {
 	Standby *Standby
 	// Data and System lend connections, as those of a Database do.
 	Data, System *Pool
+
+	standing standing
 }
 
 func (r *Replica) pool(kind scope.Kind) *Pool {
@@ -178,7 +180,7 @@ func (r *Replicas) borrow(ctx context.Context, found *Found, p *Place, sc scope.
 // try borrows a session on a replica that has come as far as need.
 func (r *Replicas) try(ctx context.Context, replica *Replica, kind scope.Kind, need uint64) *session {
 	standby := replica.Standby
-	if !standby.mayTry(time.Now()) || standby.replayed.Load() < need && !standby.mayAsk() {
+	if standby.replayed.Load() < need && !standby.mayAsk() || !standby.mayTry(time.Now()) {
 		return nil
 	}
 	s, err := replica.pool(kind).acquire(ctx)
@@ -187,6 +189,7 @@ func (r *Replicas) try(ctx context.Context, replica *Replica, kind scope.Kind, n
 	case ctx.Err() != nil, errors.Is(err, ErrClosed):
 		return nil
 	case sqlState(err) == codeNoDatabase: // it has yet to be made there
+		standby.succeed()
 		return nil
 	default:
 		standby.fail(time.Now())
