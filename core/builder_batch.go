@@ -131,6 +131,11 @@ func (b *builder) buildSchemas(ctx context.Context, tenants []Tenant) error {
 		if err := b.makeSchemas(ctx, owner, tenants, blueprint); err != nil {
 			return err
 		}
+		for _, t := range tenants {
+			if err := b.refreshSchema(ctx, p, t.Label.String(), blueprint.Model); err != nil {
+				return err
+			}
+		}
 		return b.activateAll(ctx, tenants)
 	})
 }

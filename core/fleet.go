@@ -180,13 +180,28 @@ func (r *fleetRun) run(ctx context.Context) (FleetReport, error) {
 	if err := r.settle(ctx); err != nil {
 		return r.report, err
 	}
-	if err := r.sources(ctx, r.fleet.targets(ctx, butModel), r.converge(model)); err != nil {
-		return r.report, err
+	return r.report, r.follow(ctx, model)
+}
+
+// follow brings all targets to the model: first the global tables with their rows, and then what refers to them.
+func (r *fleetRun) follow(ctx context.Context, model shape.Model) error {
+	targets := r.fleet.targets(ctx, butModel)
+	if err := r.sources(ctx, targets, r.convergeGlobals(model)); err != nil {
+		return err
 	}
 	if !r.options.DryRun {
-		err = r.fleet.refreshAll(ctx, model)
+		if err := r.fleet.refreshAll(ctx, model, provision.Globals(model)); err != nil {
+			// What lacks rows that it refers to fails as a target.
+			r.fleet.st.options.Logger.WarnContext(ctx, "stratum: copies could not be brought up to date", "error", err)
+		}
 	}
-	return r.report, errors.Join(r.failures(), err)
+	if err := r.sources(ctx, targets, r.converge(model)); err != nil {
+		return err
+	}
+	if r.options.DryRun {
+		return r.failures()
+	}
+	return errors.Join(r.failures(), r.fleet.refreshAll(ctx, model, model))
 }
 
 // migrateVersions runs goose's migrations: those of global tables first, for the others may refer to these.
@@ -358,7 +373,8 @@ func (r *fleetRun) failures() error {
 
 func (r *fleetRun) fleetOptions(targets iter.Seq2[fleet.Target, error], sources ...fleet.Source) fleet.Options {
 	o := r.options
-	if o.Canary.Target == homePlacement+"/shared" && len(sources) == 1 && sources[0].Name() == provision.Ledger {
+	if o.Canary.Target == homePlacement+"/shared" && len(sources) == 1 &&
+		(sources[0].Name() == provision.Ledger || sources[0].Name() == provision.LedgerGlobals) {
 		o.Canary = fleet.Canary{None: true} // it is what the others are brought to
 	}
 	return fleet.Options{

@@ -26,16 +26,30 @@ func (r *fleetRun) converge(model shape.Model) fleet.Source {
 	})
 }
 
+// convergeGlobals is converge for the copies of global tables alone.
+func (r *fleetRun) convergeGlobals(model shape.Model) fleet.Source {
+	globals := provision.Globals(model)
+	return fleet.Converge(provision.LedgerGlobals, &convergence{
+		st: r.fleet.st, model: globals, hash: globals.Hash(), destructive: r.options.AllowDestructive, copies: true,
+	})
+}
+
 // convergence brings schemas and databases to the shape that the model has there.
 type convergence struct {
 	st          *Stratum
 	model       shape.Model
 	hash        string
 	destructive bool
+	copies      bool // these alone, which schemas have none of
 }
 
 // Hash is the model's.
-func (c *convergence) Hash(fleet.Target) string { return c.hash }
+func (c *convergence) Hash(t fleet.Target) string {
+	if c.copies && (t.Kind == fleet.KindSchema || len(c.model.Specs) == 0) {
+		return ""
+	}
+	return c.hash
+}
 
 // Plan returns the statements for one target.
 func (c *convergence) Plan(ctx context.Context, q fleet.Querier, t fleet.Target) ([]string, error) {

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"testing/fstest"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -97,11 +96,7 @@ const (
 
 func gooseOf(t *testing.T, texts map[string]string, more ...*goose.Migration) core.Migrations {
 	t.Helper()
-	files := fstest.MapFS{}
-	for name, text := range texts {
-		files[name] = &fstest.MapFile{Data: []byte("-- +goose Up\n" + text)}
-	}
-	m, err := core.Goose(t.Context(), files, ".", core.GooseOptions{Migrations: more})
+	m, err := core.Goose(t.Context(), mapFS(texts), ".", core.GooseOptions{Migrations: more})
 	require.NoError(t, err)
 	return m
 }
@@ -173,8 +168,7 @@ func TestFleetGoose(t *testing.T) {
 func TestFleetGooseGlobal(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
-	files := fstest.MapFS{"00001_area.sql": &fstest.MapFile{Data: []byte("-- +goose Up\n" +
-		"ALTER TABLE countries ADD COLUMN area int NOT NULL DEFAULT 7;")}}
+	files := mapFS(map[string]string{"00001_area.sql": "ALTER TABLE countries ADD COLUMN area int NOT NULL DEFAULT 7;"})
 	m, err := core.Goose(t.Context(), files, ".", core.GooseOptions{
 		Name: "global", Table: "goose_global", Global: true,
 	})

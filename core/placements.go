@@ -46,7 +46,8 @@ type Placement struct {
 	DSN string
 	// SystemDSN and OwnerDSN are the same for AsSystem and for Migrate. Each defaults to DSN.
 	SystemDSN, OwnerDSN string
-	// ReplicaDSNs lead to streaming replicas of the database, for reads under WithReplica. Default to none.
+	// ReplicaDSNs are references to streaming replicas of the server, for reads under WithReplica, see
+	// Options.ReplicaDSNs. Other processes learn of a change when they start. Default to none.
 	ReplicaDSNs []string
 	// Region and Labels are what a Residency asks for. Default to none.
 	Region string

@@ -8,7 +8,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/stratum-hq/stratum-go/internal/scope"
 	"github.com/stratum-hq/stratum-go/internal/sqltext"
 )
 
@@ -58,12 +57,14 @@ func (c *Connector) Connect(context.Context) (driver.Conn, error) { return &conn
 
 // outdated reports whether enter failed because of what this side believed of the tenant, and forgets it: nothing was
 // done, and the second try asks the server.
-func outdated(err error, p *Place, sc scope.Scope) bool {
-	switch sqlState(err) {
-	case codeEpoch:
-		p.Database.standing.drop(sc.Tenant)
-	case codeProof:
-		p.Database.prover.drop()
+func (w at) outdated(err error) bool {
+	switch code := sqlState(err); {
+	case w.replica != nil:
+		return false // it may be the one that is behind
+	case code == codeEpoch:
+		w.place.Database.standing.drop(w.scope.Tenant)
+	case code == codeProof:
+		w.place.Database.prover.drop()
 	default:
 		return false
 	}

@@ -71,6 +71,10 @@ const (
 	// lacks a table, its statement would reach the shared one, and where the tenant has moved, what was left behind.
 	placeSQL = `, stratum.enter_place($2, $7)`
 
+	// replayedSQL says how far a replica has come. A server that is a replica no more, or never was one, refuses.
+	replayedSQL = `, CASE WHEN pg_catalog.pg_is_in_recovery() ` +
+		`THEN pg_catalog.pg_last_wal_replay_lsn()::pg_catalog.text ELSE stratum.stale_epoch() END`
+
 	systemSQL = `pg_catalog.set_config('stratum.tenant', '', true)`
 	unlockSQL = `, pg_catalog.pg_advisory_unlock_all()`
 )
@@ -86,11 +90,18 @@ type form struct {
 
 // Forms are the ways to enter that a pool's connections know.
 type Forms struct {
+	ways
+
+	replica                ways // without the short ones
+	signed, timed, carries bool
+}
+
+// ways are the forms for a server.
+type ways struct {
 	long, short, system       form
 	longSchema, shortSchema   form // where a tenant has a schema of its own
 	longSubtree, shortSubtree form // where the settings of a subtree are carried
 	systemAt                  form // the system at the place of a tenant
-	signed, timed, carries    bool
 }
 
 // FormOptions say what is special about the ways to enter.
@@ -106,25 +117,33 @@ type FormOptions struct {
 
 // NewForms returns the ways to enter.
 func NewForms(o FormOptions) *Forms {
-	f := &Forms{signed: o.Signed, timed: o.Timed, carries: o.Carried}
+	return &Forms{
+		ways: newWays(o, ""), replica: newWays(o, replayedSQL), signed: o.Signed, timed: o.Timed, carries: o.Carried,
+	}
+}
+
+// newWays returns the ways to enter, with something to ask at the end of each.
+func newWays(o FormOptions, question string) (f ways) {
 	proofOID, admit, tail := uint32(pgtype.Int8OID), admitSQL, contextSQL+roleSQL
-	if f.signed {
+	if o.Signed {
 		proofOID, admit, tail = pgtype.ByteaOID, signedSQL, unlockSQL+contextSQL+roleSQL
 	}
-	if f.timed {
+	if o.Timed {
 		tail += timeoutSQL
 	}
+	subtreeTail := tail + carrySubtreeSQL + question
+	tail += question
 	f.long = newForm(pathSQL+admit+tail, proofOID)
 	f.short = newForm(pathSQL+epochSQL+tail, proofOID)
 	f.short.unnamed = readmitSQL + strings.TrimPrefix(tail, contextSQL)
-	f.longSubtree = newForm(pathSQL+admit+tail+carrySubtreeSQL, proofOID)
-	f.shortSubtree = newForm(pathSQL+epochSQL+tail+carrySubtreeSQL, proofOID)
+	f.longSubtree = newForm(pathSQL+admit+subtreeTail, proofOID)
+	f.shortSubtree = newForm(pathSQL+epochSQL+subtreeTail, proofOID)
 	f.longSchema = newForm(pathSQL+strings.ReplaceAll(admit, `''`, "$7")+schemaSQL+tail, proofOID)
 	f.shortSchema = newForm(pathSQL+epochSQL+schemaSQL+tail, proofOID)
 	f.shortSchema.unnamed = readmitSQL + schemaSQL + strings.TrimPrefix(tail, contextSQL)
-	f.system = newForm(pathSQL+systemSQL+contextSQL+roleSQL, proofOID)
-	f.systemAt = newForm(pathSQL+systemSQL+placeSQL+contextSQL+roleSQL, proofOID)
-	if f.signed {
+	f.system = newForm(pathSQL+systemSQL+contextSQL+roleSQL+question, proofOID)
+	f.systemAt = newForm(pathSQL+systemSQL+placeSQL+contextSQL+roleSQL+question, proofOID)
+	if o.Signed {
 		// What a statement before may have left behind for this one to find, hidden from the rules in a block of code.
 		f.long.before = []string{
 			"SET ROLE NONE", "RESET ALL", "CLOSE ALL", "DISCARD SEQUENCES", "DEALLOCATE ALL", "UNLISTEN *",
@@ -154,10 +173,18 @@ func newForm(sql string, proofOID uint32) form {
 const minParameters, maxParameters = 4, 7
 
 // of returns the forms that connections for scopes of a tenant, or of the system, use.
-func (f *Forms) of(system bool) []*form {
+func (f *Forms) of(system, replica bool) []*form {
 	switch {
+	case system && replica:
+		return []*form{&f.replica.system, &f.replica.systemAt}
 	case system:
 		return []*form{&f.system, &f.systemAt}
+	case replica:
+		all := []*form{&f.replica.long, &f.replica.longSchema}
+		if f.carries {
+			all = append(all, &f.replica.longSubtree)
+		}
+		return all
 	case f.signed:
 		return []*form{&f.long, &f.longSchema}
 	}
@@ -177,48 +204,66 @@ type entry struct {
 	number  [8]byte   // where the epoch is written
 	learn   *standing // told what the server says of the tenant; nil where it says nothing
 	carried []string  // commands in front of it, see carried; none where nothing is carried
+
+	replica  *Replica  // that it is for, or nil
+	replicas *Replicas // of the place's database
+	writer   uuid.UUID // whose write it is, to them
 }
 
 // values are the arguments that the form has parameters for.
 func (e *entry) values() [][]byte { return e.args[:len(e.oids)] }
 
-// entry says how a statement or transaction enters the scope s at the place p.
-func (c *Connector) entry(ctx context.Context, p *Place, s scope.Scope) (*entry, error) {
+// entry says how a statement or transaction enters its scope where it runs.
+func (c *Connector) entry(ctx context.Context, where at) (*entry, error) {
+	p, s := where.place, where.scope
 	note, err := describeContext(s, scope.ActorFrom(ctx))
 	if err != nil {
 		return nil, err
 	}
-	e := &entry{form: &c.forms.system, tenant: s.Tenant}
+	e := &entry{
+		tenant: s.Tenant, replica: where.replica, replicas: p.Database.Replicas, writer: writer(s),
+	}
 	e.args = [maxParameters][]byte{p.path, e.tenant[:], note, []byte(c.role(p, s))}
 	e.args[6] = p.schema
 	if c.forms.carries {
 		e.carried = c.carried(p, e)
 	}
+	known := &c.forms.ways
+	if e.replica != nil {
+		known = &c.forms.replica
+	}
 	if s.Kind == scope.System {
+		e.form = &known.system
 		if s.At != uuid.Nil {
-			e.form, e.tenant, e.args[6] = &c.forms.systemAt, s.At, []byte(p.Schema) // which is never null
+			e.form, e.tenant, e.args[6] = &known.systemAt, s.At, []byte(p.Schema) // which is never null
 		}
 		return e, nil
 	}
 	if c.forms.timed {
 		e.args[5] = timeoutText(c.config.StatementTimeout(s.Tenant))
 	}
-	return e, c.admission(ctx, p, s.Kind, e)
+	return e, c.admission(ctx, at{place: p, scope: s}, e, known)
 }
 
 // admission chooses the way in.
-func (c *Connector) admission(ctx context.Context, p *Place, kind scope.Kind, e *entry) (err error) {
-	long, short := &c.forms.long, &c.forms.short
+//
+// To a replica there is only the long one. A replica's snapshots do not say which transactions are under way, so that
+// the epoch of a change may look settled there while the change itself is yet to come.
+func (c *Connector) admission(ctx context.Context, where at, e *entry, known *ways) (err error) {
+	p, long, short := where.place, &known.long, &known.short
 	switch {
 	case p.schema != nil:
-		long, short = &c.forms.longSchema, &c.forms.shortSchema
-	case c.forms.carries && kind == scope.Subtree:
-		long, short = &c.forms.longSubtree, &c.forms.shortSubtree
+		long, short = &known.longSchema, &known.shortSchema
+	case c.forms.carries && where.scope.Kind == scope.Subtree:
+		long, short = &known.longSubtree, &known.shortSubtree
 	}
 	e.form = long
 	if c.forms.signed {
 		e.args[4], err = p.Database.prover.prove(ctx, e.tenant, e.args[3])
 		return err
+	}
+	if e.replica != nil {
+		return nil
 	}
 	if epoch, ok := p.Database.standing.in(e.tenant, p.schema != nil); ok {
 		e.form = short
@@ -240,10 +285,13 @@ func timeoutText(d time.Duration) []byte {
 }
 
 // read reads past a result that nobody asked for: of a command around the statement, which has no rows, or of enter.
-// Where the server has looked at the tenant, its answer is kept.
+// What the server says there of the tenant, or a replica of itself, is kept.
 func (e *entry) read(r *pgconn.ResultReader) (pgconn.CommandTag, error) {
-	for e != nil && e.learn != nil && r.NextRow() {
-		if n, err := strconv.ParseInt(string(r.Values()[1]), 10, 64); err == nil {
+	for e != nil && (e.learn != nil || e.replica != nil) && r.NextRow() {
+		values := r.Values()
+		if e.replica != nil {
+			e.replica.Standby.tell(values[len(values)-1])
+		} else if n, err := strconv.ParseInt(string(values[1]), 10, 64); err == nil {
 			e.learn.put(e.tenant, len(e.args[6]) > 0, n)
 		}
 	}

@@ -28,6 +28,8 @@ type Database struct {
 	Name string
 	// Data lends connections for statements of one tenant, and System for statements across tenants.
 	Data, System *Pool
+	// Replicas are those of the database, or nil.
+	Replicas *Replicas
 
 	standing standing
 	prover   prover
@@ -44,8 +46,10 @@ func (d *Database) Ping(ctx context.Context) error {
 	return errors.Join(d.Data.Ping(ctx), d.System.Ping(ctx))
 }
 
-// Close closes both pools, see Pool.Close.
-func (d *Database) Close() error { return errors.Join(d.Data.Close(), d.System.Close()) }
+// Close closes all pools, see Pool.Close.
+func (d *Database) Close() error {
+	return errors.Join(d.Replicas.Close(), d.Data.Close(), d.System.Close())
+}
 
 // pool returns the pool for statements of a kind of scope.
 func (d *Database) pool(kind scope.Kind) *Pool {
