@@ -7,8 +7,8 @@ import (
 	"github.com/stratum-hq/stratum-go/core"
 )
 
-// migrations are files for goose, as ent's versioned migrations write them. Names of tables in them have no schema: each
-// file runs in the shared tables, in each schema and in each database by itself.
+// migrations are files for goose, as ent's versioned migrations write them. Names of tables in them have no schema:
+// each file runs in the shared tables, in each schema and in each database by itself.
 //
 //go:embed migrations/*.sql
 var migrations embed.FS

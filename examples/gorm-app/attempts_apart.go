@@ -28,6 +28,6 @@ func (a *app) apartTopics(ctx context.Context, s *scene) ([]attack.Topic, error)
 		{Title: "From a tenant's own database", As: outOfDatabase.AsMe, Of: database, Attempts: slices.Concat(
 			outOfDatabase.readAttempts(), outOfDatabase.linkAttempts(), outOfDatabase.OutOfDatabase())},
 		{Title: "From place to place", As: s.AsMe, Attempts: s.BetweenPlaces()},
-		{Title: "Passing over tenants elsewhere, and tenants that are suspended", As: attack.AsNobody, Attempts: s.PastPlaces()},
+		{Title: "Passing over tenants elsewhere", As: attack.AsNobody, Attempts: s.PastPlaces()},
 	}, nil
 }

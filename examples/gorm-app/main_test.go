@@ -54,7 +54,9 @@ func TestAttempts_noticeABrokenPlace(t *testing.T) {
 	}
 	stdout, code = desktest.Run(t.Context(), program(), c)
 	require.Equal(t, desk.ExitFailed, code, stdout)
-	for _, attempt := range []string{"a schema by its name", "the shared tables by their name", "another's schema by its name"} {
+	for _, attempt := range []string{
+		"a schema by its name", "the shared tables by their name", "another's schema by its name",
+	} {
 		require.Regexp(t, `(?m)^ *\d+  `+attempt+` \.+ LEAK: `, stdout)
 	}
 }

@@ -25,7 +25,9 @@ func (a Apart) There() bool { return a.database != "" }
 
 // shared are the parties whose rows are in the shared tables, beneath nobody whose are not.
 func shared(parties []Party) []Party {
-	return slices.DeleteFunc(slices.Clone(parties), func(p Party) bool { return p.Tenant.Isolation != core.SharedIsolation })
+	return slices.DeleteFunc(slices.Clone(parties), func(p Party) bool {
+		return p.Tenant.Isolation != core.SharedIsolation
+	})
 }
 
 // castApart finds them among parties. Those without children can be suspended by themselves.
@@ -80,8 +82,12 @@ func (s *Scene) IntoSchemas() []Attempt {
 		{"set_config of search_path", Refused(core.ErrCommand), s.exec(
 			"SELECT tenant_id FROM tickets, set_config('search_path', '" + theirs + "', true)",
 		)},
-		{"a database by its name", RefusedWith(crossDatabase), s.exec("SELECT * FROM " + s.Apart.database + ".public.tickets")},
-		{"ALTER DATABASE", Refused(core.ErrPermission), s.exec("ALTER DATABASE " + s.Apart.database + " SET row_security = off")},
+		{"a database by its name", RefusedWith(crossDatabase), s.exec(
+			"SELECT * FROM " + s.Apart.database + ".public.tickets",
+		)},
+		{"ALTER DATABASE", Refused(core.ErrPermission), s.exec(
+			"ALTER DATABASE " + s.Apart.database + " SET row_security = off",
+		)},
 		{"a row for a tenant with a schema", Refused(core.ErrCrossTenant), s.insertFor(s.Apart.Schema)},
 		{"a row for a tenant with a database", Refused(core.ErrCrossTenant), s.insertFor(s.Apart.Database)},
 	}
@@ -96,7 +102,9 @@ func (s *Scene) OutOfSchema() []Attempt {
 		{"INSERT into the shared tables", Refused(core.ErrPermission), s.exec("INSERT INTO public.tags (name) VALUES ('x')")},
 		{"DELETE from the shared tables", Refused(core.ErrPermission), s.exec("DELETE FROM public.comments")},
 		{"another's schema by its name", Refused(core.ErrCrossTenant), s.exec("SELECT * FROM " + theirs + ".tickets")},
-		{"UPDATE in another's schema", Refused(core.ErrCrossTenant), s.exec("UPDATE " + theirs + ".tickets SET subject = 'x'")},
+		{"UPDATE in another's schema", Refused(core.ErrCrossTenant), s.exec(
+			"UPDATE " + theirs + ".tickets SET subject = 'x'",
+		)},
 		{"an own row in another's schema", Refused(core.ErrCrossTenant), s.exec(
 			"INSERT INTO " + theirs + ".tags (tenant_id, name) VALUES " + own,
 		)},
@@ -119,7 +127,9 @@ func (s *Scene) OutOfDatabase() []Attempt {
 		)},
 		{"a schema that is elsewhere", Refused(core.ErrTableMissing), s.exec("SELECT * FROM " + theirs + ".tickets")},
 		{"the list of tenants", Refused(core.ErrPermission), s.exec("SELECT * FROM stratum.tenants")},
-		{"UPDATE of the copy of a global table", Refused(core.ErrPermission), s.exec("UPDATE countries SET name = 'Nowhere'")},
+		{"UPDATE of the copy of a global table", Refused(core.ErrPermission), s.exec(
+			"UPDATE countries SET name = 'Nowhere'",
+		)},
 		{"CREATE EXTENSION", Refused(core.ErrPermission), s.exec("CREATE EXTENSION postgres_fdw")},
 		{"a row for a tenant that is elsewhere", Refused(core.ErrCrossTenant), s.insertFor(s.Other)},
 	}
@@ -127,9 +137,10 @@ func (s *Scene) OutOfDatabase() []Attempt {
 
 // BetweenPlaces carry something from one place to another.
 func (s *Scene) BetweenPlaces() []Attempt {
+	mismatch := Refused(core.ErrTenantMismatch)
 	return []Attempt{
-		{"a schema's tenant on a shared tenant's transaction", Refused(core.ErrTenantMismatch), s.transactionOf(s.Apart.Schema)},
-		{"a database's tenant on it", Refused(core.ErrTenantMismatch), s.transactionOf(s.Apart.Database)},
+		{"a schema's tenant on a shared tenant's transaction", mismatch, s.transactionOf(s.Apart.Schema)},
+		{"a database's tenant on it", mismatch, s.transactionOf(s.Apart.Database)},
 		{"a statement prepared in a schema", OwnRows(), s.preparedBy(s.Apart.Schema)},
 		{"a statement prepared in a database", OwnRows(), s.preparedBy(s.Apart.Database)},
 		{"a connection that a schema's tenant used", OwnRows(), s.connectionOf(s.Apart.Schema)},

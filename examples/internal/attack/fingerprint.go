@@ -62,7 +62,8 @@ func (s *Scene) changed(ctx context.Context) (bool, error) {
 	global := hashesOf([]string{"public"}, "countries")
 	err := look(core.AsSystem(ctx, reason), tenantsHash, global, hashesOf(s.places.schemas, owned...))
 	for _, tenant := range s.places.databases {
-		err = errors.Join(err, look(core.AsSystemAt(ctx, reason, tenant), global, hashesOf([]string{"public"}, owned...)))
+		at := core.AsSystemAt(ctx, reason, tenant)
+		err = errors.Join(err, look(at, global, hashesOf([]string{"public"}, owned...)))
 	}
 	changed := now.String() != s.before
 	s.before = now.String()

@@ -48,8 +48,8 @@ func places(tenants map[string]core.Tenant) string {
 	for _, tenant := range tenants {
 		n[tenant.Isolation]++
 	}
-	return fmt.Sprintf("%d tenants in shared tables, %d with a schema of their own, %d with a database", n[core.SharedIsolation],
-		n[core.SchemaIsolation], n[core.DatabaseIsolation])
+	return fmt.Sprintf("%d tenants in shared tables, %d with a schema of their own, %d with a database",
+		n[core.SharedIsolation], n[core.SchemaIsolation], n[core.DatabaseIsolation])
 }
 
 // Load writes a dataset into an open application, without a word.

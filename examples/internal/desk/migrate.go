@@ -29,8 +29,8 @@ func (d *desk) migrate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.printf("the tables are alike in %d places; %d failed, %d tried again; in %s\n\n", targets-report.Failed, report.Failed,
-		report.Retries, since(bar.started))
+	d.printf("the tables are alike in %d places; %d failed, %d tried again; in %s\n\n", targets-report.Failed,
+		report.Failed, report.Retries, since(bar.started))
 	return d.checkDrift(ctx)
 }
 

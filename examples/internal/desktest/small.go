@@ -34,7 +34,8 @@ func small() map[string]string {
 	}
 }
 
-// Mixed has, beside the small dataset, a tenant with a schema of its own, another one beneath it, and one with a database.
+// Mixed has, beside the small dataset, a tenant with a schema of its own, another one beneath it, and one with a
+// database.
 func Mixed() map[string]string {
 	const ticket = ",T-1,First,open,low,,IE,2025-01-01T10:00:00Z,\n"
 	more := map[string]string{
