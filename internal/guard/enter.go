@@ -245,13 +245,13 @@ func (c *Connector) entry(ctx context.Context, where at) (*entry, error) {
 }
 
 // admission chooses the way in.
-func (c *Connector) admission(ctx context.Context, where at, e *entry, known *ways) (err error) {
-	p, long, short := where.place, &known.long, &known.short
+func (c *Connector) admission(ctx context.Context, where at, e *entry, forms *ways) (err error) {
+	p, long, short := where.place, &forms.long, &forms.short
 	switch {
 	case p.schema != nil:
-		long, short = &known.longSchema, &known.shortSchema
+		long, short = &forms.longSchema, &forms.shortSchema
 	case c.forms.carries && where.scope.Kind == scope.Subtree:
-		long, short = &known.longSubtree, &known.shortSubtree
+		long, short = &forms.longSubtree, &forms.shortSubtree
 	}
 	e.form = long
 	if c.forms.signed {
@@ -271,9 +271,7 @@ func (c *Connector) admission(ctx context.Context, where at, e *entry, known *wa
 
 // standing is what is known of tenants where a statement runs. Each replica has its own: one may have seen the epoch of a
 // change, and not yet the change.
-func (w at) standing() *standing {
-	if w.replica != nil {
-		return &w.replica.standing
+func (w at) standing		return &w.replica.standing
 	}
 	return &w.place.Database.standing
 }
@@ -332,7 +330,7 @@ func describeContext(s scope.Scope, a scope.Actor) ([]byte, error) {
 }
 
 // withoutNul replaces what JSON can write and PostgreSQL's jsonb cannot hold: a trigger that reads the note would fail.
-func withoutNul(s string) string { return strings.ReplaceAll(s, "\x00", "\ufffd") }
+func withoutNul(aceAll(s, "\x00", "\ufffd") }
 
 // literal writes enter with its arguments in place, for the simple protocol. The session has made sure that strings
 // are standard-conforming, so doubling the quote is enough. One pass, so that an argument's own "$4" stays as it is.
