@@ -95,7 +95,7 @@ func (s *Stratum) verifyConfig(declared []tables.Table) (verify.Config, error) {
 	config := verify.Config{
 		Roles: s.roles, DataLogin: s.dataLogin.posture.Login, SystemLogin: s.systemLogin.posture.Login,
 		OwnerLogin: owner.ConnConfig.User,
-		Declared: declared, Hardened: s.options.Hardened,
+		Declared:   declared, Hardened: s.options.Hardened,
 		Citus: s.engine == Citus,
 	}
 	for _, schema := range sqltext.SplitPath(withoutTemp(s.searchPath)) {

@@ -33,7 +33,7 @@ var (
 		"indexes of a tenant-owned table begin with its tenant column: write ON CONFLICT (tenant_id, number), or " +
 		"name the constraint)")
 	ErrSchemaMissing = errors.New("stratum: the schema of the tenant is missing (restore it from a backup)")
-	ErrSchemaTable = errors.New("stratum: the schema of the tenant lacks a table (Fleet.Drift says which, and " +
+	ErrSchemaTable   = errors.New("stratum: the schema of the tenant lacks a table (Fleet.Drift says which, and " +
 		"Fleet.Migrate makes it)")
 	ErrDatabaseMissing = errors.New("stratum: the database of the tenant is missing (restore it from a backup)")
 	ErrDatabaseDown    = errors.New("stratum: the database that the tenant lives in cannot be reached (Placements.Health " +
