@@ -17,7 +17,8 @@ import (
 	"github.com/stratum-hq/stratum-go/internal/shape"
 )
 
-// ProvisionError is returned for a tenant that has been listed and whose schema or database could not be made. The tenant
+// ProvisionError is returned for a tenant that has been listed and whose schema or database could not be made. The
+// tenant
 // stays provisioning: nobody reaches it.
 type ProvisionError struct {
 	// Tenant is the tenant's id.
@@ -41,7 +42,8 @@ type builder struct {
 	slots chan struct{} // one for each place that is being worked on
 }
 
-// build makes the place of a tenant that is provisioning, or what is missing of it, and makes the tenant active. One that
+// build makes the place of a tenant that is provisioning, or what is missing of it, and makes the tenant active. One
+// that
 // is no longer provisioning is left as it is: somebody else was first.
 func (b *builder) build(ctx context.Context, t Tenant) error {
 	l := location{isolation: t.Isolation, placement: t.Placement, label: t.Label.String()}
@@ -218,7 +220,8 @@ func (s *Stratum) placement(ctx context.Context, name string) (Placement, error)
 	return s.Placements.find(ctx, name)
 }
 
-// prepareSatellite makes a database fit for tenants: schema stratum, and the tables of the model where there is one. One
+// prepareSatellite makes a database fit for tenants: schema stratum, and the tables of the model where there is one.
+// One
 // that is inhabited must have been made fit before.
 func (s *Stratum) prepareSatellite(ctx context.Context, p Placement, inhabited bool) error {
 	registry, err := s.registry.get(ctx, s)

@@ -14,7 +14,8 @@ import (
 )
 
 // template returns the database from which those of tenants are copied on a server, and makes it where there is none of
-// the model's shape. Its name has the shape and the owner in it, so that nothing has to be compared: two placements may be
+// the model's shape. Its name has the shape and the owner in it, so that nothing has to be compared: two placements
+// may be
 // on one server and belong to two logins.
 func (b *builder) template(ctx context.Context, p Placement, model shape.Model) (string, error) {
 	extras, err := b.readExtras(ctx)
@@ -122,7 +123,8 @@ func dropTemplates(ctx context.Context, owner *sql.DB, t newTemplate) error {
 		return fmt.Errorf("stratum: looking for older templates: %w", err)
 	}
 	for _, name := range old {
-		if _, err := owner.ExecContext(ctx, "ALTER DATABASE "+sqltext.Quote(name)+" WITH IS_TEMPLATE false"); err != nil {
+		if _, err := owner.ExecContext(ctx,
+			"ALTER DATABASE "+sqltext.Quote(name)+" WITH IS_TEMPLATE false"); err != nil {
 			continue // somebody else is at it
 		}
 		_, _ = owner.ExecContext(ctx, "DROP DATABASE IF EXISTS "+sqltext.Quote(name)) // in use, or gone

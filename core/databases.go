@@ -129,7 +129,8 @@ func (d *databases) make(ctx context.Context, key databaseKey) (*guard.Database,
 	return database, nil
 }
 
-// databaseName is that of a tenant's own database. A server has the databases of several applications, hence the prefix,
+// databaseName is that of a tenant's own database. A server has the databases of several applications, hence the
+// prefix,
 // and several registries of one application, as for tests, hence the registry.
 func (s *Stratum) databaseName(registry uuid.UUID, label string) string {
 	return s.databasePrefix(registry) + "t_" + label
@@ -370,5 +371,6 @@ func isContextError(err error) bool {
 }
 
 // errForeignSite refuses a database that answers where a satellite was expected.
-var errForeignSite = fmt.Errorf("%w: the database there is another application's, or another tenant's (check where the "+
+var errForeignSite = fmt.Errorf("%w: the database there is another application's, or another tenant's (check "+
+	"where the "+
 	"reference leads)", ErrPlacement)

@@ -62,7 +62,7 @@ func exampleNotes(ctx context.Context, dsn, prefix string) {
 	defer func() { _ = owner.Close() }()
 	tx, err := owner.BeginTx(ctx, nil)
 	if err != nil {
-		log.Fatal(err)
+		log.Fatal(err) //nolint:gocritic // an example
 	}
 	list := []tables.Table{{Name: "notes", PrimaryKey: []string{"id"}}}
 	m := tables.New(tx, tables.Config{Roles: roles})

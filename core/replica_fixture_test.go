@@ -165,6 +165,7 @@ func comesToReplica(ctx context.Context, tb testing.TB, st *core.Stratum) {
 
 // reader reads as the tenant, from a replica if it may.
 func reader(tb testing.TB, tenant uuid.UUID) context.Context {
+	tb.Helper()
 	return core.WithReplica(core.WithTenant(tb.Context(), tenant))
 }
 

@@ -19,7 +19,7 @@ func TestReplica(t *testing.T) { //nolint:tparallel // they pause the same stand
 	t.Parallel()
 	c := newCluster(t, 1)
 	e := c.estate(t, "app")
-	for _, test := range []struct {
+	for _, test := range []struct { //nolint:paralleltest // they pause the same standby
 		name string
 		run  func(t *testing.T, c *cluster, e estate)
 	}{
@@ -38,7 +38,6 @@ func TestReplica(t *testing.T) { //nolint:tparallel // they pause the same stand
 		{"placement", replicaPlacement},
 		{"no replica", replicaIsNone},
 	} {
-		//nolint:paralleltest // they pause the same standby
 		t.Run(test.name, func(t *testing.T) { test.run(t, c, e) })
 	}
 }
@@ -161,6 +160,7 @@ func writes(st *core.Stratum) map[string]func(ctx context.Context, body string) 
 }
 
 func replicaOwnWrites(t *testing.T, c *cluster, e estate) {
+	t.Helper()
 	other := e.create(t, core.NewTenant{Slug: "bystander"})
 	tenants := map[string]uuid.UUID{}
 	for name := range writes(e.st) {
@@ -230,6 +230,7 @@ func replicaSystemWrites(t *testing.T, e estate, tenant uuid.UUID) {
 
 // A function that a query calls writes: the replica refuses, and the primary does it once.
 func replicaWriteInQuery(t *testing.T, _ *cluster, e estate) {
+	t.Helper()
 	tenant := e.create(t, core.NewTenant{Slug: "writes-in-query"})
 	ctx := reader(t, tenant.ID)
 	comesToReplica(ctx, t, e.st)
@@ -245,6 +246,7 @@ func replicaWriteInQuery(t *testing.T, _ *cluster, e estate) {
 }
 
 func replicaIsolation(t *testing.T, c *cluster, e estate) {
+	t.Helper()
 	for isolation, acme := range trio(t, c, e, core.NewTenant{}, "acme") {
 		globex := e.create(t, core.NewTenant{Slug: "globex-" + string(isolation), Isolation: isolation})
 		foreign := note(t, e.st, globex.ID, "secret")
@@ -285,6 +287,7 @@ func replicaIsolation(t *testing.T, c *cluster, e estate) {
 }
 
 func replicaStatus(t *testing.T, c *cluster, e estate) {
+	t.Helper()
 	for isolation, tenant := range trio(t, c, e, core.NewTenant{}, "status") {
 		ctx := reader(t, tenant.ID)
 		comesToReplica(ctx, t, e.st)
@@ -309,6 +312,7 @@ func replicaStatus(t *testing.T, c *cluster, e estate) {
 // A read-only transaction sees what it has been admitted to, also where that is gone meanwhile: on the primary the tenant's
 // lock would keep it there.
 func replicaSnapshot(t *testing.T, c *cluster, e estate) {
+	t.Helper()
 	tenant := trio(t, c, e, core.NewTenant{}, "snapshot")[core.SharedIsolation]
 	ctx := reader(t, tenant.ID)
 	comesToReplica(ctx, t, e.st)
@@ -326,6 +330,7 @@ func replicaSnapshot(t *testing.T, c *cluster, e estate) {
 // The epoch of a change reaches a replica before the change itself, whose snapshots do not show that it is under way. A
 // replica that remembered the tenant as active in the new epoch would go on serving it for good.
 func replicaUnsettled(t *testing.T, c *cluster, e estate) {
+	t.Helper()
 	tenant := e.create(t, core.NewTenant{Slug: "unsettled"})
 	ctx := reader(t, tenant.ID)
 	comesToReplica(ctx, t, e.st)
@@ -351,6 +356,7 @@ func replicaUnsettled(t *testing.T, c *cluster, e estate) {
 }
 
 func replicaNewTenant(t *testing.T, c *cluster, e estate) {
+	t.Helper()
 	comesToReplica(core.WithReplica(core.AsSystem(t.Context(), "test")), t, e.st)
 	c.pause(t)
 	defer c.resume(t)
@@ -363,6 +369,7 @@ func replicaNewTenant(t *testing.T, c *cluster, e estate) {
 }
 
 func replicaTokens(t *testing.T, c *cluster, e estate) {
+	t.Helper()
 	tenant := e.create(t, core.NewTenant{Slug: "tokens"})
 	ctx := reader(t, tenant.ID)
 	other := e.open(t, c.replicas)
@@ -390,6 +397,7 @@ func replicaTokens(t *testing.T, c *cluster, e estate) {
 }
 
 func replicaLag(t *testing.T, c *cluster, e estate) {
+	t.Helper()
 	tenant := e.create(t, core.NewTenant{Slug: "lag"})
 	ctx := reader(t, tenant.ID)
 	careful := e.open(t, c.replicas, func(o *core.Options) { o.MaxReplicaLag = 300 * time.Millisecond })
@@ -406,6 +414,7 @@ func replicaLag(t *testing.T, c *cluster, e estate) {
 }
 
 func replicaRoundTrips(t *testing.T, c *cluster, e estate) {
+	t.Helper()
 	primary, err := pgproxy.Start(t.Context(), e.DSN)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, primary.Close()) }()
@@ -451,6 +460,7 @@ func replicaRoundTrips(t *testing.T, c *cluster, e estate) {
 
 // Tenants at another placement have its replicas, whatever their isolation.
 func replicaPlacement(t *testing.T, c *cluster, e estate) {
+	t.Helper()
 	db := c.database(t, "eu")
 	placement := core.Placement{
 		Name: "eu", DSN: e.dsns.put("eu/data", db.DSN), SystemDSN: e.dsns.put("eu/system", db.SystemDSN),
@@ -491,6 +501,7 @@ func replicaPlacement(t *testing.T, c *cluster, e estate) {
 
 // A server that is no replica is not read from, and the reads are answered.
 func replicaIsNone(t *testing.T, c *cluster, e estate) {
+	t.Helper()
 	tenant := e.create(t, core.NewTenant{Slug: "none"})
 	stranger := startServer(t, newStranger())
 	for name, dsn := range map[string]string{

@@ -12,7 +12,8 @@ import (
 	"github.com/stratum-hq/stratum-go/ltree"
 )
 
-// ErrPlacementFull is returned where every placement that will do has as many tenants as it takes, or takes no new ones.
+// ErrPlacementFull is returned where every placement that will do has as many tenants as it takes, or takes no new
+// ones.
 var ErrPlacementFull = errors.New("stratum: no placement takes new tenants (raise a capacity, open a placement with " +
 	"Placements.Register, or name one in NewTenant.Placement)")
 
@@ -90,7 +91,8 @@ func (s session) lodge(ctx context.Context, b *batch, parents []Tenant) (lodging
 			above = rooms[at]
 		} else if parent, ok := known.named(n); ok {
 			above = lodging{
-				isolation: parent.Isolation, placement: parent.Placement, above: required[parent.ID], status: StatusActive,
+				isolation: parent.Isolation, placement: parent.Placement, above: required[parent.ID],
+				status: StatusActive,
 			}
 		}
 		rooms[i], err = open.lodge(n, above)
@@ -236,7 +238,8 @@ func (s session) takeSpare(ctx context.Context, l *lodging) error {
 		return nil
 	}
 	const statement = `DELETE FROM stratum.spares WHERE label = (SELECT label FROM stratum.spares
-		WHERE isolation = $1 AND placement = $2 AND ready ORDER BY created_at LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING label`
+		WHERE isolation = $1 AND placement = $2 AND ready ORDER BY created_at LIMIT 1 FOR UPDATE SKIP LOCKED)
+			RETURNING label`
 	var label string
 	err := s.tx.QueryRow(ctx, statement, l.isolation, l.placement).Scan(&label)
 	switch {

@@ -17,6 +17,7 @@ var migrations embed.FS
 // client that is generated from the next version of the schemas.
 func (a *app) Next(ctx context.Context) (string, core.Migrations, error) {
 	next, err := core.Goose(ctx, migrations, "migrations", core.GooseOptions{})
-	const title = "Adding the column comments.internal to the shared tables, and to each schema and database of a tenant"
+	const title = "Adding the column comments.internal to the shared tables, and to each schema and database of a " +
+		"tenant"
 	return title, next, err
 }

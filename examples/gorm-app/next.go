@@ -30,6 +30,7 @@ func (a *app) Next(context.Context) (string, core.Migrations, error) {
 	if err := db.Use(gormstratum.New(a.st, gormstratum.Options{Models: models})); err != nil {
 		return "", core.Migrations{}, err
 	}
-	const title = "Adding the column comments.internal to the shared tables, and to each schema and database of a tenant"
+	const title = "Adding the column comments.internal to the shared tables, and to each schema and database of a " +
+		"tenant"
 	return title, gormstratum.Migrations(db, gormstratum.MigrateOptions{}), nil
 }

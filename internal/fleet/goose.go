@@ -27,7 +27,8 @@ type GooseOptions struct {
 	Migrations []*goose.Migration
 	// OutOfOrder also runs migrations older than a target's newest. Defaults to false: such a target fails.
 	OutOfOrder bool
-	// Outside lets migrations of a schema change tables outside of it. Defaults to false: a target whose migration does,
+	// Outside lets migrations of a schema change tables outside of it. Defaults to false: a target whose migration
+	// does,
 	// because it names a table that the schema lacks and its search_path has, fails with ErrOutside.
 	Outside bool
 	// To is the newest version to run. Defaults to all.

@@ -122,11 +122,12 @@ func (g *gooseSource) function(ctx context.Context, v *visit, m *version) error 
 
 // entered enters once more: another run may have had the lock meanwhile.
 func (g *gooseSource) entered(ctx context.Context, tx *sql.Tx, v *visit, m *version) error {
+	//nolint:gosec // the settings are quoted
 	if _, err := tx.ExecContext(ctx, "SELECT "+v.settings(true)+"true"); err != nil {
 		return err
 	}
 	var locked bool
-	lock := "SELECT " + v.lock("pg_try_advisory_xact_lock") //nolint:gosec // numbers
+	lock := "SELECT " + v.lock("pg_try_advisory_xact_lock")
 	if err := tx.QueryRowContext(ctx, lock, pgx.QueryExecModeExec).Scan(&locked); err != nil {
 		return err
 	}

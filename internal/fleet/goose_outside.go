@@ -80,7 +80,8 @@ func lacking(ctx context.Context, s *session, schemas []string, of []namesake) (
 	return lack, nil
 }
 
-// open are the schemas of a batch in which one of the migrations would go further along. What is further along is looked
+// open are the schemas of a batch in which one of the migrations would go further along. What is further along is
+// looked
 // at once for each connection.
 func (g *gooseSource) open(ctx context.Context, s *session, all []waiting) (map[string]bool, error) {
 	var schemas []string

@@ -6,9 +6,11 @@
 // are local to the transaction, so nothing of a tenant stays on a pooled connection.
 //
 //	connector.go  Connector, Config: what sql.OpenDB takes
-//	pool.go       Pool: lends connections to the server, one pool for tenants and one for the system; pool_inner.go wakes
+//	pool.go       Pool: lends connections to the server, one pool for tenants and one for the system; pool_inner.go
+//	              wakes
 //	              it and puts it to sleep, pool_stats.go tells of it
-//	budget.go     Budget: bounds the connections of many pools by leases; budget_token.go by tokens, and whom it evicts;
+//	budget.go     Budget: bounds the connections of many pools by leases; budget_token.go by tokens, and whom it
+//	              evicts;
 //	              socket.go is a connection that counts until the server has closed its end
 //	conn.go       conn: what database/sql holds; borrows a session for a statement or a transaction
 //	session.go    session: one connection to the server; probe_*.go looks whether it is alive

@@ -44,7 +44,8 @@ func (r Roles) of(k scope.Kind) string {
 // costs more than to look. Names are qualified throughout: a statement before this one may have left another
 // search_path.
 //
-// Parameters: $1 search_path, $2 tenant, $3 context, $4 role, $5 epoch or proof, $6 statement_timeout, $7 the schema that
+// Parameters: $1 search_path, $2 tenant, $3 context, $4 role, $5 epoch or proof, $6 statement_timeout, $7 the schema
+// that
 // the tenant has of its own.
 const (
 	pathSQL = `SELECT CASE WHEN pg_catalog.current_setting('search_path') OPERATOR(pg_catalog.<>) $1 ` +
@@ -65,14 +66,17 @@ const (
 		`THEN pg_catalog.set_config('stratum.tenant', $2::pg_catalog.text, true) ELSE stratum.stale_epoch() END`
 	// readmitSQL is the short way for connections on which nothing is prepared.
 	readmitSQL = `SELECT stratum.readmit($2, $5, $1, $3)`
-	// schemaSQL says in which schema the statement is about to work, and refuses one that is not there. It stands behind
+	// schemaSQL says in which schema the statement is about to work, and refuses one that is not there. It stands
+	// behind
 	// the admission, and before the role is switched.
 	schemaSQL = `, stratum.enter_schema($7)`
-	// placeSQL does so for the system at the place of a tenant. It has rights on the shared tables too: in a schema that
+	// placeSQL does so for the system at the place of a tenant. It has rights on the shared tables too: in a schema
+	// that
 	// lacks a table, its statement would reach the shared one, and where the tenant has moved, what was left behind.
 	placeSQL = `, stratum.enter_place($2, $7)`
 
-	// replayedSQL says how far a replica has come, and before which transaction all are over. A server that is a replica no
+	// replayedSQL says how far a replica has come, and before which transaction all are over. A server that is a
+	// replica no
 	// more, or never was one, refuses.
 	replayedSQL = `, CASE WHEN pg_catalog.pg_is_in_recovery() ` +
 		`THEN pg_catalog.pg_last_wal_replay_lsn()::pg_catalog.text ELSE stratum.stale_epoch() END` +
@@ -269,7 +273,8 @@ func (c *Connector) admission(ctx context.Context, where at, e *entry, forms *wa
 	return nil
 }
 
-// standing is what is known of tenants where a statement runs. Each replica has its own: one may have seen the epoch of a
+// standing is what is known of tenants where a statement runs. Each replica has its own: one may have seen the epoch
+// of a
 // change, and not yet the change.
 func (w at) standing() *standing {
 	if w.replica != nil {
@@ -296,7 +301,8 @@ func (e *entry) read(r *pgconn.ResultReader) (pgconn.CommandTag, error) {
 	return r.Close()
 }
 
-// hear keeps what enter has returned. On a replica an epoch may be seen before the change that it stands for, and it does
+// hear keeps what enter has returned. On a replica an epoch may be seen before the change that it stands for, and it
+// does
 // not say of a transaction that it is under way: the epoch counts only when all are over that are as old.
 func (e *entry) hear(values [][]byte) {
 	oldest := int64(math.MaxInt64)

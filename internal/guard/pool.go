@@ -113,7 +113,7 @@ func (p *Pool) borrow(ctx context.Context, inner *pgxpool.Pool) (*pgxpool.Conn, 
 	}
 	c := &claim{Context: ctx}
 	for {
-		held, err := inner.Acquire(c)
+		held, err := inner.Acquire(c) //nolint:contextcheck // it has ctx in it
 		if err == nil {
 			return held, nil
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,7 +17,8 @@ import (
 )
 
 // Reads may go to a streaming replica of a tenant's database, where their ctx wishes so. What a replica serves has been
-// written before and is never somebody else's, since the replica has the primary's roles, policies and tenants. It is the
+// written before and is never somebody else's, since the replica has the primary's roles, policies and tenants. It is
+// the
 // primary that has the last word: what a replica refuses is sent there once more.
 
 // Replica is a replica of one database.
@@ -156,7 +158,8 @@ func (r *Replicas) Close() error {
 	return r.Forget()
 }
 
-// borrow returns a replica that has what statements of the scope must see, and a session on it; nil where there is none.
+// borrow returns a replica that has what statements of the scope must see, and a session on it; nil where there is
+// none.
 // It never waits for a replica to catch up.
 func (r *Replicas) borrow(ctx context.Context, found *Found, p *Place, sc scope.Scope) (*Replica, *session) {
 	need, ok := r.need(ctx, found.Cluster, p.Database.pool(sc.Kind), sc)
@@ -196,7 +199,8 @@ func (r *Replicas) try(ctx context.Context, replica *Replica, kind scope.Kind, n
 		r.config.Report(ctx, err)
 		return nil
 	}
-	// Only now: a connection that is new has told how far its server has come, which may have been put back to an earlier
+	// Only now: a connection that is new has told how far its server has come, which may have been put back to an
+	// earlier
 	// state.
 	if standby.replayed.Load() >= need {
 		return s
@@ -334,7 +338,7 @@ func (s *Standby) CheckReplica(cluster uint64) func(context.Context, *pgx.Conn) 
 			return ErrProtocol
 		}
 		row := results[0].Rows[0]
-		if row[0] == nil || string(row[1]) != fmt.Sprint(cluster) {
+		if row[0] == nil || string(row[1]) != strconv.FormatUint(cluster, 10) {
 			return ErrNoReplica
 		}
 		s.tell(row[0])
@@ -343,5 +347,6 @@ func (s *Standby) CheckReplica(cluster uint64) func(context.Context, *pgx.Conn) 
 }
 
 // ErrNoReplica is why a server is not read from.
-var ErrNoReplica = errors.New("stratum: the server is no streaming replica of the placement's server (check where the " +
+var ErrNoReplica = errors.New("stratum: the server is no streaming replica of the placement's server (check " +
+	"where the " +
 	"DSN leads; one that was promoted must be taken off the list of replicas)")

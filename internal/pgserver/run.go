@@ -21,7 +21,8 @@ const portAttempts = 3
 
 // runnerScript waits until the watchdog knows this process, so that at no moment a server runs unwatched, and then
 // turns into the server. Arguments: folder of the binaries, data, host authentication, password file, the DSN of the
-// server that this one is a standby of, and then the server's own. Descriptor 3 stays open in every process of the server.
+// server that this one is a standby of, and then the server's own. Descriptor 3 stays open in every process of the
+// server.
 const runnerScript = `
 read -r _ || exit 1
 bin=$1 data=$2 host=$3 pwfile=$4 primary=$5

@@ -24,7 +24,8 @@ func NewMaker(b Blueprint, roles install.Roles, owner string) *Maker {
 	return &Maker{blueprint: b, roles: roles, owner: owner}
 }
 
-// Make makes a schema. One that is there is refused by the server: see Schema.Make. What came of it is for Verify to say.
+// Make makes a schema. One that is there is refused by the server: see Schema.Make. What came of it is for Verify to
+// say.
 func (m *Maker) Make(ctx context.Context, tx *sql.Tx, s Schema) error {
 	wanted, err := m.shape(s)
 	if err != nil {
@@ -42,7 +43,8 @@ func (m *Maker) Make(ctx context.Context, tx *sql.Tx, s Schema) error {
 }
 
 // Verify looks that the schemas are as they must be. The first is read as a whole. The others were made by the same
-// statements on the same server, and must be as the first in everything that the catalog has but expressions: those take
+// statements on the same server, and must be as the first in everything that the catalog has but expressions: those
+// take
 // the server as long to print as the tables take to be made.
 func (m *Maker) Verify(ctx context.Context, tx *sql.Tx, schemas []Schema) error {
 	wanted, err := m.shape(schemas[0])
@@ -88,7 +90,8 @@ WITH wanted AS (
 		k.confdeltype, k.confdelsetcols, k.confmatchtype, k.convalidated, k.condeferrable, k.condeferred)
 	FROM relation r JOIN pg_catalog.pg_constraint k ON k.conrelid = r.oid
 	LEFT JOIN pg_catalog.pg_class f ON f.oid = k.confrelid
-	UNION ALL SELECT r.name, pg_catalog.concat_ws(' ', 'i', r.relname, i.indkey, i.indclass, i.indcollation, i.indoption,
+	UNION ALL SELECT r.name, pg_catalog.concat_ws(' ', 'i', r.relname, i.indkey, i.indclass, i.indcollation,
+		i.indoption,
 		i.indisunique, i.indisprimary, i.indisvalid, i.indisreplident, i.indnullsnotdistinct, i.indpred IS NULL,
 		i.indexprs IS NULL)
 	FROM relation r JOIN pg_catalog.pg_index i ON i.indexrelid = r.oid
@@ -97,7 +100,8 @@ WITH wanted AS (
 	FROM relation r JOIN pg_catalog.pg_policy p ON p.polrelid = r.oid
 	UNION ALL SELECT r.name, pg_catalog.concat_ws(' ', 't', r.relname, t.tgname, t.tgtype, t.tgenabled, t.tgfoid)
 	FROM relation r JOIN pg_catalog.pg_trigger t ON t.tgrelid = r.oid AND NOT t.tgisinternal
-	UNION ALL SELECT r.name, pg_catalog.concat_ws(' ', 's', r.relname, s.seqtypid, s.seqincrement, s.seqcycle, s.seqcache)
+	UNION ALL SELECT r.name, pg_catalog.concat_ws(' ', 's', r.relname, s.seqtypid, s.seqincrement, s.seqcycle,
+		s.seqcache)
 	FROM relation r JOIN pg_catalog.pg_sequence s ON s.seqrelid = r.oid
 	UNION ALL SELECT w.name, pg_catalog.concat_ws(' ', 'n', n.nspowner, n.nspacl)
 	FROM wanted w JOIN pg_catalog.pg_namespace n ON n.oid = w.oid

@@ -32,7 +32,8 @@ func ReadSite(ctx context.Context, tx *sql.Tx) (s Site, err error) {
 	return s, nil
 }
 
-// Settle says what the database is, from now on. One that belongs to another registry, or to another tenant, is refused.
+// Settle says what the database is, from now on. One that belongs to another registry, or to another tenant, is
+// refused.
 func (s Site) Settle(ctx context.Context, tx *sql.Tx) error {
 	found, err := ReadSite(ctx, tx)
 	if err != nil {

@@ -46,7 +46,8 @@ const tenantsHash = `(SELECT sum(hashtextextended(concat_ws(' ', id, path, slug,
 	FROM stratum.tenants)`
 
 // changed reports whether any row of any tenant differs from the last time it was called, wherever it is. It looks as
-// the system, from another connection with another login. Attempts that rightly change rows of their own take that back.
+// the system, from another connection with another login. Attempts that rightly change rows of their own take that
+// back.
 func (s *Scene) changed(ctx context.Context) (bool, error) {
 	const reason = "compare the tables after an attempt"
 	owned := []string{"tickets", "comments", "tags", "ticket_tags"}

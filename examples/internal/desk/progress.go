@@ -39,7 +39,8 @@ func (p *progress) draw(ended int) {
 	ended = min(ended, p.total)
 	if p.terminal {
 		full := barWidth * ended / max(p.total, 1)
-		_, _ = fmt.Fprintf(p.out, "\r  [%s%s] %d of %d", strings.Repeat("#", full), strings.Repeat(".", barWidth-full), ended,
+		_, _ = fmt.Fprintf(p.out, "\r  [%s%s] %d of %d", strings.Repeat("#", full), strings.Repeat(".",
+			barWidth-full), ended,
 			p.total)
 		return
 	}
