@@ -111,9 +111,10 @@ func (f *Fleet) page(ctx context.Context, after FleetTarget) (page []FleetTarget
 type reach uint8
 
 const (
-	everywhere reach = iota
-	modelAlone       // the shared tables of the registry's database
-	butModel         // all but the shared tables of the registry's database, which are the model
+	everywhere  reach = iota
+	modelAlone        // the shared tables of the registry's database
+	butModel          // all but the shared tables of the registry's database, which are the model
+	copiesAlone       // the databases that have copies of global tables
 )
 
 // targets are the targets for the runner.
@@ -126,7 +127,10 @@ func (f *Fleet) targets(ctx context.Context, reach reach) iter.Seq2[fleet.Target
 		}
 		for t, err := range f.list(ctx) {
 			isModel := t.Placement == homePlacement && t.Isolation == SharedIsolation
-			if err == nil && (isModel && reach == butModel || !isModel && reach == modelAlone) {
+			if err == nil && isModel == (reach == butModel || reach == copiesAlone) && reach != everywhere {
+				continue
+			}
+			if err == nil && reach == copiesAlone && !inSatellite(t) {
 				continue
 			}
 			if !yield(f.target(t, schema), err) || err != nil {

@@ -145,7 +145,8 @@ func TestFleetGoose(t *testing.T) {
 		}
 	}
 	batch, err := f.st.Tenants.CreateBatch(t.Context(), []core.NewTenant{
-		{Name: "b", Slug: "b1", Isolation: core.SchemaIsolation}, {Name: "b", Slug: "b2", Isolation: core.SchemaIsolation},
+		{Name: "b", Slug: "b1", Isolation: core.SchemaIsolation},
+		{Name: "b", Slug: "b2", Isolation: core.SchemaIsolation},
 		{Name: "b", Slug: "b3", Isolation: core.DatabaseIsolation},
 	})
 	require.NoError(t, err)

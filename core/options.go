@@ -29,13 +29,13 @@ type Options struct {
 	// ReplicaDSNs lead to streaming replicas of the server of DSN, for reads under WithReplica. Only where a replica is and
 	// how it is reached is taken from its DSN: database, login and password are those of DSN and SystemDSN, which a
 	// replica has too. Behind a pooler the DSN must say default_query_exec_mode=cache_describe. They take the place of
-	// those that Placements.Register has for "home". Defaults to these.
+	// those that Placements.Register has for "home". Defaults to those.
 	ReplicaDSNs []string
 
 	// MaxReplicaLag is how old what a replica shows may be: every read under WithReplica sees all that was committed so
-	// long before, or goes to the primary. To know that, the primary is asked how far it has written, up to four times in
-	// this time, and no replica is used while it does not answer. It need not be seldom reached: reads that are further
-	// apart than MaxReplicaLag mostly go to the primary. Defaults to 0, no bound.
+	// long before, or goes to the primary. The primary is asked for that how far it has written, up to four times in this
+	// time, and no replica is used while it does not answer. Where reads are further apart than MaxReplicaLag, most go to
+	// the primary. Defaults to 0, no bound.
 	MaxReplicaLag time.Duration
 
 	// RolePrefix starts the names of the roles that statements run as. Roles are shared by the databases of a server:

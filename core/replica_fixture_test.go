@@ -126,6 +126,25 @@ func (c *cluster) settle(tb testing.TB) {
 	}
 }
 
+// underWay changes tenants in a transaction of which the standbys have replayed all but the commit.
+func (c *cluster) underWay(tb testing.TB, e estate, change string) (commit func()) {
+	tb.Helper()
+	admin, err := pgx.Connect(tb.Context(), e.AdminDSN)
+	require.NoError(tb, err)
+	tx, err := admin.Begin(tb.Context())
+	require.NoError(tb, err)
+	_, err = tx.Exec(tb.Context(), change)
+	require.NoError(tb, err)
+	_, err = tx.Exec(tb.Context(), "SET CONSTRAINTS ALL IMMEDIATE")
+	require.NoError(tb, err)
+	runAs(tb, e.AdminDSN, "CREATE TABLE flushes (); DROP TABLE flushes")
+	c.settle(tb)
+	return func() {
+		require.NoError(tb, tx.Commit(tb.Context()))
+		require.NoError(tb, admin.Close(tb.Context()))
+	}
+}
+
 // querier is a DB or a Tx.
 type querier interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row

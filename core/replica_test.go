@@ -38,7 +38,6 @@ func TestReplica(t *testing.T) {
 		{"placement", replicaPlacement},
 		{"no replica", replicaIsNone},
 	} {
-		//nolint:paralleltest // they pause the same standby
 		t.Run(test.name, func(t *testing.T) { test.run(t, c, e) })
 	}
 }
@@ -327,23 +326,25 @@ func replicaUnsettled(t *testing.T, c *cluster, e estate) {
 	tenant := e.create(t, core.NewTenant{Slug: "unsettled"})
 	ctx := reader(t, tenant.ID)
 	comesToReplica(ctx, t, e.st)
-	admin, err := pgx.Connect(t.Context(), e.AdminDSN)
-	require.NoError(t, err)
-	defer func() { require.NoError(t, admin.Close(t.Context())) }()
-	tx, err := admin.Begin(t.Context())
-	require.NoError(t, err)
-	_, err = tx.Exec(t.Context(), "UPDATE stratum.tenants SET status = 'suspended' WHERE id = $1", tenant.ID)
-	require.NoError(t, err)
-	_, err = tx.Exec(t.Context(), "SET CONSTRAINTS ALL IMMEDIATE")
-	require.NoError(t, err)
-	runAs(t, e.AdminDSN, "CREATE TABLE flushes (); DROP TABLE flushes")
-	c.settle(t)
+	commit := c.underWay(t, e, "UPDATE stratum.tenants SET status = 'suspended' WHERE id = '"+tenant.ID.String()+"'")
 	for range 3 {
 		require.True(t, onReplica(ctx, t, e.st.DB()))
 	}
-	require.NoError(t, tx.Commit(t.Context()))
+	commit()
 	c.settle(t)
 	require.ErrorIs(t, e.st.DB().QueryRowContext(ctx, "SELECT 1").Scan(new(int)), core.ErrTenantNotActive)
+
+	// What the primary has said of an epoch does not hold for a replica that has yet to see the change.
+	commit = c.underWay(t, e, "UPDATE stratum.tenants SET status = 'active' WHERE id = '"+tenant.ID.String()+"'")
+	c.pause(t)
+	defer c.resume(t)
+	commit()
+	for range 3 {
+		require.False(t, onReplica(core.WithTenant(t.Context(), tenant.ID), t, e.st.DB()))
+		require.False(t, onReplica(ctx, t, e.st.DB()))
+	}
+	c.resume(t)
+	comesToReplica(ctx, t, e.st)
 }
 
 func replicaNewTenant(t *testing.T, c *cluster, e estate) {
@@ -479,6 +480,9 @@ func replicaPlacement(t *testing.T, c *cluster, e estate) {
 	require.NoError(t, err)
 	shared := e.create(t, core.NewTenant{Slug: "home-registered", Placement: "home"})
 	st := e.open(t)
+	e.dsns.put("eu/replica", "")
+	require.False(t, onReplica(reader(t, shared.ID), t, st.DB()), "the reference leads nowhere")
+	e.dsns.put("eu/replica", c.standbys[0].URL("postgres"))
 	comesToReplica(reader(t, shared.ID), t, st)
 }
 

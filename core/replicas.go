@@ -110,8 +110,7 @@ func (r *replicaSource) find(ctx context.Context) (*guard.Found, error) {
 	for _, a := range addresses {
 		replica, err := r.open(ctx, a, at.Cluster)
 		if err != nil {
-			r.st.options.Logger.WarnContext(ctx, "stratum: a replica is left out", "placement", r.placement, "error", err)
-			continue
+			return nil, err
 		}
 		found.Replicas = append(found.Replicas, replica)
 	}
@@ -154,20 +153,19 @@ func (r *replicaSource) pooled(ctx context.Context, a address, options guard.Poo
 	if options.System {
 		l, reference, size = r.system, r.systemReference, s.options.SystemMaxConns
 	}
-	target, err := s.config(ctx, credentials{reference: a.reference, dsn: a.dsn})
-	if err != nil {
-		return nil, err
-	}
 	l.config = l.config.Copy()
 	config := l.config.ConnConfig
 	if r.database != "" {
 		config.Database = r.database
 	}
-	move(config, target.ConnConfig)
-	if mode := target.ConnConfig.DefaultQueryExecMode; mode == pgx.QueryExecModeCacheDescribe ||
-		mode == pgx.QueryExecModeDescribeExec {
-		config.DefaultQueryExecMode, l.pooled = mode, true
-		delete(config.RuntimeParams, "search_path")
+	// A reference that leads nowhere now is followed again with each connection.
+	if target, err := s.config(ctx, credentials{reference: a.reference, dsn: a.dsn}); err == nil {
+		move(config, target.ConnConfig)
+		if mode := target.ConnConfig.DefaultQueryExecMode; mode == pgx.QueryExecModeCacheDescribe ||
+			mode == pgx.QueryExecModeDescribeExec {
+			config.DefaultQueryExecMode, l.pooled = mode, true
+			delete(config.RuntimeParams, "search_path")
+		}
 	}
 	options.Replica, options.IdleTimeout = true, s.options.PoolIdleTime
 	options.BeforeConnect = func(ctx context.Context, c *pgx.ConnConfig) error {

@@ -59,12 +59,15 @@ func (all lodgings) column(of func(lodging) string) []string {
 func (all lodgings) isolations() []string {
 	return all.column(func(l lodging) string { return string(l.isolation) })
 }
+
 func (all lodgings) placements() []string {
 	return all.column(func(l lodging) string { return l.placement })
 }
+
 func (all lodgings) residencies() []string {
 	return all.column(func(l lodging) string { return l.residency.encode() })
 }
+
 func (all lodgings) statuses() []string {
 	return all.column(func(l lodging) string { return string(l.status) })
 }

@@ -61,7 +61,7 @@ func TestCitus(t *testing.T) {
 	}
 	c := openCluster(t, url)
 	for _, one := range citusTests { // one after the other: they share the tables
-		t.Run(one.name, func(t *testing.T) { one.test(t, c) }) //nolint:paralleltest // see above
+		t.Run(one.name, func(t *testing.T) { one.test(t, c) })
 	}
 }
 
@@ -74,7 +74,7 @@ func TestCitusStandIn(t *testing.T) {
 			t.Logf("not run: TestCitusStandIn/%s (it is about workers)", one.name)
 			continue
 		}
-		t.Run(one.name, func(t *testing.T) { one.test(t, c) }) //nolint:paralleltest // they share the tables
+		t.Run(one.name, func(t *testing.T) { one.test(t, c) })
 	}
 }
 

@@ -55,7 +55,8 @@ func countTickets(countries *sql.Selector) {
 // frequencies reads names and how often there is each.
 func frequencies(ctx context.Context, query interface {
 	Scan(ctx context.Context, v any) error
-}) (map[string]int64, error) {
+},
+) (map[string]int64, error) {
 	var rows []struct {
 		Name  string
 		Count int64

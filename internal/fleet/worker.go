@@ -73,12 +73,12 @@ func (w *worker) do(ctx context.Context, batch []Target) {
 }
 
 func (w *worker) end(ctx context.Context, t *task) {
-	o := skipped
+	o := Skipped
 	switch {
 	case t.failed:
-		o = failed
+		o = Failed
 	case t.worked:
-		o = done
+		o = Done
 	}
 	if t.failed && ctx.Err() == nil && w.run.opts.StopOnError {
 		w.run.stopped.Store(true)

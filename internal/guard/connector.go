@@ -59,16 +59,14 @@ func (c *Connector) Connect(context.Context) (driver.Conn, error) { return &conn
 // done, and the second try asks the server.
 func (w at) outdated(err error) bool {
 	switch code := sqlState(err); {
-	case w.replica != nil:
-		return false // it may be the one that is behind
 	case code == codeEpoch:
-		w.place.Database.standing.drop(w.scope.Tenant)
-	case code == codeProof:
+		// A replica says the same when it is none any more, whatever was known of the tenant.
+		return w.standing().drop(w.scope.Tenant) || w.replica == nil
+	case code == codeProof && w.replica == nil: // which may be behind
 		w.place.Database.prover.drop()
-	default:
-		return false
+		return true
 	}
-	return true
+	return false
 }
 
 // Driver returns a driver that refuses to open anything: a guarded connection is made by its Connector alone.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -71,9 +72,11 @@ const (
 	// lacks a table, its statement would reach the shared one, and where the tenant has moved, what was left behind.
 	placeSQL = `, stratum.enter_place($2, $7)`
 
-	// replayedSQL says how far a replica has come. A server that is a replica no more, or never was one, refuses.
+	// replayedSQL says how far a replica has come, and before which transaction all are over. A server that is a replica no
+	// more, or never was one, refuses.
 	replayedSQL = `, CASE WHEN pg_catalog.pg_is_in_recovery() ` +
-		`THEN pg_catalog.pg_last_wal_replay_lsn()::pg_catalog.text ELSE stratum.stale_epoch() END`
+		`THEN pg_catalog.pg_last_wal_replay_lsn()::pg_catalog.text ELSE stratum.stale_epoch() END` +
+		`, pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())`
 
 	systemSQL = `pg_catalog.set_config('stratum.tenant', '', true)`
 	unlockSQL = `, pg_catalog.pg_advisory_unlock_all()`
@@ -92,7 +95,7 @@ type form struct {
 type Forms struct {
 	ways
 
-	replica                ways // without the short ones
+	replica                ways
 	signed, timed, carries bool
 }
 
@@ -174,23 +177,19 @@ const minParameters, maxParameters = 4, 7
 
 // of returns the forms that connections for scopes of a tenant, or of the system, use.
 func (f *Forms) of(system, replica bool) []*form {
-	switch {
-	case system && replica:
-		return []*form{&f.replica.system, &f.replica.systemAt}
-	case system:
-		return []*form{&f.system, &f.systemAt}
-	case replica:
-		all := []*form{&f.replica.long, &f.replica.longSchema}
-		if f.carries {
-			all = append(all, &f.replica.longSubtree)
-		}
-		return all
-	case f.signed:
-		return []*form{&f.long, &f.longSchema}
+	known := &f.ways
+	if replica {
+		known = &f.replica
 	}
-	all := []*form{&f.long, &f.short, &f.longSchema, &f.shortSchema}
+	switch {
+	case system:
+		return []*form{&known.system, &known.systemAt}
+	case f.signed:
+		return []*form{&known.long, &known.longSchema}
+	}
+	all := []*form{&known.long, &known.short, &known.longSchema, &known.shortSchema}
 	if f.carries {
-		all = append(all, &f.longSubtree, &f.shortSubtree)
+		all = append(all, &known.longSubtree, &known.shortSubtree)
 	}
 	return all
 }
@@ -242,37 +241,39 @@ func (c *Connector) entry(ctx context.Context, where at) (*entry, error) {
 	if c.forms.timed {
 		e.args[5] = timeoutText(c.config.StatementTimeout(s.Tenant))
 	}
-	return e, c.admission(ctx, at{place: p, scope: s}, e, known)
+	return e, c.admission(ctx, where, e, known)
 }
 
 // admission chooses the way in.
-//
-// To a replica there is only the long one. A replica's snapshots do not say which transactions are under way, so that
-// the epoch of a change may look settled there while the change itself is yet to come.
-func (c *Connector) admission(ctx context.Context, where at, e *entry, known *ways) (err error) {
-	p, long, short := where.place, &known.long, &known.short
+func (c *Connector) admission(ctx context.Context, where at, e *entry, forms *ways) (err error) {
+	p, long, short := where.place, &forms.long, &forms.short
 	switch {
 	case p.schema != nil:
-		long, short = &known.longSchema, &known.shortSchema
+		long, short = &forms.longSchema, &forms.shortSchema
 	case c.forms.carries && where.scope.Kind == scope.Subtree:
-		long, short = &known.longSubtree, &known.shortSubtree
+		long, short = &forms.longSubtree, &forms.shortSubtree
 	}
 	e.form = long
 	if c.forms.signed {
 		e.args[4], err = p.Database.prover.prove(ctx, e.tenant, e.args[3])
 		return err
 	}
-	if e.replica != nil {
-		return nil
-	}
-	if epoch, ok := p.Database.standing.in(e.tenant, p.schema != nil); ok {
+	known := where.standing()
+	if epoch, ok := known.in(e.tenant, p.schema != nil); ok {
 		e.form = short
 		binary.BigEndian.PutUint64(e.number[:], uint64(epoch)) //nolint:gosec // the bits as they are
 		e.args[4] = e.number[:]
 		return nil
 	}
-	e.learn = &p.Database.standing
+	e.learn = known
 	return nil
+}
+
+// standing is what is known of tenants where a statement runs. Each replica has its own: one may have seen the epoch of a
+// change, and not yet the change.
+func (w at) standing		return &w.replica.standing
+	}
+	return &w.place.Database.standing
 }
 
 // timeoutText is a setting in milliseconds. Without a limit it is null, which stands for what the login has; 0 would
@@ -288,15 +289,30 @@ func timeoutText(d time.Duration) []byte {
 // What the server says there of the tenant, or a replica of itself, is kept.
 func (e *entry) read(r *pgconn.ResultReader) (pgconn.CommandTag, error) {
 	for e != nil && (e.learn != nil || e.replica != nil) && r.NextRow() {
-		values := r.Values()
-		if e.replica != nil {
-			e.replica.Standby.tell(values[len(values)-1])
-		} else if n, err := strconv.ParseInt(string(values[1]), 10, 64); err == nil {
-			e.learn.put(e.tenant, len(e.args[6]) > 0, n)
-		}
+		e.hear(r.Values())
 	}
 	return r.Close()
 }
+
+// hear keeps what enter has returned. On a replica an epoch may be seen before the change that it stands for, and it does
+// not say of a transaction that it is under way: the epoch counts only when all are over that are as old.
+func (e *entry) hear(values [][]byte) {
+	oldest := int64(math.MaxInt64)
+	if e.replica != nil {
+		n := len(values)
+		e.replica.Standby.tell(values[n-2])
+		oldest, _ = strconv.ParseInt(string(values[n-1]), 10, 64)
+	}
+	if e.learn == nil {
+		return
+	}
+	if epoch, err := strconv.ParseInt(string(values[1]), 10, 64); err == nil && epoch>>epochBits < oldest {
+		e.learn.put(e.tenant, len(e.args[6]) > 0, epoch)
+	}
+}
+
+// epochBits are those of an epoch behind the id of the transaction that made it.
+const epochBits = 20
 
 // describeContext is what the database is told of who acts and why, for its triggers: JSON, or nothing at all.
 func describeContext(s scope.Scope, a scope.Actor) ([]byte, error) {
@@ -314,7 +330,7 @@ func describeContext(s scope.Scope, a scope.Actor) ([]byte, error) {
 }
 
 // withoutNul replaces what JSON can write and PostgreSQL's jsonb cannot hold: a trigger that reads the note would fail.
-func withoutNul(s string) string { return strings.ReplaceAll(s, "\x00", "\ufffd") }
+func withoutNul(aceAll(s, "\x00", "\ufffd") }
 
 // literal writes enter with its arguments in place, for the simple protocol. The session has made sure that strings
 // are standard-conforming, so doubling the quote is enough. One pass, so that an argument's own "$4" stays as it is.

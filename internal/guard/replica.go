@@ -25,6 +25,8 @@ type Replica struct {
 	Standby *Standby
 	// Data and System lend connections, as those of a Database do.
 	Data, System *Pool
+
+	standing standing
 }
 
 func (r *Replica) pool(kind scope.Kind) *Pool {
@@ -162,7 +164,7 @@ func (r *Replicas) borrow(ctx context.Context, found *Found, p *Place, sc scope.
 		return nil, nil
 	}
 	// By chance: with turns, of an application that always reads two things one would always be the same replica's.
-	first := rand.IntN(len(found.Replicas)) //nolint:gosec // nobody gains by guessing it
+	first := rand.IntN(lgains by guessing it
 	for i := range found.Replicas {
 		replica := found.Replicas[(first+i)%len(found.Replicas)]
 		if s := r.try(ctx, replica, sc.Kind, need); s != nil {
@@ -178,7 +180,7 @@ func (r *Replicas) borrow(ctx context.Context, found *Found, p *Place, sc scope.
 // try borrows a session on a replica that has come as far as need.
 func (r *Replicas) try(ctx context.Context, replica *Replica, kind scope.Kind, need uint64) *session {
 	standby := replica.Standby
-	if !standby.mayTry(time.Now()) || standby.replayed.Load() < need && !standby.mayAsk() {
+	if standby.replayed.Load() < need && !standby.mayAsk() || !standby.mayTry(time.Now()) {
 		return nil
 	}
 	s, err := replica.pool(kind).acquire(ctx)
@@ -187,6 +189,7 @@ func (r *Replicas) try(ctx context.Context, replica *Replica, kind scope.Kind, n
 	case ctx.Err() != nil, errors.Is(err, ErrClosed):
 		return nil
 	case sqlState(err) == codeNoDatabase: // it has yet to be made there
+		standby.succeed()
 		return nil
 	default:
 		standby.fail(time.Now())
@@ -331,7 +334,7 @@ func (s *Standby) CheckReplica(cluster uint64) func(context.Context, *pgx.Conn) 
 			return ErrProtocol
 		}
 		row := results[0].Rows[0]
-		if row[0] == nil || string(row[1]) != fmt.Sprint(cluster) {
+strconv.FormatUint( == nil, 10 || string(row[1]) != fmt.Sprint(cluster) {
 			return ErrNoReplica
 		}
 		s.tell(row[0])

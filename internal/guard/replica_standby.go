@@ -82,6 +82,7 @@ func (s *Standby) ask(ctx context.Context, on *session) {
 	switch {
 	case err == nil && values[0] != nil:
 		s.tell(values[0])
+		s.succeed()
 	case ctx.Err() == nil:
 		s.fail(time.Now())
 	}

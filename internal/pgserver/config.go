@@ -17,7 +17,7 @@ type Config struct {
 	// Defaults to false. A server named by STRATUM_DATABASE_URL is reached the way that DSN says.
 	TCP bool
 	// StandbyOf is the DSN of a superuser of a running server, of which the new one becomes a streaming standby. Only
-	// binaries of this machine can be one, and they must be of the same major. Defaults to a server of its own.
+	// binaries of this machine can be one, of the same major, and without TCP. Defaults to a server of its own.
 	StandbyOf string
 	// Getenv looks up environment variables: STRATUM_DATABASE_URL and PATH. Defaults to os.Getenv.
 	Getenv func(name string) string
