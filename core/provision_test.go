@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -37,10 +36,10 @@ func TestInheritance(t *testing.T) {
 	_, err := e.st.Tenants.Create(ctx, core.NewTenant{Name: "n", Slug: "n", Isolation: "table"})
 	requireInvalid(t, "Isolation", err)
 	for i, tenant := range []core.Tenant{own, child, shared, home, root} {
-		note(t, e.st, tenant.ID, strconv.Itoa(i))
+		note(t, e.st, tenant.ID, fmt.Sprint(i))
 	}
 	for i, tenant := range []core.Tenant{own, child, shared, home, root} {
-		requireNotes(t, e.st, tenant.ID, strconv.Itoa(i))
+		requireNotes(t, e.st, tenant.ID, fmt.Sprint(i))
 	}
 }
 

@@ -171,7 +171,12 @@ func TestReplicaStorm(t *testing.T) {
 }
 
 // weather writes one note after the other, and reads it.
-func weather(t *testing.T, st *core.Stratum, tenant uuid.UUID, seed int, until time.Time, replica, primary *atomic.Int64) {
+//
+//nolint:revive // what it takes is the storm's
+func weather(
+	t *testing.T, st *core.Stratum, tenant uuid.UUID, seed int, until time.Time, replica, primary *atomic.Int64,
+) {
+	t.Helper()
 	ctx := reader(t, tenant)
 	all := writes(st)
 	kinds := []string{"exec", "transaction", "returning", "tx of pgx"}

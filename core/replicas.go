@@ -32,9 +32,9 @@ import (
 // Otherwise a replica shows what had been written a moment ago. That is true of a tenant's status too: a tenant that is
 // suspended is refused there as soon as the replica has replayed that. Options.MaxReplicaLag bounds the moment.
 //
-// Reads are spread over several replicas by chance. One that does not answer is left alone for a while, up to half a minute, and reads go to others or
-// to the primary. Where a connection breaks, or the replica cancels a query for what it replays (SQLSTATE 40001), after
-// rows were handed out, the error is the reader's.
+// Reads are spread over several replicas by chance. One that does not answer is left alone for a while, up to half a
+// minute, and reads go to others or to the primary. Where a connection breaks, or the replica cancels a query for what
+// it replays (SQLSTATE 40001), after rows were handed out, the error is the reader's.
 func WithReplica(ctx context.Context) context.Context { return scope.WithReplica(ctx) }
 
 // WriteToken returns a token of all that was committed before in the database where statements of ctx run, for

@@ -271,7 +271,9 @@ func (c *Connector) admission(ctx context.Context, where at, e *entry, forms *wa
 
 // standing is what is known of tenants where a statement runs. Each replica has its own: one may have seen the epoch of a
 // change, and not yet the change.
-func (w at) standing		return &w.replica.standing
+func (w at) standing() *standing {
+	if w.replica != nil {
+		return &w.replica.standing
 	}
 	return &w.place.Database.standing
 }
@@ -330,7 +332,7 @@ func describeContext(s scope.Scope, a scope.Actor) ([]byte, error) {
 }
 
 // withoutNul replaces what JSON can write and PostgreSQL's jsonb cannot hold: a trigger that reads the note would fail.
-func withoutNul(aceAll(s, "\x00", "\ufffd") }
+func withoutNul(s string) string { return strings.ReplaceAll(s, "\x00", "\ufffd") }
 
 // literal writes enter with its arguments in place, for the simple protocol. The session has made sure that strings
 // are standard-conforming, so doubling the quote is enough. One pass, so that an argument's own "$4" stays as it is.

@@ -46,7 +46,7 @@ type Found struct {
 
 // close closes the pools.
 func (f *Found) close() error {
-	var errs []error
+	errs := make([]error, 0, 2*len(f.Replicas))
 	for _, r := range f.Replicas {
 		errs = append(errs, r.Data.Close(), r.System.Close())
 	}
@@ -164,7 +164,7 @@ func (r *Replicas) borrow(ctx context.Context, found *Found, p *Place, sc scope.
 		return nil, nil
 	}
 	// By chance: with turns, of an application that always reads two things one would always be the same replica's.
-	first := rand.IntN(lgains by guessing it
+	first := rand.IntN(len(found.Replicas)) //nolint:gosec // nobody gains by guessing it
 	for i := range found.Replicas {
 		replica := found.Replicas[(first+i)%len(found.Replicas)]
 		if s := r.try(ctx, replica, sc.Kind, need); s != nil {
@@ -334,7 +334,7 @@ func (s *Standby) CheckReplica(cluster uint64) func(context.Context, *pgx.Conn) 
 			return ErrProtocol
 		}
 		row := results[0].Rows[0]
-strconv.FormatUint( == nil, 10 || string(row[1]) != fmt.Sprint(cluster) {
+		if row[0] == nil || string(row[1]) != fmt.Sprint(cluster) {
 			return ErrNoReplica
 		}
 		s.tell(row[0])
