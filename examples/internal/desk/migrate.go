@@ -25,6 +25,9 @@ func (d *desk) migrate(ctx context.Context) error {
 	report, err := d.app.Stratum().Fleet.Migrate(ctx, core.FleetOptions{
 		Migrations: []core.Migrations{next}, Progress: func(p core.FleetProgress) { bar.draw(p.Ended()) },
 	})
+	if err == nil {
+		bar.draw(targets) // with those that were no work of the fleet's, such as the shared tables of an ORM
+	}
 	bar.end()
 	if err != nil {
 		return err
