@@ -17,7 +17,8 @@ import (
 	"github.com/stratum-hq/stratum-go/internal/shape"
 )
 
-// ProvisionError is returned for a tenant that has been listed and whose schema or database could not be made. The tenant
+// ProvisionError is returned for a tenant that has been listed and whose schema or database could not be made. The
+// tenant
 // stays provisioning: nobody reaches it.
 type ProvisionError struct {
 	// Tenant is the tenant's id.
@@ -28,8 +29,8 @@ type ProvisionError struct {
 
 // Error says what to do.
 func (e *ProvisionError) Error() string {
-	return fmt.Sprintf("stratum: the tenant's place could not be made: %v (call Create again, or Tenants.Reconcile, which "+
-		"can also take it back)", e.Err)
+	return fmt.Sprintf("stratum: the tenant's place could not be made: %v (call Create again, or Tenants.Reconcile, "+
+		"which can also take it back)", e.Err)
 }
 
 // Unwrap returns the reason.
@@ -41,7 +42,8 @@ type builder struct {
 	slots chan struct{} // one for each place that is being worked on
 }
 
-// build makes the place of a tenant that is provisioning, or what is missing of it, and makes the tenant active. One that
+// build makes the place of a tenant that is provisioning, or what is missing of it, and makes the tenant active. One
+// that
 // is no longer provisioning is left as it is: somebody else was first.
 func (b *builder) build(ctx context.Context, t Tenant) error {
 	l := location{isolation: t.Isolation, placement: t.Placement, label: t.Label.String()}
@@ -225,7 +227,8 @@ func (s *Stratum) placement(ctx context.Context, name string) (Placement, error)
 	return s.Placements.find(ctx, name)
 }
 
-// prepareSatellite makes a database fit for tenants: schema stratum, and the tables of the model where there is one. One
+// prepareSatellite makes a database fit for tenants: schema stratum, and the tables of the model where there is one.
+// One
 // that is inhabited must have been made fit before.
 func (s *Stratum) prepareSatellite(ctx context.Context, p Placement, inhabited bool) error {
 	registry, err := s.registry.get(ctx, s)

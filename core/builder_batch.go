@@ -14,7 +14,8 @@ import (
 )
 
 const (
-	// batchWorkers is how many places of a batch are made at once. More of them wait for each other in the server's catalog.
+	// batchWorkers is how many places of a batch are made at once. More of them wait for each other in the server's
+	// catalog.
 	batchWorkers = 2
 	// batchChunk is how many schemas share a look at the model, and one at what has been made of it.
 	batchChunk = 16
@@ -71,7 +72,8 @@ func levels(tenants []Tenant) (levels [][]int) {
 	return levels
 }
 
-// jobs groups the tenants of a level by what is made in one go: schemas of one placement, up to a chunk. There are enough
+// jobs groups the tenants of a level by what is made in one go: schemas of one placement, up to a chunk. There are
+// enough
 // jobs for all workers to end at about the same time.
 func jobs(tenants []Tenant, level []int) (jobs [][]int) {
 	open := make(map[string]int)
@@ -170,7 +172,9 @@ func idsOf(tenants []Tenant) []uuid.UUID {
 	return ids
 }
 
-func (b *builder) makeSchemas(ctx context.Context, owner *sql.DB, tenants []Tenant, blueprint provision.Blueprint) error {
+func (b *builder) makeSchemas(
+	ctx context.Context, owner *sql.DB, tenants []Tenant, blueprint provision.Blueprint,
+) error {
 	var login string
 	if err := owner.QueryRowContext(ctx, "SELECT current_user").Scan(&login); err != nil {
 		return err

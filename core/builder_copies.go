@@ -27,7 +27,10 @@ func copied(model shape.Model) []copies.Table {
 // refresh brings the copies of global tables in a database up to date.
 func (b *builder) refresh(ctx context.Context, p Placement, database string, model shape.Model) error {
 	return b.copy(ctx, model, copies.Destination{
-		Tables: copied(model), Connect: func(ctx context.Context) (*pgx.Conn, error) { return b.connect(ctx, p, database) },
+		Tables: copied(model), Connect: func(ctx context.Context) (*pgx.Conn, error) {
+			return b.connect(ctx, p,
+				database)
+		},
 	})
 }
 

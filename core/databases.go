@@ -21,10 +21,11 @@ import (
 type databases struct {
 	st *Stratum
 
-	mu     sync.Mutex
-	byKey  map[databaseKey]*opening
-	logins map[string]*satelliteLogins // by placement
-	closed bool
+	mu       sync.Mutex
+	byKey    map[databaseKey]*opening
+	logins   map[string]*satelliteLogins // by placement
+	standbys map[standbyKey]*guard.Standby
+	closed   bool
 }
 
 // databaseKey names a database: a placement's, or that of the tenant with the label, which is beside it.
@@ -46,6 +47,7 @@ type satelliteLogins struct {
 func newDatabases(st *Stratum) *databases {
 	return &databases{
 		st: st, byKey: make(map[databaseKey]*opening), logins: make(map[string]*satelliteLogins),
+		standbys: make(map[standbyKey]*guard.Standby),
 	}
 }
 
@@ -119,10 +121,16 @@ func (d *databases) make(ctx context.Context, key databaseKey) (*guard.Database,
 	}
 	d.st.keepCurrent(ctx)
 	proof := func(ctx context.Context) (proof []byte, err error) { return d.st.proofKeyOf(ctx, system) }
-	return guard.NewDatabase(key.placement, data, system, proof), nil
+	database := guard.NewDatabase(key.placement, data, system, proof)
+	database.Replicas = (&replicaSource{
+		st: d.st, placement: key.placement, database: name, data: logins.data, system: logins.system,
+		dataReference: logins.placement.DSN, systemReference: logins.placement.SystemDSN, pool: system,
+	}).replicas()
+	return database, nil
 }
 
-// databaseName is that of a tenant's own database. A server has the databases of several applications, hence the prefix,
+// databaseName is that of a tenant's own database. A server has the databases of several applications, hence the
+// prefix,
 // and several registries of one application, as for tests, hence the registry.
 func (s *Stratum) databaseName(registry uuid.UUID, label string) string {
 	return s.databasePrefix(registry) + "t_" + label
@@ -311,6 +319,9 @@ func (d *databases) forget(placement string) {
 	}
 	d.mu.Unlock()
 	d.st.router.forget(placement)
+	if placement == homePlacement {
+		_ = d.st.router.home.Database.Replicas.Forget() // as below
+	}
 	for _, o := range dropped {
 		if o.database != nil {
 			_ = o.database.Close() // whoever still uses it finishes; what is left is closed as it comes back
@@ -360,5 +371,6 @@ func isContextError(err error) bool {
 }
 
 // errForeignSite refuses a database that answers where a satellite was expected.
-var errForeignSite = fmt.Errorf("%w: the database there is another application's, or another tenant's (check where the "+
+var errForeignSite = fmt.Errorf("%w: the database there is another application's, or another tenant's (check "+
+	"where the "+
 	"reference leads)", ErrPlacement)

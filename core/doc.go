@@ -9,6 +9,7 @@
 //	engine.go    Engine: PostgreSQL or Citus
 //	limits.go    Limits: what one tenant may take of connections and time
 //	conn.go      BeginFunc, Tx: the verbs of pgx, in a tenant's scope
+//	replicas.go  WithReplica: reads from streaming replicas, which see one's own writes
 //	lookup.go    NewLookup: a declared read across tenants
 //	verify.go    Verify: a report on the boundary as it is
 //	errors.go    what can be refused, and by whom

@@ -38,21 +38,27 @@ var (
 	ErrUnsigned = guard.ErrUnsigned
 	// ErrProof is returned where a hardened database does not accept that this program admits a tenant.
 	ErrProof = guard.ErrProof
-	// ErrSubtreeElsewhere is returned under WithSubtree where a descendant's data is in a schema or a database of its own.
+	// ErrSubtreeElsewhere is returned under WithSubtree where a descendant's data is in a schema or a database of its
+	// own.
 	ErrSubtreeElsewhere = guard.ErrSubtreeElsewhere
-	// ErrLookupElsewhere is returned by a Lookup in tenant-owned tables while there are tenants whose rows are elsewhere.
+	// ErrLookupElsewhere is returned by a Lookup in tenant-owned tables while there are tenants whose rows are
+	// elsewhere.
 	ErrLookupElsewhere = guard.ErrLookupElsewhere
 	// ErrSchemaMissing is returned for a statement whose tenant's own schema is not there.
 	ErrSchemaMissing = guard.ErrSchemaMissing
-	// ErrSchemaTable is returned for a statement at a tenant's own schema that lacks a table: for each of the system, and
-	// outside of a transaction also for the one of a tenant that is refused because of it, which is an ErrPermission too.
+	// ErrSchemaTable is returned for a statement at a tenant's own schema that lacks a table: for each of the system,
+	// and
+	// outside of a transaction also for the one of a tenant that is refused because of it, which is an ErrPermission
+	// too.
 	ErrSchemaTable = guard.ErrSchemaTable
 	// ErrDatabaseMissing is returned for a statement whose tenant's own database is not there.
 	ErrDatabaseMissing = guard.ErrDatabaseMissing
-	// ErrDatabaseDown is returned for a statement whose tenant lives in another database than the registry's, which does not
+	// ErrDatabaseDown is returned for a statement whose tenant lives in another database than the registry's, which
+	// does not
 	// answer or lets nobody in. The error is a *PlacementError, too.
 	ErrDatabaseDown = guard.ErrDatabaseDown
-	// ErrTableMissing is returned for a statement that names a table which is not in the database its tenant lives in, as
+	// ErrTableMissing is returned for a statement that names a table which is not in the database its tenant lives
+	// in, as
 	// external ones are not.
 	ErrTableMissing = guard.ErrTableMissing
 	// ErrElsewhere is returned for a statement whose tenant's data was not where it was looked for, twice.

@@ -101,7 +101,9 @@ func (c *convergence) PlanMany(ctx context.Context, q fleet.Querier, targets []f
 
 // known returns the plans of those targets that are recorded to be like a model which is known, and the indexes of the
 // others. Where a target is not what is recorded its plan fails, and it is then looked at.
-func (c *convergence) known(ctx context.Context, q fleet.Querier, targets []fleet.Target) (plans [][]string, left []int, err error) {
+func (c *convergence) known(
+	ctx context.Context, q fleet.Querier, targets []fleet.Target,
+) (plans [][]string, left []int, err error) {
 	plans = make([][]string, len(targets))
 	if c.verify {
 		for i := range targets {
@@ -222,7 +224,8 @@ func restrict(have map[string]shape.Shape, wanted shape.Shape) shape.Shape {
 	return found
 }
 
-// statements are those of changes that lose nothing, and of others where that is allowed. What the model does not have is
+// statements are those of changes that lose nothing, and of others where that is allowed. What the model does not
+// have is
 // left alone: somebody may need it, and drift tells.
 func (c *convergence) statements(changes []shape.Change) ([]string, error) {
 	var kept []shape.Change

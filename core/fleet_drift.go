@@ -24,7 +24,8 @@ type Drift struct {
 
 // Difference is one way in which a target differs from the model.
 type Difference struct {
-	// Kind is what differs: "table", "column", "index", "constraint", "sequence", "trigger", "policy", "grant" and others.
+	// Kind is what differs: "table", "column", "index", "constraint", "sequence", "trigger", "policy", "grant" and
+	// others.
 	Kind string
 	// Table is the table concerned, and Object its column, index and so on, or empty.
 	Table, Object string
@@ -39,7 +40,8 @@ type Difference struct {
 // driftBatch is how many schemas are read at once.
 const driftBatch = 50
 
-// Drift compares the targets with the model, and yields those that differ or cannot be looked at. It changes nothing. An
+// Drift compares the targets with the model, and yields those that differ or cannot be looked at. It changes nothing.
+// An
 // error ends it.
 func (f *Fleet) Drift(ctx context.Context) iter.Seq2[Drift, error] {
 	return func(yield func(Drift, error) bool) {
@@ -142,8 +144,9 @@ func differences(changes []shape.Change) []Difference {
 	list := make([]Difference, len(changes))
 	for i, c := range changes {
 		list[i] = Difference{
-			Kind: string(c.Kind), Table: c.Table, Object: c.Object, Have: c.Have, Want: c.Want, Destructive: c.Destructive,
-			Text: c.String(),
+			Kind: string(c.Kind), Table: c.Table, Object: c.Object, Have: c.Have, Want: c.Want,
+			Destructive: c.Destructive,
+			Text:        c.String(),
 		}
 	}
 	return list

@@ -69,7 +69,8 @@ func (b *builder) notedModel(ctx context.Context, hash string) (model shape.Mode
 type steps struct {
 	mu     sync.Mutex
 	models map[string]*shape.Model
-	texts  map[[2]string][]string // by hash and owner, with placeholder for the schema; nil where each schema has its own
+	// texts are by hash and owner, with a placeholder for the schema; nil where each schema has its own.
+	texts map[[2]string][]string
 }
 
 // placeholder and another are schemas that nobody has: no label begins with zeros. Their ranges of keys differ.
@@ -203,8 +204,10 @@ func recorded(ctx context.Context, q fleet.Querier, source string, targets []fle
 		return nil, err
 	}
 	var text []byte
-	err = q.QueryRow(ctx, `SELECT coalesce(pg_catalog.json_object_agg(table_schema, hash), '{}')::text FROM stratum.ledger
-		WHERE source = $1 AND table_schema IN (SELECT pg_catalog.json_array_elements_text($2::json))`, source, string(list)).
+	err = q.QueryRow(ctx, `SELECT coalesce(pg_catalog.json_object_agg(table_schema, hash), '{}')::text FROM
+		stratum.ledger
+		WHERE source = $1 AND table_schema IN (SELECT
+			pg_catalog.json_array_elements_text($2::json))`, source, string(list)).
 		Scan(&text)
 	if err != nil {
 		return nil, fmt.Errorf("stratum: reading what targets are like: %w", err)

@@ -134,7 +134,8 @@ func (r *fleetRun) migrateVersions(ctx context.Context) error {
 	return r.versions(ctx, versioned)
 }
 
-// versions runs versioned migrations on all targets. Places that were being made meanwhile from the older model, and were
+// versions runs versioned migrations on all targets. Places that were being made meanwhile from the older model, and
+// were
 // not listed yet, follow.
 func (r *fleetRun) versions(ctx context.Context, versioned []fleet.Source) error {
 	seen := make(map[string]bool)

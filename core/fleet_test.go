@@ -7,7 +7,6 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"testing/fstest"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -67,7 +66,10 @@ func (f fleet) targetOf(t *testing.T, slug string) string {
 }
 
 // homeSchema is the name of the schema of the tenant at home.
-func (f fleet) homeSchema(t *testing.T) string { return "t_" + f.of(t, "home-schema").Label.String() }
+func (f fleet) homeSchema(t *testing.T) string {
+	t.Helper()
+	return "t_" + f.of(t, "home-schema").Label.String()
+}
 
 func (f fleet) migrate(t *testing.T, options core.FleetOptions) core.FleetReport {
 	t.Helper()
@@ -146,7 +148,8 @@ func TestFleetGoose(t *testing.T) {
 		}
 	}
 	batch, err := f.st.Tenants.CreateBatch(t.Context(), []core.NewTenant{
-		{Name: "b", Slug: "b1", Isolation: core.SchemaIsolation}, {Name: "b", Slug: "b2", Isolation: core.SchemaIsolation},
+		{Name: "b", Slug: "b1", Isolation: core.SchemaIsolation},
+		{Name: "b", Slug: "b2", Isolation: core.SchemaIsolation},
 		{Name: "b", Slug: "b3", Isolation: core.DatabaseIsolation},
 	})
 	require.NoError(t, err)
@@ -169,8 +172,7 @@ func TestFleetGoose(t *testing.T) {
 func TestFleetGooseGlobal(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
-	files := fstest.MapFS{"00001_area.sql": &fstest.MapFile{Data: []byte("-- +goose Up\n" +
-		"ALTER TABLE countries ADD COLUMN area int NOT NULL DEFAULT 7;")}}
+	files := mapFS(map[string]string{"00001_area.sql": "ALTER TABLE countries ADD COLUMN area int NOT NULL DEFAULT 7;"})
 	m, err := core.Goose(t.Context(), files, ".", core.GooseOptions{
 		Name: "global", Table: "goose_global", Global: true,
 	})
@@ -245,7 +247,7 @@ func TestFleetPoisoned(t *testing.T) {
 	require.Contains(t, drifts, poisoned)
 
 	runAs(t, dsn, "ALTER TABLE notes DROP COLUMN colour")
-	report = f.migrate(t, core.FleetOptions{Migrations: migrations})
+	f.migrate(t, core.FleetOptions{Migrations: migrations})
 	require.Empty(t, f.drifts(t))
 	require.Zero(t, f.migrate(t, core.FleetOptions{Migrations: migrations}).Done)
 }
@@ -411,7 +413,7 @@ func TestFleetLocked(t *testing.T) {
 		})
 	}
 	options.LockTimeout = 50 * time.Millisecond
-	report = f.migrate(t, options)
+	f.migrate(t, options)
 	require.NoError(t, <-released)
 	require.Empty(t, f.drifts(t))
 }

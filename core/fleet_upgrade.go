@@ -72,7 +72,8 @@ func (f *Fleet) visit(ctx context.Context, t FleetTarget, fn errand) error {
 	return fn(p, t, database)
 }
 
-// upgrade brings schema stratum up to date in all databases but the registry's, which Migrate does, and makes there what
+// upgrade brings schema stratum up to date in all databases but the registry's, which Migrate does, and makes there
+// what
 // tables need beside themselves. A database where that fails fails as a target, too, and is reported there.
 func (f *Fleet) upgrade(ctx context.Context) error {
 	b := f.st.Tenants.builder
@@ -104,7 +105,8 @@ type upgrade struct {
 
 func (f *Fleet) upgradeOne(ctx context.Context, p Placement, db *sql.DB, u upgrade) error {
 	hash := u.extras.Hash(u.model, install.Version, "")
-	const query = `SELECT EXISTS (SELECT FROM stratum.ledger WHERE table_schema = '' AND source = 'extras' AND hash = $1)`
+	const query = `SELECT EXISTS (SELECT FROM stratum.ledger WHERE table_schema = '' AND source = 'extras' AND hash
+		= $1)`
 	var current bool
 	// Where schema stratum is older there is no such table.
 	if err := db.QueryRowContext(ctx, query, hash).Scan(&current); err == nil && current {

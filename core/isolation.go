@@ -15,7 +15,8 @@ const (
 	SharedIsolation Isolation = "shared"
 	// SchemaIsolation gives the tenant a schema of its own. Global and external tables stay within reach.
 	SchemaIsolation Isolation = "schema"
-	// DatabaseIsolation gives the tenant a database of its own. Global tables are there as copies to read, external ones
+	// DatabaseIsolation gives the tenant a database of its own. Global tables are there as copies to read, external
+	// ones
 	// are not.
 	DatabaseIsolation Isolation = "database"
 )

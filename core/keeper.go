@@ -15,7 +15,8 @@ import (
 	"github.com/stratum-hq/stratum-go/internal/shape"
 )
 
-// keeper keeps the copies of global tables in other databases current, from the moment on at which this handle has to do
+// keeper keeps the copies of global tables in other databases current, from the moment on at which this handle has to
+// do
 // with one. Of all programs on a registry one works, and the others stand by.
 type keeper struct {
 	mu      sync.Mutex
@@ -152,7 +153,7 @@ func (p *Placements) lagOf(ctx context.Context, d copies.Destination) []CopyLag 
 	lags := make([]CopyLag, len(found))
 	for i, l := range found {
 		lags[i] = CopyLag{
-			Target: d.Name, Table: l.Table.Schema + "." + l.Table.Name, Never: l.Never, Changes: l.Changes, Age: l.Age,
+			Target: d.Name, Table: l.Schema + "." + l.Name, Never: l.Never, Changes: l.Changes, Age: l.Age,
 			RefreshedAt: l.RefreshedAt,
 		}
 	}

@@ -26,6 +26,21 @@ type Options struct {
 	// SystemDSN is the login that AsSystem and Tenants use. Defaults to DSN.
 	SystemDSN string
 
+	// ReplicaDSNs lead to streaming replicas of the server of DSN, for reads under WithReplica. Only where a replica
+	// is and
+	// how it is reached is taken from its DSN: database, login and password are those of DSN and SystemDSN, which a
+	// replica has too. Behind a pooler the DSN must say default_query_exec_mode=cache_describe. They take the place of
+	// those that Placements.Register has for "home". Defaults to those.
+	ReplicaDSNs []string
+
+	// MaxReplicaLag is how old what a replica shows may be: every read under WithReplica sees all that was committed so
+	// long before, or goes to the primary. The primary is asked for that how far it has written, up to four times in
+	// this
+	// time, and no replica is used while it does not answer. Where reads are further apart than MaxReplicaLag, most
+	// go to
+	// the primary. Defaults to 0, no bound.
+	MaxReplicaLag time.Duration
+
 	// RolePrefix starts the names of the roles that statements run as. Roles are shared by the databases of a server:
 	// give each application its own prefix to keep them apart. Lower-case letters, digits and underscores, at most 40.
 	// Defaults to "stratum".
@@ -122,6 +137,8 @@ func (o Options) validate() error {
 	case o.MaxConns < 1 || o.SystemMaxConns < 1:
 		return fmt.Errorf("%w: Options.MaxConns and Options.SystemMaxConns must be positive (leave them out "+
 			"for the defaults)", ErrConfig)
+	case o.MaxReplicaLag < 0:
+		return fmt.Errorf("%w: Options.MaxReplicaLag must not be negative (leave it out for no bound)", ErrConfig)
 	case o.PoolIdleTime < 0:
 		return fmt.Errorf("%w: Options.PoolIdleTime must not be negative (leave it out for the default)", ErrConfig)
 	}
@@ -133,6 +150,11 @@ func (o Options) validate() error {
 		{"DSN", o.DSN}, {"OwnerDSN", o.OwnerDSN}, {"SystemDSN", o.SystemDSN},
 	} {
 		if _, err := parseDSN(d.name, d.dsn); err != nil {
+			return err
+		}
+	}
+	for _, dsn := range o.ReplicaDSNs {
+		if _, err := parseDSN("ReplicaDSNs", dsn); err != nil {
 			return err
 		}
 	}

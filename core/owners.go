@@ -76,7 +76,7 @@ func (o *owners) close() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.closed = true
-	var errs []error
+	errs := make([]error, 0, len(o.byPlacement))
 	for _, db := range o.byPlacement {
 		errs = append(errs, db.Close())
 	}
@@ -110,11 +110,14 @@ func inOwnerTx(ctx context.Context, db *sql.DB, fn func(tx *sql.Tx) error) error
 	return nil
 }
 
-// ErrRegistryCopied is returned where the registry's database has another name than when it was installed: it was renamed,
+// ErrRegistryCopied is returned where the registry's database has another name than when it was installed: it was
+// renamed,
 // or it is a copy, which must not work on the schemas and databases of the original's tenants.
-var ErrRegistryCopied = errors.New("stratum: the registry's database has another name than when it was installed (if it " +
+var ErrRegistryCopied = errors.New("stratum: the registry's database has another name than when it was " +
+	"installed (if it " +
 	"was renamed: UPDATE stratum.site SET home = current_database(); if it is a copy: UPDATE stratum.site SET home = " +
-	"current_database(), registry = gen_random_uuid(), after which tenants with databases of their own are missing them)")
+	"current_database(), registry = gen_random_uuid(), after which tenants with databases of their own are missing " +
+	"them)")
 
 // registryID is the id of the registry, read once.
 type registryID struct {
@@ -132,7 +135,8 @@ func (r *registryID) get(ctx context.Context, s *Stratum) (uuid.UUID, error) {
 	var site provision.Site
 	var copied bool
 	err := s.registryTx(ctx, func(tx pgx.Tx) error {
-		return tx.QueryRow(ctx, `SELECT registry, placement, label IS NULL, home <> current_database() FROM stratum.site`).
+		return tx.QueryRow(ctx, `SELECT registry, placement, label IS NULL, home <> current_database() FROM
+			stratum.site`).
 			Scan(&site.Registry, &site.Placement, &site.Shared, &copied)
 	})
 	switch {
@@ -141,7 +145,8 @@ func (r *registryID) get(ctx context.Context, s *Stratum) (uuid.UUID, error) {
 	case err != nil:
 		return uuid.Nil, statementError(ctx, err)
 	case site.Placement != homePlacement || !site.Shared:
-		return uuid.Nil, fmt.Errorf("%w: DSN leads to a database that is a placement of another registry (open the handle "+
+		return uuid.Nil, fmt.Errorf("%w: DSN leads to a database that is a placement of another registry (open "+
+			"the handle "+
 			"on the registry's own database)", ErrConfig)
 	}
 	r.mu.Lock()

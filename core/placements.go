@@ -46,7 +46,8 @@ type Placement struct {
 	DSN string
 	// SystemDSN and OwnerDSN are the same for AsSystem and for Migrate. Each defaults to DSN.
 	SystemDSN, OwnerDSN string
-	// ReplicaDSNs lead to streaming replicas of the database, for reads under WithReplica. Default to none.
+	// ReplicaDSNs are references to streaming replicas of the server, for reads under WithReplica, see
+	// Options.ReplicaDSNs. Other processes learn of a change when they start. Default to none.
 	ReplicaDSNs []string
 	// Region and Labels are what a Residency asks for. Default to none.
 	Region string
@@ -115,7 +116,8 @@ func scanPlacement(row pgx.CollectableRow) (p Placement, err error) {
 
 // write upserts the row.
 func (p *Placements) write(ctx context.Context, placement Placement) error {
-	const statement = `INSERT INTO stratum.placements AS p (name, dsn, system_dsn, owner_dsn, replica_dsns, region, labels,
+	const statement = `INSERT INTO stratum.placements AS p (name, dsn, system_dsn, owner_dsn, replica_dsns, region,
+		labels,
 			capacity, state)
 		VALUES ($1, $2, $3, $4, $5, $6, $7::text::jsonb, $8, $9)
 		ON CONFLICT (name) DO UPDATE SET dsn = excluded.dsn, system_dsn = excluded.system_dsn,
@@ -229,7 +231,8 @@ type PlacementHealth struct {
 	Took time.Duration
 }
 
-// Health looks at each placement with the login for tenants and with that of the system: whether it answers, and whether
+// Health looks at each placement with the login for tenants and with that of the system: whether it answers, and
+// whether
 // its schema serves this program. Placements are looked at side by side, so that one that is down does not hide others.
 // The error is that of reading the list; those of placements are in their results.
 func (p *Placements) Health(ctx context.Context) ([]PlacementHealth, error) {

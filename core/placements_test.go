@@ -195,7 +195,7 @@ func tryAs(tb testing.TB, dsn, statements string) error {
 }
 
 // TestReferences lead to DSNs by the environment, by files and by a resolver, and nothing of a DSN is told or kept.
-func TestReferences(t *testing.T) { //nolint:paralleltest // the environment is the whole process's
+func TestReferences(t *testing.T) {
 	const canary = "c4nary5ecret"
 	var log bytes.Buffer
 	e := newEstate(t, func(o *core.Options) { o.Logger = slog.New(slog.NewTextHandler(&log, nil)) })

@@ -31,7 +31,7 @@ func child(dsns string) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	fmt.Println("begun") //nolint:forbidigo // for the parent
+	fmt.Println("begun")
 	for n := 0; ; n++ {
 		isolation := isolations()[1+n%2]
 		slug := fmt.Sprintf("%s-%s-%d", isolation, os.Getenv(childRound), n)

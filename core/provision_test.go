@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -36,10 +37,10 @@ func TestInheritance(t *testing.T) {
 	_, err := e.st.Tenants.Create(ctx, core.NewTenant{Name: "n", Slug: "n", Isolation: "table"})
 	requireInvalid(t, "Isolation", err)
 	for i, tenant := range []core.Tenant{own, child, shared, home, root} {
-		note(t, e.st, tenant.ID, fmt.Sprint(i))
+		note(t, e.st, tenant.ID, strconv.Itoa(i))
 	}
 	for i, tenant := range []core.Tenant{own, child, shared, home, root} {
-		requireNotes(t, e.st, tenant.ID, fmt.Sprint(i))
+		requireNotes(t, e.st, tenant.ID, strconv.Itoa(i))
 	}
 }
 
@@ -102,8 +103,10 @@ func TestProvisionError(t *testing.T) {
 
 		// Another one of this slug is another one.
 		for _, other := range []core.NewTenant{
-			{Name: "m", Slug: n.Slug, Isolation: isolation}, {Name: "n", Slug: n.Slug, Isolation: core.SharedIsolation},
-			{Name: "n", Slug: n.Slug, ExternalID: "x"}, {Name: "n", Slug: n.Slug, ID: uuid.New()},
+			{Name: "m", Slug: n.Slug, Isolation: isolation},
+			{Name: "n", Slug: n.Slug, Isolation: core.SharedIsolation},
+			{Name: "n", Slug: n.Slug, ExternalID: "x"},
+			{Name: "n", Slug: n.Slug, ID: uuid.New()},
 		} {
 			require.ErrorIs(t, second(e.st.Tenants.Create(ctx, other)), core.ErrTenantExists)
 		}

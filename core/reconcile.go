@@ -16,12 +16,14 @@ import (
 
 // ErrUntold is returned where a tenant's status has changed in the registry, and the database that the tenant lives in
 // could not be told.
-var ErrUntold = errors.New("stratum: the status is changed in the registry, but the tenant's database was not reached " +
+var ErrUntold = errors.New("stratum: the status is changed in the registry, but the tenant's database was not " +
+	"reached " +
 	"and still goes by the old one (run Tenants.Reconcile when it is back)")
 
 // untold are tenants that a satellite believes to have another status than they have.
 const untold = `SELECT id, isolation, placement, label, status, updated_at FROM stratum.tenants
-	WHERE (isolation = 'database' OR placement <> 'home') AND status <> 'provisioning' AND told_status IS DISTINCT FROM status `
+	WHERE (isolation = 'database' OR placement <> 'home') AND status <> 'provisioning'
+		AND told_status IS DISTINCT FROM status `
 
 // tell brings the statuses of tenants to the satellites that they live in.
 func (b *builder) tell(ctx context.Context, condition string, args ...any) error {
@@ -76,7 +78,8 @@ func (b *builder) tellOne(ctx context.Context, r provision.Resident) error {
 
 // ReconcileOptions say what Reconcile does.
 type ReconcileOptions struct {
-	// Remove takes back tenants that are provisioning instead of finishing them: what was made of their place is dropped,
+	// Remove takes back tenants that are provisioning instead of finishing them: what was made of their place is
+	// dropped,
 	// and they are listed no more. Defaults to false.
 	Remove bool
 	// Tenants are the tenants to look at. Defaults to all.
@@ -94,7 +97,8 @@ type ReconcileReport struct {
 }
 
 // Reconcile finishes what a crash or an error has left half done: tenants that are provisioning become active or are
-// taken back, spares are finished, and satellites that were out of reach are told of changed statuses. It may run in many
+// taken back, spares are finished, and satellites that were out of reach are told of changed statuses. It may run in
+// many
 // programs at once, and at each start of one.
 //
 // Failures of single tenants are in the report; the error is that of the first of them, or of the registry.
@@ -141,7 +145,9 @@ func (t *Tenants) provisioning(ctx context.Context, options ReconcileOptions) (f
 	return found, err
 }
 
-func (t *Tenants) reconcile(ctx context.Context, tenant Tenant, options ReconcileOptions, report *ReconcileReport) error {
+func (t *Tenants) reconcile(
+	ctx context.Context, tenant Tenant, options ReconcileOptions, report *ReconcileReport,
+) error {
 	if options.Remove {
 		removed, err := t.builder.remove(ctx, tenant)
 		if removed {

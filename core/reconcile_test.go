@@ -1,7 +1,7 @@
 package core_test
 
 import (
-	"fmt"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -168,7 +168,7 @@ func TestStatusesInARace(t *testing.T) {
 			work.Go(func() {
 				st := programs[n%2]
 				if n%3 == 0 { // an attribute that has nothing to do with it
-					name := fmt.Sprint(round)
+					name := strconv.Itoa(round)
 					_, _ = st.Tenants.Update(ctx, tenant.ID, core.TenantUpdate{Name: &name})
 				}
 				if n%2 == 0 {

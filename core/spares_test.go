@@ -54,7 +54,7 @@ func TestSpares(t *testing.T) {
 	}
 	require.Equal(t, databases, ask[int](t, e.AdminDSN, "SELECT count(*) FROM pg_database"))
 	for _, dsn := range []string{e.AdminDSN, db.AdminDSN} {
-		require.Equal(t, "", ask[string](t, dsn, "SELECT coalesce(string_agg(command, ', '), '') FROM ddl_spy"))
+		require.Empty(t, ask[string](t, dsn, "SELECT coalesce(string_agg(command, ', '), '') FROM ddl_spy"))
 	}
 	require.Equal(t, 4, ask[int](t, e.AdminDSN, "SELECT count(*) FROM stratum.spares"))
 	for _, tenant := range tenants {

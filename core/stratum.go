@@ -116,7 +116,11 @@ func (s *Stratum) connect(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, s.pool.Close())
 	}
-	config.Home = guard.NewPlace(guard.NewDatabase("", s.pool, s.system, s.proofKey), s.searchPath, "")
+	home := guard.NewDatabase("", s.pool, s.system, s.proofKey)
+	home.Replicas = (&replicaSource{
+		st: s, placement: homePlacement, data: data, system: system, pool: s.system,
+	}).replicas()
+	config.Home = guard.NewPlace(home, s.searchPath, "")
 	s.router = newRouter(s, config.Home)
 	config.Router = s.router
 	s.guard = guard.NewConnector(config)
@@ -258,7 +262,7 @@ func (s *Stratum) Close() error {
 	}
 	s.closed = true
 	s.keeper.close()
-	err := errors.Join(s.data.Close(), s.databases.close(), s.pool.Close(), s.system.Close(), s.owners.close())
+	err := errors.Join(s.data.Close(), s.databases.close(), s.router.home.Database.Close(), s.owners.close())
 	if s.owner != nil {
 		err = errors.Join(err, s.owner.Close())
 	}

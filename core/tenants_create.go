@@ -38,7 +38,8 @@ type NewTenant struct {
 	Residency Residency
 }
 
-// Create adds an active tenant, behind its siblings, beneath an active parent. A schema or a database of its own is made
+// Create adds an active tenant, behind its siblings, beneath an active parent. A schema or a database of its own is
+// made
 // before it returns, with all the tables, and is looked at; until then the tenant is provisioning. If the program ends
 // meanwhile, or the error is a *ProvisionError, the same call goes on with it, and so does Reconcile. It returns
 //
@@ -143,7 +144,8 @@ func (t *Tenants) finishAll(ctx context.Context, created []Tenant) ([]Tenant, er
 	}
 	for i := range created {
 		if err := failed[i]; err != nil {
-			return created, &BatchError{Index: i, Slug: created[i].Slug, Err: &ProvisionError{Tenant: created[i].ID, Err: err}}
+			err = &ProvisionError{Tenant: created[i].ID, Err: err}
+			return created, &BatchError{Index: i, Slug: created[i].Slug, Err: err}
 		}
 	}
 	return created, nil
@@ -235,13 +237,15 @@ func (s session) newLabels(ctx context.Context, n int) ([]ltree.Label, error) {
 // insert adds the rows in the order of the batch, parents first, as the trigger on the table needs it.
 func (s session) insert(ctx context.Context, b *batch, spots []spot, rooms lodgings) ([]Tenant, error) {
 	const statement = `
-		INSERT INTO stratum.tenants (id, label, path, parent_id, slug, external_id, name, metadata, isolation, placement,
+		INSERT INTO stratum.tenants (id, label, path, parent_id, slug, external_id, name, metadata, isolation,
+			placement,
 			residency, status)
 		SELECT n.id, n.label, n.path::ltree, nullif(n.parent_id, $9), n.slug, nullif(n.external_id, ''), n.name,
 			n.metadata::jsonb, n.isolation, n.placement, n.residency::jsonb, n.status
 		FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[],
 			$10::text[], $11::text[], $12::text[], $13::text[])
-			AS n (id, label, path, parent_id, slug, external_id, name, metadata, isolation, placement, residency, status)`
+			AS n (id, label, path, parent_id, slug, external_id, name, metadata, isolation, placement, residency,
+				status)`
 	r := b.rows(spots)
 	created, err := s.change(ctx, statement,
 		r.ids, r.labels, r.paths, r.parents, r.slugs, r.externalIDs, r.names, r.metadata, uuid.Nil,

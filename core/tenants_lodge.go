@@ -12,7 +12,8 @@ import (
 	"github.com/stratum-hq/stratum-go/ltree"
 )
 
-// ErrPlacementFull is returned where every placement that will do has as many tenants as it takes, or takes no new ones.
+// ErrPlacementFull is returned where every placement that will do has as many tenants as it takes, or takes no new
+// ones.
 var ErrPlacementFull = errors.New("stratum: no placement takes new tenants (raise a capacity, open a placement with " +
 	"Placements.Register, or name one in NewTenant.Placement)")
 
@@ -59,12 +60,15 @@ func (all lodgings) column(of func(lodging) string) []string {
 func (all lodgings) isolations() []string {
 	return all.column(func(l lodging) string { return string(l.isolation) })
 }
+
 func (all lodgings) placements() []string {
 	return all.column(func(l lodging) string { return l.placement })
 }
+
 func (all lodgings) residencies() []string {
 	return all.column(func(l lodging) string { return l.residency.encode() })
 }
+
 func (all lodgings) statuses() []string {
 	return all.column(func(l lodging) string { return string(l.status) })
 }
@@ -87,7 +91,8 @@ func (s session) lodge(ctx context.Context, b *batch, parents []Tenant) (lodging
 			above = rooms[at]
 		} else if parent, ok := known.named(n); ok {
 			above = lodging{
-				isolation: parent.Isolation, placement: parent.Placement, above: required[parent.ID], status: StatusActive,
+				isolation: parent.Isolation, placement: parent.Placement, above: required[parent.ID],
+				status: StatusActive,
 			}
 		}
 		rooms[i], err = open.lodge(n, above)
@@ -120,7 +125,8 @@ type openPlacements []Placement
 // openPlacements counts tenants only where their number matters.
 func (s session) openPlacements(ctx context.Context) (openPlacements, error) {
 	const query = `SELECT p.name, p.region, p.labels, p.capacity, p.state, CASE WHEN p.capacity > 0 THEN
-		(SELECT count(*) FROM stratum.tenants t WHERE t.placement = p.name) ELSE 0 END FROM stratum.placements p ORDER BY p.name`
+		(SELECT count(*) FROM stratum.tenants t WHERE t.placement = p.name) ELSE 0 END
+		FROM stratum.placements p ORDER BY p.name`
 	rows, err := s.tx.Query(ctx, query)
 	if err != nil {
 		return nil, err
@@ -232,7 +238,8 @@ func (s session) takeSpare(ctx context.Context, l *lodging) error {
 		return nil
 	}
 	const statement = `DELETE FROM stratum.spares WHERE label = (SELECT label FROM stratum.spares
-		WHERE isolation = $1 AND placement = $2 AND ready ORDER BY created_at LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING label`
+		WHERE isolation = $1 AND placement = $2 AND ready ORDER BY created_at LIMIT 1 FOR UPDATE SKIP LOCKED)
+			RETURNING label`
 	var label string
 	err := s.tx.QueryRow(ctx, statement, l.isolation, l.placement).Scan(&label)
 	switch {

@@ -26,7 +26,7 @@ const (
 func (f forest) race(t *testing.T, prepare func() (operations []func() error, check func(errs []error))) {
 	t.Helper()
 	for range raceRounds {
-		var all []func() error //nolint:prealloc // how many a tree has is known after the first
+		var all []func() error
 		checks := make([]func(errs []error), 0, raceLanes)
 		each := 0
 		for range raceLanes {

@@ -26,7 +26,8 @@ func Migrations(db *gorm.DB, options MigrateOptions) core.Migrations {
 			if err != nil {
 				return err
 			}
-			return m.rehearse(ctx, script.DefaultLockTimeout(), func(ctx context.Context, tx *sql.Tx, _ []string) error {
+			return m.rehearse(ctx, script.DefaultLockTimeout(), func(ctx context.Context, tx *sql.Tx,
+				_ []string) error {
 				return look(ctx, tx)
 			})
 		},

@@ -122,6 +122,7 @@ func (g *gooseSource) function(ctx context.Context, v *visit, m *version) error 
 
 // entered enters once more: another run may have had the lock meanwhile.
 func (g *gooseSource) entered(ctx context.Context, tx *sql.Tx, v *visit, m *version) error {
+	//nolint:gosec // the settings are quoted
 	if _, err := tx.ExecContext(ctx, "SELECT "+v.settings(true)+"true"); err != nil {
 		return err
 	}
@@ -134,6 +135,7 @@ func (g *gooseSource) entered(ctx context.Context, tx *sql.Tx, v *visit, m *vers
 		return errBusy
 	}
 	var applied bool
+	//nolint:gosec // the table is quoted
 	look := fmt.Sprintf("SELECT EXISTS (SELECT FROM %s WHERE version_id = %d)", g.table(v.target), m.number)
 	err := tx.QueryRowContext(ctx, look, pgx.QueryExecModeExec).Scan(&applied)
 	if err != nil || applied {

@@ -128,7 +128,8 @@ func (v *visit) lockTimeout() string {
 	return strconv.FormatInt(max(1, (v.opts.LockTimeout+time.Millisecond-1).Milliseconds()), 10) + "ms"
 }
 
-// enterSQL begins a transaction of the target. Its SELECT ends with whether the transaction has the target's lock; a dry
+// enterSQL begins a transaction of the target. Its SELECT ends with whether the transaction has the target's lock; a
+// dry
 // run needs none. Each statement sees what others have committed, so that what is looked at is newer than the lock.
 func (v *visit) enterSQL() string {
 	mode, lock := "READ WRITE", v.lock("pg_try_advisory_xact_lock")

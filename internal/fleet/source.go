@@ -13,7 +13,8 @@ type Source interface {
 
 	// batch is how many targets prepare is given at most.
 	batch() int
-	// prepare looks at targets of the session's database together, and does what can be done together. Whatever it fails
+	// prepare looks at targets of the session's database together, and does what can be done together. Whatever it
+	// fails
 	// at is left to visit.
 	prepare(ctx context.Context, s *session, opts Options, targets []Target) prepared
 	// visit brings a target to the newest step, or tells of it in a dry run. Called again, it goes on where it was.
@@ -50,7 +51,8 @@ type visit struct {
 	worked bool
 }
 
-// enter begins a transaction that has the target's lock, and looks at something in it. While another run has the lock it
+// enter begins a transaction that has the target's lock, and looks at something in it. While another run has the lock
+// it
 // waits outside of a transaction: a snapshot would hold up an index that is built concurrently under that lock.
 func (v *visit) enter(ctx context.Context, look string) (*pgconn.Result, error) {
 	for pause := firstWait; ; pause = min(2*pause, maxWait) {

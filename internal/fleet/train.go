@@ -40,7 +40,8 @@ func textOf(train []wagon) string {
 // flushSQL is a commit that is awaited.
 const flushSQL = "SELECT pg_catalog.pg_logical_emit_message(true, 'stratum', '')"
 
-// send sends a train, again without the target that has stopped it, and adds to known whose work is done. Whatever failed
+// send sends a train, again without the target that has stopped it, and adds to known whose work is done. Whatever
+// failed
 // is left to a visit, which looks again.
 func sendTrain(ctx context.Context, s *session, opts Options, train []wagon, known prepared) {
 	for len(train) > 0 {

@@ -43,7 +43,7 @@ var _ interface {
 
 // ExecContext runs a statement in the scope of ctx.
 func (c *conn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
-	r, err := c.query(ctx, query, args)
+	r, err := c.query(ctx, query, args, false)
 	if err != nil {
 		return nil, err
 	}
@@ -56,15 +56,17 @@ func (c *conn) ExecContext(ctx context.Context, query string, args []driver.Name
 
 // QueryContext runs a statement in the scope of ctx and returns its rows.
 func (c *conn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
-	r, err := c.query(ctx, query, args)
+	r, err := c.query(ctx, query, args, true)
 	if err != nil {
 		return nil, err
 	}
 	return r, nil
 }
 
-// query is the one way by which a statement reaches the server.
-func (c *conn) query(ctx context.Context, sql string, named []driver.NamedValue) (*rows, error) {
+// query is the one way by which a statement reaches the server. Who wants no rows wants what else the statement does,
+// so
+// that a replica is of no use.
+func (c *conn) query(ctx context.Context, sql string, named []driver.NamedValue, wantsRows bool) (*rows, error) {
 	sc, err := c.admit(ctx)
 	if err != nil {
 		return nil, err
@@ -74,11 +76,16 @@ func (c *conn) query(ctx context.Context, sql string, named []driver.NamedValue)
 		return nil, err
 	}
 	// Whoever has no tenant has not got this far, and has cost the server nothing.
+	if wantsRows && c.tx == nil && scope.WantsReplica(ctx) {
+		if r, served, err := c.queryReplica(ctx, sc, sql, args); served {
+			return r, err
+		}
+	}
 	for moves := 0; ; moves++ {
 		p, s, err := c.borrow(ctx, sc)
 		if err == nil {
 			var r *rows
-			if r, err = c.queryAt(ctx, at{p, sc}, s, sql, args); err == nil {
+			if r, err = c.queryAt(ctx, at{place: p, scope: sc}, s, sql, args); err == nil {
 				return r, nil
 			}
 		}
@@ -90,8 +97,9 @@ func (c *conn) query(ctx context.Context, sql string, named []driver.NamedValue)
 
 // at is a scope and the place that it was led to.
 type at struct {
-	place *Place
-	scope scope.Scope
+	place   *Place
+	scope   scope.Scope
+	replica *Replica // of the place's database, or nil for the database itself
 }
 
 // queryAt runs a statement at a place.
@@ -101,7 +109,10 @@ func (c *conn) queryAt(ctx context.Context, where at, s *session, sql string, ar
 	r, err := c.attempt(ctx, where, s, sql, args)
 	done = true
 	if err != nil {
-		err = c.explain(ctx, where, s, err)
+		if where.replica == nil {
+			err = c.explain(ctx, where, s, err)
+		}
+		where.blame(ctx, err, s)
 		c.giveBack(s)
 		return nil, err
 	}
@@ -186,7 +197,7 @@ func (c *conn) release(s *session) {
 // statement in a transaction is not repeated: its transaction is lost.
 func (c *conn) attempt(ctx context.Context, where at, s *session, sql string, args []any) (*rows, error) {
 	r, err := c.send(ctx, where, s, sql, args)
-	if err == nil || !outdated(err, where.place, where.scope) && !retryable(err) {
+	if err == nil || !where.outdated(err) && !retryable(err) {
 		return r, err
 	}
 	// Also where this statement is lost: the next one on this session must not meet the same error.
@@ -206,13 +217,16 @@ func (c *conn) send(ctx context.Context, where at, s *session, sql string, args 
 	if c.tx != nil {
 		return s.run(ctx, train{}, st, args)
 	}
-	e, err := c.connector.entry(ctx, where.place, where.scope)
+	e, err := c.connector.entry(ctx, where)
 	if err != nil {
 		return nil, err
 	}
-	t := train{entry: e, block: c.connector.forms.carries || c.connector.needsBlock(st.command)}
+	t := newTrain(e, st.command, c.connector.forms.carries || c.connector.needsBlock(st.command))
 	r, err := s.run(ctx, t, st, args)
-	if err != nil && t.block {
+	if err != nil {
+		e.wrote(err)
+	}
+	if err != nil && t.begin != "" {
 		// The server passed over the commit at the train's end, so the block is still open.
 		s.rollback(ctx)
 	}

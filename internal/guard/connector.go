@@ -8,7 +8,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/stratum-hq/stratum-go/internal/scope"
 	"github.com/stratum-hq/stratum-go/internal/sqltext"
 )
 
@@ -58,16 +57,16 @@ func (c *Connector) Connect(context.Context) (driver.Conn, error) { return &conn
 
 // outdated reports whether enter failed because of what this side believed of the tenant, and forgets it: nothing was
 // done, and the second try asks the server.
-func outdated(err error, p *Place, sc scope.Scope) bool {
-	switch sqlState(err) {
-	case codeEpoch:
-		p.Database.standing.drop(sc.Tenant)
-	case codeProof:
-		p.Database.prover.drop()
-	default:
-		return false
+func (w at) outdated(err error) bool {
+	switch code := sqlState(err); {
+	case code == codeEpoch:
+		// A replica says the same when it is none any more, whatever was known of the tenant.
+		return w.standing().drop(w.scope.Tenant) || w.replica == nil
+	case code == codeProof && w.replica == nil: // which may be behind
+		w.place.Database.prover.drop()
+		return true
 	}
-	return true
+	return false
 }
 
 // Driver returns a driver that refuses to open anything: a guarded connection is made by its Connector alone.

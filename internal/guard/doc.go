@@ -6,15 +6,18 @@
 // are local to the transaction, so nothing of a tenant stays on a pooled connection.
 //
 //	connector.go  Connector, Config: what sql.OpenDB takes
-//	pool.go       Pool: lends connections to the server, one pool for tenants and one for the system; pool_inner.go wakes
+//	pool.go       Pool: lends connections to the server, one pool for tenants and one for the system; pool_inner.go
+//	              wakes
 //	              it and puts it to sleep, pool_stats.go tells of it
-//	budget.go     Budget: bounds the connections of many pools by leases; budget_token.go by tokens, and whom it evicts;
+//	budget.go     Budget: bounds the connections of many pools by leases; budget_token.go by tokens, and whom it
+//	              evicts;
 //	              socket.go is a connection that counts until the server has closed its end
 //	conn.go       conn: what database/sql holds; borrows a session for a statement or a transaction
 //	session.go    session: one connection to the server; probe_*.go looks whether it is alive
 //	cache.go      the bounded cache of statement descriptions of a session
 //	enter.go      how a transaction comes to belong to a scope; standing.go the short way, proof.go the signed one
 //	carry.go      what is set once more, for Citus to carry to its workers
+//	replica*.go   reads that go to replicas; the ledger of writes that a replica must have replayed
 //	limit.go      turns: how much of a tenant may go on at once
 //	scoped*.go    Tx: the verbs of pgx inside a transaction that has entered
 //	run.go        the message trains: describe, execute, retry; simple.go as plain text

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -43,7 +44,8 @@ func (r Roles) of(k scope.Kind) string {
 // costs more than to look. Names are qualified throughout: a statement before this one may have left another
 // search_path.
 //
-// Parameters: $1 search_path, $2 tenant, $3 context, $4 role, $5 epoch or proof, $6 statement_timeout, $7 the schema that
+// Parameters: $1 search_path, $2 tenant, $3 context, $4 role, $5 epoch or proof, $6 statement_timeout, $7 the schema
+// that
 // the tenant has of its own.
 const (
 	pathSQL = `SELECT CASE WHEN pg_catalog.current_setting('search_path') OPERATOR(pg_catalog.<>) $1 ` +
@@ -64,12 +66,21 @@ const (
 		`THEN pg_catalog.set_config('stratum.tenant', $2::pg_catalog.text, true) ELSE stratum.stale_epoch() END`
 	// readmitSQL is the short way for connections on which nothing is prepared.
 	readmitSQL = `SELECT stratum.readmit($2, $5, $1, $3)`
-	// schemaSQL says in which schema the statement is about to work, and refuses one that is not there. It stands behind
+	// schemaSQL says in which schema the statement is about to work, and refuses one that is not there. It stands
+	// behind
 	// the admission, and before the role is switched.
 	schemaSQL = `, stratum.enter_schema($7)`
-	// placeSQL does so for the system at the place of a tenant. It has rights on the shared tables too: in a schema that
+	// placeSQL does so for the system at the place of a tenant. It has rights on the shared tables too: in a schema
+	// that
 	// lacks a table, its statement would reach the shared one, and where the tenant has moved, what was left behind.
 	placeSQL = `, stratum.enter_place($2, $7)`
+
+	// replayedSQL says how far a replica has come, and before which transaction all are over. A server that is a
+	// replica no
+	// more, or never was one, refuses.
+	replayedSQL = `, CASE WHEN pg_catalog.pg_is_in_recovery() ` +
+		`THEN pg_catalog.pg_last_wal_replay_lsn()::pg_catalog.text ELSE stratum.stale_epoch() END` +
+		`, pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())`
 
 	systemSQL = `pg_catalog.set_config('stratum.tenant', '', true)`
 	unlockSQL = `, pg_catalog.pg_advisory_unlock_all()`
@@ -86,11 +97,18 @@ type form struct {
 
 // Forms are the ways to enter that a pool's connections know.
 type Forms struct {
+	ways
+
+	replica                ways
+	signed, timed, carries bool
+}
+
+// ways are the forms for a server.
+type ways struct {
 	long, short, system       form
 	longSchema, shortSchema   form // where a tenant has a schema of its own
 	longSubtree, shortSubtree form // where the settings of a subtree are carried
 	systemAt                  form // the system at the place of a tenant
-	signed, timed, carries    bool
 }
 
 // FormOptions say what is special about the ways to enter.
@@ -106,25 +124,33 @@ type FormOptions struct {
 
 // NewForms returns the ways to enter.
 func NewForms(o FormOptions) *Forms {
-	f := &Forms{signed: o.Signed, timed: o.Timed, carries: o.Carried}
+	return &Forms{
+		ways: newWays(o, ""), replica: newWays(o, replayedSQL), signed: o.Signed, timed: o.Timed, carries: o.Carried,
+	}
+}
+
+// newWays returns the ways to enter, with something to ask at the end of each.
+func newWays(o FormOptions, question string) (f ways) {
 	proofOID, admit, tail := uint32(pgtype.Int8OID), admitSQL, contextSQL+roleSQL
-	if f.signed {
+	if o.Signed {
 		proofOID, admit, tail = pgtype.ByteaOID, signedSQL, unlockSQL+contextSQL+roleSQL
 	}
-	if f.timed {
+	if o.Timed {
 		tail += timeoutSQL
 	}
+	subtreeTail := tail + carrySubtreeSQL + question
+	tail += question
 	f.long = newForm(pathSQL+admit+tail, proofOID)
 	f.short = newForm(pathSQL+epochSQL+tail, proofOID)
 	f.short.unnamed = readmitSQL + strings.TrimPrefix(tail, contextSQL)
-	f.longSubtree = newForm(pathSQL+admit+tail+carrySubtreeSQL, proofOID)
-	f.shortSubtree = newForm(pathSQL+epochSQL+tail+carrySubtreeSQL, proofOID)
+	f.longSubtree = newForm(pathSQL+admit+subtreeTail, proofOID)
+	f.shortSubtree = newForm(pathSQL+epochSQL+subtreeTail, proofOID)
 	f.longSchema = newForm(pathSQL+strings.ReplaceAll(admit, `''`, "$7")+schemaSQL+tail, proofOID)
 	f.shortSchema = newForm(pathSQL+epochSQL+schemaSQL+tail, proofOID)
 	f.shortSchema.unnamed = readmitSQL + schemaSQL + strings.TrimPrefix(tail, contextSQL)
-	f.system = newForm(pathSQL+systemSQL+contextSQL+roleSQL, proofOID)
-	f.systemAt = newForm(pathSQL+systemSQL+placeSQL+contextSQL+roleSQL, proofOID)
-	if f.signed {
+	f.system = newForm(pathSQL+systemSQL+contextSQL+roleSQL+question, proofOID)
+	f.systemAt = newForm(pathSQL+systemSQL+placeSQL+contextSQL+roleSQL+question, proofOID)
+	if o.Signed {
 		// What a statement before may have left behind for this one to find, hidden from the rules in a block of code.
 		f.long.before = []string{
 			"SET ROLE NONE", "RESET ALL", "CLOSE ALL", "DISCARD SEQUENCES", "DEALLOCATE ALL", "UNLISTEN *",
@@ -154,16 +180,20 @@ func newForm(sql string, proofOID uint32) form {
 const minParameters, maxParameters = 4, 7
 
 // of returns the forms that connections for scopes of a tenant, or of the system, use.
-func (f *Forms) of(system bool) []*form {
+func (f *Forms) of(system, replica bool) []*form {
+	known := &f.ways
+	if replica {
+		known = &f.replica
+	}
 	switch {
 	case system:
-		return []*form{&f.system, &f.systemAt}
+		return []*form{&known.system, &known.systemAt}
 	case f.signed:
-		return []*form{&f.long, &f.longSchema}
+		return []*form{&known.long, &known.longSchema}
 	}
-	all := []*form{&f.long, &f.short, &f.longSchema, &f.shortSchema}
+	all := []*form{&known.long, &known.short, &known.longSchema, &known.shortSchema}
 	if f.carries {
-		all = append(all, &f.longSubtree, &f.shortSubtree)
+		all = append(all, &known.longSubtree, &known.shortSubtree)
 	}
 	return all
 }
@@ -177,57 +207,80 @@ type entry struct {
 	number  [8]byte   // where the epoch is written
 	learn   *standing // told what the server says of the tenant; nil where it says nothing
 	carried []string  // commands in front of it, see carried; none where nothing is carried
+
+	replica  *Replica  // that it is for, or nil
+	replicas *Replicas // of the place's database
+	writer   uuid.UUID // whose write it is, to them
 }
 
 // values are the arguments that the form has parameters for.
 func (e *entry) values() [][]byte { return e.args[:len(e.oids)] }
 
-// entry says how a statement or transaction enters the scope s at the place p.
-func (c *Connector) entry(ctx context.Context, p *Place, s scope.Scope) (*entry, error) {
+// entry says how a statement or transaction enters its scope where it runs.
+func (c *Connector) entry(ctx context.Context, where at) (*entry, error) {
+	p, s := where.place, where.scope
 	note, err := describeContext(s, scope.ActorFrom(ctx))
 	if err != nil {
 		return nil, err
 	}
-	e := &entry{form: &c.forms.system, tenant: s.Tenant}
+	e := &entry{
+		tenant: s.Tenant, replica: where.replica, replicas: p.Database.Replicas, writer: writer(s),
+	}
 	e.args = [maxParameters][]byte{p.path, e.tenant[:], note, []byte(c.role(p, s))}
 	e.args[6] = p.schema
 	if c.forms.carries {
 		e.carried = c.carried(p, e)
 	}
+	known := &c.forms.ways
+	if e.replica != nil {
+		known = &c.forms.replica
+	}
 	if s.Kind == scope.System {
+		e.form = &known.system
 		if s.At != uuid.Nil {
-			e.form, e.tenant, e.args[6] = &c.forms.systemAt, s.At, []byte(p.Schema) // which is never null
+			e.form, e.tenant, e.args[6] = &known.systemAt, s.At, []byte(p.Schema) // which is never null
 		}
 		return e, nil
 	}
 	if c.forms.timed {
 		e.args[5] = timeoutText(c.config.StatementTimeout(s.Tenant))
 	}
-	return e, c.admission(ctx, p, s.Kind, e)
+	return e, c.admission(ctx, where, e, known)
 }
 
 // admission chooses the way in.
-func (c *Connector) admission(ctx context.Context, p *Place, kind scope.Kind, e *entry) (err error) {
-	long, short := &c.forms.long, &c.forms.short
+func (c *Connector) admission(ctx context.Context, where at, e *entry, forms *ways) (err error) {
+	p, long, short := where.place, &forms.long, &forms.short
 	switch {
 	case p.schema != nil:
-		long, short = &c.forms.longSchema, &c.forms.shortSchema
-	case c.forms.carries && kind == scope.Subtree:
-		long, short = &c.forms.longSubtree, &c.forms.shortSubtree
+		long, short = &forms.longSchema, &forms.shortSchema
+	case c.forms.carries && where.scope.Kind == scope.Subtree:
+		long, short = &forms.longSubtree, &forms.shortSubtree
 	}
 	e.form = long
 	if c.forms.signed {
 		e.args[4], err = p.Database.prover.prove(ctx, e.tenant, e.args[3])
 		return err
 	}
-	if epoch, ok := p.Database.standing.in(e.tenant, p.schema != nil); ok {
+	known := where.standing()
+	if epoch, ok := known.in(e.tenant, p.schema != nil); ok {
 		e.form = short
 		binary.BigEndian.PutUint64(e.number[:], uint64(epoch)) //nolint:gosec // the bits as they are
 		e.args[4] = e.number[:]
 		return nil
 	}
-	e.learn = &p.Database.standing
+	e.learn = known
 	return nil
+}
+
+// standing is what is known of tenants where a statement runs. Each replica has its own: one may have seen the epoch
+// of a
+// change, and not yet the change.
+func (w at) standing() *standing {
+	if w.replica != nil {
+		return &w.replica.standing
+	}
+	return &w.place.Database.standing
 }
 
 // timeoutText is a setting in milliseconds. Without a limit it is null, which stands for what the login has; 0 would
@@ -240,15 +293,34 @@ func timeoutText(d time.Duration) []byte {
 }
 
 // read reads past a result that nobody asked for: of a command around the statement, which has no rows, or of enter.
-// Where the server has looked at the tenant, its answer is kept.
+// What the server says there of the tenant, or a replica of itself, is kept.
 func (e *entry) read(r *pgconn.ResultReader) (pgconn.CommandTag, error) {
-	for e != nil && e.learn != nil && r.NextRow() {
-		if n, err := strconv.ParseInt(string(r.Values()[1]), 10, 64); err == nil {
-			e.learn.put(e.tenant, len(e.args[6]) > 0, n)
-		}
+	for e != nil && (e.learn != nil || e.replica != nil) && r.NextRow() {
+		e.hear(r.Values())
 	}
 	return r.Close()
 }
+
+// hear keeps what enter has returned. On a replica an epoch may be seen before the change that it stands for, and it
+// does
+// not say of a transaction that it is under way: the epoch counts only when all are over that are as old.
+func (e *entry) hear(values [][]byte) {
+	oldest := int64(math.MaxInt64)
+	if e.replica != nil {
+		n := len(values)
+		e.replica.Standby.tell(values[n-2])
+		oldest, _ = strconv.ParseInt(string(values[n-1]), 10, 64)
+	}
+	if e.learn == nil {
+		return
+	}
+	if epoch, err := strconv.ParseInt(string(values[1]), 10, 64); err == nil && epoch>>epochBits < oldest {
+		e.learn.put(e.tenant, len(e.args[6]) > 0, epoch)
+	}
+}
+
+// epochBits are those of an epoch behind the id of the transaction that made it.
+const epochBits = 20
 
 // describeContext is what the database is told of who acts and why, for its triggers: JSON, or nothing at all.
 func describeContext(s scope.Scope, a scope.Actor) ([]byte, error) {

@@ -53,7 +53,7 @@ func WithoutCarrying(raw any) {
 // Carried are the commands that make the settings of a scope where its rows are.
 func Carried(ctx context.Context, raw any, sc scope.Scope) ([]string, error) {
 	c := raw.(*conn).connector
-	e, err := c.entry(ctx, c.config.Home, sc)
+	e, err := c.entry(ctx, at{place: c.config.Home, scope: sc})
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +96,7 @@ func Smuggle(ctx context.Context, raw any, sc scope.Scope, sql, text string) err
 		return err
 	}
 	defer s.release()
-	e, err := c.entry(ctx, p, sc)
+	e, err := c.entry(ctx, at{place: p, scope: sc})
 	if err != nil {
 		return err
 	}

@@ -183,7 +183,7 @@ func TestOthersAreServed(t *testing.T) {
 		})
 	}
 	h.awaitWaiting(h.acme, 8)
-	require.EqualValues(t, 1, h.lent(), "the transaction's")
+	require.Equal(t, 1, h.lent(), "the transaction's")
 	for range 10 {
 		require.Equal(t, "0", h.count(h.as(h.globex)))
 	}

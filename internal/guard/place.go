@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"syscall"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -17,7 +18,8 @@ import (
 type Router interface {
 	// Place returns where statements of the scope run.
 	Place(ctx context.Context, sc scope.Scope) (*Place, error)
-	// Elsewhere is told that the data of the scope's tenant is not at p: detail is what the registry's database knows of
+	// Elsewhere is told that the data of the scope's tenant is not at p: detail is what the registry's database knows
+	// of
 	// it, or empty where another one has no such tenant. It reports whether Place has another answer now.
 	Elsewhere(sc scope.Scope, p *Place, detail string) bool
 }
@@ -28,12 +30,15 @@ type Database struct {
 	Name string
 	// Data lends connections for statements of one tenant, and System for statements across tenants.
 	Data, System *Pool
+	// Replicas are those of the database, or nil.
+	Replicas *Replicas
 
 	standing standing
 	prover   prover
 }
 
-// NewDatabase returns a database that two pools lead to. proofKey reads the key with which signed Forms prove there that
+// NewDatabase returns a database that two pools lead to. proofKey reads the key with which signed Forms prove there
+// that
 // a tenant is admitted.
 func NewDatabase(name string, data, system *Pool, proofKey func(context.Context) ([]byte, error)) *Database {
 	return &Database{Name: name, Data: data, System: system, prover: prover{load: proofKey}}
@@ -44,8 +49,10 @@ func (d *Database) Ping(ctx context.Context) error {
 	return errors.Join(d.Data.Ping(ctx), d.System.Ping(ctx))
 }
 
-// Close closes both pools, see Pool.Close.
-func (d *Database) Close() error { return errors.Join(d.Data.Close(), d.System.Close()) }
+// Close closes all pools, see Pool.Close.
+func (d *Database) Close() error {
+	return errors.Join(d.Replicas.Close(), d.Data.Close(), d.System.Close())
+}
 
 // pool returns the pool for statements of a kind of scope.
 func (d *Database) pool(kind scope.Kind) *Pool {
@@ -116,6 +123,9 @@ func (c *Connector) acquire(ctx context.Context, sc scope.Scope) (*Place, *sessi
 
 // Unreached says what the error of a connection to another database than the registry's means.
 func Unreached(err error) error {
+	if sqlState(err) == codeProtocolError {
+		return throughPooler(err)
+	}
 	switch {
 	case sqlState(err) == codeNoDatabase:
 		return &unreached{ErrDatabaseMissing, err}
@@ -127,11 +137,24 @@ func Unreached(err error) error {
 	return err
 }
 
+// throughPooler reads what a PgBouncer says that was not let in itself: it has one code for all that a server may have
+// answered, and passes on the text, in English unless the server speaks another language.
+func throughPooler(err error) error {
+	switch text := err.Error(); {
+	case strings.Contains(text, "database") && strings.Contains(text, "does not exist"):
+		return &unreached{ErrDatabaseMissing, err}
+	case strings.Contains(text, "authentication failed"):
+		return &unreached{ErrLogin, err}
+	}
+	return &unreached{ErrDatabaseDown, err}
+}
+
 func isLogin(err error) bool {
 	return sqlState(err) == codePassword || sqlState(err) == codeLogin
 }
 
-// unreached is why no connection was had. The server's words name the login and the database: they are left to errors.As.
+// unreached is why no connection was had. The server's words name the login and the database: they are left to
+// errors.As.
 type unreached struct{ sentinel, cause error }
 
 // Error says what to do.
@@ -172,7 +195,8 @@ func (e *PlacementError) Unwrap() error { return e.Err }
 // maxMoves is how often a statement follows its tenant.
 const maxMoves = 2
 
-// moved reports whether a statement or a transaction is to be tried once more, since the tenant's data is elsewhere than
+// moved reports whether a statement or a transaction is to be tried once more, since the tenant's data is elsewhere
+// than
 // it was believed to be: the server has refused it before it did anything.
 func (c *Connector) moved(err error, p *Place, sc scope.Scope, moves int) bool {
 	if c.config.Router == nil || p == nil || moves >= maxMoves {
@@ -185,9 +209,14 @@ func (c *Connector) moved(err error, p *Place, sc scope.Scope, moves int) bool {
 	switch pgErr.Code {
 	case codeElsewhere:
 		return c.config.Router.Elsewhere(sc, p, pgErr.Detail)
-	case codeUnknown, codeNoDatabase, codeNoSchema:
-		// Where the registry has just led there, it would only lead there once more: what is missing is missing.
-		return moves == 0 && p != c.config.Home && c.config.Router.Elsewhere(sc, p, "")
+	case codeUnknown, codeNoSchema:
+		return c.gone(p, sc, moves)
 	}
-	return false
+	return errors.Is(err, ErrDatabaseMissing) && c.gone(p, sc, moves)
+}
+
+// gone reports whether the registry may lead elsewhere than to a place that is not there.
+func (c *Connector) gone(p *Place, sc scope.Scope, moves int) bool {
+	// Where the registry has just led there, it would only lead there once more: what is missing is missing.
+	return moves == 0 && p != c.config.Home && c.config.Router.Elsewhere(sc, p, "")
 }

@@ -57,6 +57,8 @@ type PoolConfig struct {
 	// Forms are the ways to enter, and System says whether those of the system are needed or those of tenants.
 	Forms  *Forms
 	System bool
+	// Replica says that the pool leads to a replica.
+	Replica bool
 	// Budget bounds the connections of this pool and others together. Defaults to the bound of Pool alone.
 	Budget *Budget
 	// IdleTimeout is how long a pool is without a borrower before its connections are closed. Defaults to 0: they stay,
@@ -111,7 +113,7 @@ func (p *Pool) borrow(ctx context.Context, inner *pgxpool.Pool) (*pgxpool.Conn, 
 	}
 	c := &claim{Context: ctx}
 	for {
-		held, err := inner.Acquire(c)
+		held, err := inner.Acquire(c) //nolint:contextcheck // it has ctx in it
 		if err == nil {
 			return held, nil
 		}

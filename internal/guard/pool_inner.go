@@ -61,7 +61,7 @@ func (p *Pool) greet(ctx context.Context, pc *pgx.Conn, options PoolConfig) erro
 	if err := options.Check(ctx, pc); err != nil {
 		return err
 	}
-	s, err := newSession(ctx, pc, options.Forms.of(options.System))
+	s, err := newSession(ctx, pc, options.Forms.of(options.System, options.Replica))
 	if err != nil {
 		return err
 	}

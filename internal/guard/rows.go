@@ -63,16 +63,23 @@ func (r *rows) advance() error {
 // to be in. A connection of another state is closed.
 func (r *rows) finish() error {
 	tag, err := r.reader.Close()
-	behind := 0
+	behind, wrote := 0, true
 	for r.results.NextResult() {
+		reader := r.results.ResultReader()
+		if r.train.asks && reader.NextRow() {
+			wrote = string(reader.Values()[0]) != "f"
+		}
 		// An error is kept by results too.
-		_, _ = r.results.ResultReader().Close()
+		_, _ = reader.Close()
 		behind++
 	}
 	if closeErr := r.results.Close(); closeErr != nil {
 		err = closeErr
 	}
 	r.tag = tag
+	if e := r.train.entry; e != nil && wrote {
+		e.wrote(err)
+	}
 	if err == nil {
 		err = r.verify(behind)
 	}

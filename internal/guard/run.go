@@ -63,8 +63,8 @@ func (s *session) runDescribed(ctx context.Context, t train, st *statement, args
 		return nil, s.argumentError(st.desc.ParamOIDs, args, err)
 	}
 	b := &pgconn.Batch{}
-	if t.block {
-		b.ExecParams("begin", nil, nil, nil, nil)
+	if t.begin != "" {
+		b.ExecParams(t.begin, nil, nil, nil, nil)
 	}
 	if t.entry != nil {
 		s.addEnter(b, t.entry)
@@ -74,8 +74,8 @@ func (s *session) runDescribed(ctx context.Context, t train, st *statement, args
 	} else {
 		b.ExecStatement(st.desc, s.builder.ParamValues, s.builder.ParamFormats, st.formats)
 	}
-	if t.block {
-		b.ExecParams("commit", nil, nil, nil, nil)
+	if behind := t.behind(); behind != "" {
+		b.ExecParams(behind, nil, nil, nil, nil)
 	}
 	return s.receive(ctx, s.pg.ExecBatch(ctx, b), t, st)
 }
@@ -112,8 +112,11 @@ func (s *session) runSimple(ctx context.Context, t train, st *statement, args []
 	if t.entry != nil {
 		text = t.entry.literal() + ";\n" + text
 	}
-	if t.block {
-		text = "begin;\n" + text + "\n;commit"
+	if t.begin != "" {
+		text = t.begin + ";\n" + text
+	}
+	if behind := t.behind(); behind != "" {
+		text += "\n;" + behind // the statement may end in a comment
 	}
 	return s.receive(ctx, s.pg.Exec(ctx, text), t, st)
 }

@@ -41,23 +41,31 @@ type reading struct {
 }
 
 func (r *reading) run(ctx context.Context) error {
+	if scope.WantsReplica(ctx) {
+		if served, err := r.runReplica(ctx); served {
+			return err
+		}
+	}
 	p, s, err := r.conn.borrow(ctx, r.scope)
 	if err != nil {
 		return err
 	}
 	defer r.conn.release(s)
-	where := at{p, r.scope}
-	err = r.attempt(ctx, where, s)
-	if err != nil && (outdated(err, p, r.scope) || retryable(err)) {
+	if err := r.runAt(ctx, at{place: p, scope: r.scope}, s); err != nil {
+		return r.conn.outcome(err, s)
+	}
+	return nil
+}
+
+func (r *reading) runAt(ctx context.Context, where at, s *session) error {
+	err := r.attempt(ctx, where, s)
+	if err != nil && (where.outdated(err) || retryable(err)) {
 		s.forgetNames(err)
 		if s.usable() {
 			err = r.attempt(ctx, where, s)
 		}
 	}
-	if err != nil {
-		return r.conn.outcome(err, s)
-	}
-	return nil
+	return err
 }
 
 func (r *reading) attempt(ctx context.Context, where at, s *session) error {
@@ -65,9 +73,12 @@ func (r *reading) attempt(ctx context.Context, where at, s *session) error {
 	if err != nil {
 		return err
 	}
-	e, err := r.conn.connector.entry(ctx, where.place, where.scope)
+	e, err := r.conn.connector.entry(ctx, where)
 	if err != nil {
 		return err
+	}
+	if e.replica != nil {
+		e.carried = append(e.carried, wholeSQL)
 	}
 	items := []item{it}
 	results, err := s.send(ctx, e, items)
@@ -75,7 +86,7 @@ func (r *reading) attempt(ctx context.Context, where at, s *session) error {
 		return err
 	}
 	err = s.failed(r.receive(ctx, s, e, items[0].st, results), items[0].st)
-	if err != nil && e.carried != nil {
+	if err != nil && e.hasBlock() {
 		s.rollback(ctx) // the server has passed over the commit
 	}
 	return err

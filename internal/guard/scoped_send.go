@@ -46,6 +46,9 @@ func (c *conn) item(ctx context.Context, where at, s *session, sql string, args 
 const readOnlySQL = `SELECT pg_catalog.set_config('transaction_read_only', 'on', true), ` +
 	`pg_catalog.set_config('stratum.whole', 'on', true)`
 
+// wholeSQL says the same to a replica, whose transactions are read-only anyway.
+const wholeSQL = "SET LOCAL stratum.whole TO 'on'"
+
 // beginReadOnlySQL begins such a transaction where settings are carried, which needs a block.
 const beginReadOnlySQL = "begin read only"
 
@@ -60,11 +63,7 @@ func (s *session) send(ctx context.Context, e *entry, items []item) (*pgconn.Mul
 	}
 	b := &pgconn.Batch{}
 	if e != nil {
-		first := readOnlySQL
-		if e.carried != nil {
-			first = beginReadOnlySQL
-		}
-		b.ExecParams(first, nil, nil, nil, nil)
+		b.ExecParams(e.readOnly(), nil, nil, nil, nil)
 		s.addEnter(b, e)
 	}
 	for _, it := range items {
@@ -80,7 +79,7 @@ func (s *session) send(ctx context.Context, e *entry, items []item) (*pgconn.Mul
 			b.ExecStatement(desc, s.builder.ParamValues, s.builder.ParamFormats, formats)
 		}
 	}
-	if e != nil && e.carried != nil {
+	if e != nil && e.hasBlock() {
 		b.ExecParams("commit", nil, nil, nil, nil)
 	}
 	return s.pg.ExecBatch(ctx, b), nil
@@ -90,7 +89,7 @@ func (s *session) send(ctx context.Context, e *entry, items []item) (*pgconn.Mul
 func (s *session) sendSimple(ctx context.Context, e *entry, items []item) (*pgconn.MultiResultReader, error) {
 	var texts []string
 	if e != nil {
-		texts = append(texts, readOnlySQL, e.literal())
+		texts = append(texts, e.readOnly(), e.literal())
 	}
 	for _, it := range items {
 		text, err := s.bindSimple(it.st.key.sql, it.args)
@@ -98,6 +97,9 @@ func (s *session) sendSimple(ctx context.Context, e *entry, items []item) (*pgco
 			return nil, err
 		}
 		texts = append(texts, text)
+	}
+	if e != nil && e.replica != nil {
+		texts = append(texts, "commit")
 	}
 	return s.pg.Exec(ctx, strings.Join(texts, "\n;\n")), nil // a text may end in a comment
 }

@@ -12,6 +12,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/stratum-hq/stratum-go/internal/sqltext"
 )
 
 // session is one connection to the server and what the guard has prepared on it. Who has borrowed it from its pool has
@@ -158,12 +160,30 @@ func (s *session) abandon() {
 // transaction block of its own.
 type train struct {
 	entry *entry // nil inside a transaction, which has entered already
-	block bool   // begin before, commit after
+	begin string // begins a block that a commit ends, or is empty
+	asks  bool   // wroteSQL stands behind the statement
+}
+
+// newTrain returns the train of a statement outside a transaction.
+func newTrain(e *entry, c sqltext.Command, block bool) train {
+	t := train{entry: e}
+	switch {
+	case e.replica != nil:
+		t.begin = replicaBegin
+	case block:
+		t.begin = "begin"
+	default:
+		t.asks = e.replicas.on() && c.Reads()
+	}
+	return t
 }
 
 // leading is how many results come before the statement's own, trailing how many behind it.
 func (t train) leading() int {
-	n := t.trailing()
+	n := 0
+	if t.begin != "" {
+		n++
+	}
 	if t.entry != nil {
 		n += len(t.entry.commands()) + 1
 	}
@@ -171,10 +191,21 @@ func (t train) leading() int {
 }
 
 func (t train) trailing() int {
-	if t.block {
+	if t.begin != "" || t.asks {
 		return 1
 	}
 	return 0
+}
+
+// behind is the command behind the statement, or empty.
+func (t train) behind() string {
+	switch {
+	case t.begin != "":
+		return "commit"
+	case t.asks:
+		return wroteSQL
+	}
+	return ""
 }
 
 // addEnter puts enter on the batch: by name, which saves the server from reading it each time, or as text where names

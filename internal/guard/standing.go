@@ -38,9 +38,11 @@ func (s *standing) put(tenant uuid.UUID, ownSchema bool, epoch int64) {
 	s.active[tenant] = ownSchema
 }
 
-// drop forgets the tenant.
-func (s *standing) drop(tenant uuid.UUID) {
+// drop forgets the tenant, and reports whether it was known.
+func (s *standing) drop(tenant uuid.UUID) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	_, known := s.active[tenant]
 	delete(s.active, tenant)
+	return known
 }

@@ -28,10 +28,11 @@ type tx struct {
 	session *session
 	place   *Place
 	scope   scope.Scope
+	reads   bool // it is read-only
 }
 
 // at is where the transaction is.
-func (t *tx) at() at { return at{t.place, t.scope} }
+func (t *tx) at() at { return at{place: t.place, scope: t.scope} }
 
 // BeginTx begins a transaction and enters the scope of ctx in one round trip, before any savepoint can be made.
 func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
@@ -46,12 +47,18 @@ func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 	if err != nil {
 		return nil, err
 	}
+	if opts.ReadOnly && scope.WantsReplica(ctx) && sql.IsolationLevel(opts.Isolation) != sql.LevelSerializable {
+		if served, err := c.beginReplica(ctx, sc); served {
+			return c.tx, err
+		}
+	}
 	for moves := 0; ; moves++ {
 		p, s, err := c.borrow(ctx, sc)
 		if err == nil {
-			err = c.beginAt(ctx, at{p, sc}, s, begin)
+			err = c.beginAt(ctx, at{place: p, scope: sc}, s, begin)
 		}
 		if err == nil {
+			c.tx.reads = opts.ReadOnly
 			return c.tx, nil
 		}
 		if !c.connector.moved(err, p, sc, moves) {
@@ -65,12 +72,13 @@ func (c *conn) beginAt(ctx context.Context, where at, s *session, begin string) 
 	done := false
 	defer func() { c.ifPanics(&done, s) }()
 	err := c.enter(ctx, where, s, begin)
-	if err != nil && (outdated(err, where.place, where.scope) || retryable(err)) && s.usable() {
+	if err != nil && (where.outdated(err) || retryable(err)) && s.usable() {
 		s.forgetNames(err)
 		err = c.enter(ctx, where, s, begin)
 	}
 	done = true
 	if err != nil {
+		where.blame(ctx, err, s)
 		c.release(s)
 		return err
 	}
@@ -103,7 +111,7 @@ func beginSQL(opts driver.TxOptions) (string, error) {
 
 // enter begins a transaction of a scope.
 func (c *conn) enter(ctx context.Context, where at, s *session, begin string) error {
-	e, err := c.connector.entry(ctx, where.place, where.scope)
+	e, err := c.connector.entry(ctx, where)
 	if err != nil {
 		return err
 	}
@@ -166,7 +174,7 @@ func drainResults(ctx context.Context, results *pgconn.MultiResultReader, e *ent
 // Commit ends the transaction. Where the server rolled it back instead, the error is ErrTxAborted.
 func (t *tx) Commit() error {
 	defer t.finish()
-	tag, err := t.session.exchange(t.ctx, "commit", nil)
+	tag, err := t.commit()
 	switch {
 	case err != nil:
 		return translate(err)

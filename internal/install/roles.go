@@ -35,7 +35,8 @@ func NewRoles(prefix string) (Roles, error) {
 			"a-z, 0-9 and _)", prefix)
 	}
 	return Roles{
-		Tenant: prefix + "_tenant", Subtree: prefix + "_subtree", Schema: prefix + "_schema", System: prefix + "_system",
+		Tenant: prefix + "_tenant", Subtree: prefix + "_subtree", Schema: prefix + "_schema",
+		System: prefix + "_system",
 	}, nil
 }
 

@@ -16,6 +16,9 @@ type Config struct {
 	// TCP has the server listen on a free port of 127.0.0.1, with a password, instead of on a unix socket.
 	// Defaults to false. A server named by STRATUM_DATABASE_URL is reached the way that DSN says.
 	TCP bool
+	// StandbyOf is the DSN of a superuser of a running server, of which the new one becomes a streaming standby. Only
+	// binaries of this machine can be one, of the same major, and without TCP. Defaults to a server of its own.
+	StandbyOf string
 	// Getenv looks up environment variables: STRATUM_DATABASE_URL and PATH. Defaults to os.Getenv.
 	Getenv func(name string) string
 	// BinDirs are the folders looked in after PATH and `pg_config --bindir`, as patterns of path/filepath.Glob.

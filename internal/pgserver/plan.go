@@ -21,6 +21,8 @@ type plan struct {
 	endpoint endpoint
 	// password is that of the superuser, and empty on a unix socket.
 	password string
+	// standbyOf is the DSN of the primary, or empty.
+	standbyOf string
 	// listen are the settings that say where the server is reached.
 	listen []string
 }
@@ -49,7 +51,7 @@ func newPlan(ctx context.Context, config Config, from installation) (plan, error
 	if err != nil {
 		return plan{}, err
 	}
-	planned := plan{from: from, dir: dir, owner: owner}
+	planned := plan{from: from, dir: dir, owner: owner, standbyOf: config.StandbyOf}
 	if !config.TCP && dir.fitsSocket() {
 		planned.useSocket()
 		return planned, nil
@@ -100,13 +102,14 @@ func (p *plan) prepare() error {
 func (p *plan) arguments() []string {
 	all := slices.Concat(settings(), p.listen)
 	// Without a password there is no address to listen on either. That every host is refused is a second lock.
-	words := make([]string, 0, 4+2*len(all))
+	words := make([]string, 0, 5+2*len(all))
 	words = append(words, p.from.binDir, p.dir.data())
 	if p.password == "" {
 		words = append(words, "reject", "")
 	} else {
 		words = append(words, "scram-sha-256", p.dir.password())
 	}
+	words = append(words, p.standbyOf)
 	for _, setting := range all {
 		words = append(words, "-c", setting)
 	}

@@ -20,14 +20,19 @@ const pollInterval = 20 * time.Millisecond
 const portAttempts = 3
 
 // runnerScript waits until the watchdog knows this process, so that at no moment a server runs unwatched, and then
-// turns into the server. Arguments: folder of the binaries, data, host authentication, password file, and then the
-// server's own. Descriptor 3 stays open in every process of the server.
+// turns into the server. Arguments: folder of the binaries, data, host authentication, password file, the DSN of the
+// server that this one is a standby of, and then the server's own. Descriptor 3 stays open in every process of the
+// server.
 const runnerScript = `
 read -r _ || exit 1
-bin=$1 data=$2 host=$3 pwfile=$4
-shift 4
-"$bin/initdb" -D "$data" -U postgres -E UTF8 --no-locale --no-sync --auth-local=trust --auth-host="$host" \
-	${pwfile:+"--pwfile=$pwfile"} </dev/null || exit 1
+bin=$1 data=$2 host=$3 pwfile=$4 primary=$5
+shift 5
+if [ -n "$primary" ]; then
+	"$bin/pg_basebackup" -d "$primary" -D "$data" -R -X stream -c fast --no-sync </dev/null || exit 1
+else
+	"$bin/initdb" -D "$data" -U postgres -E UTF8 --no-locale --no-sync --auth-local=trust --auth-host="$host" \
+		${pwfile:+"--pwfile=$pwfile"} </dev/null || exit 1
+fi
 exec "$bin/postgres" -D "$data" "$@" </dev/null
 `
 

@@ -50,7 +50,7 @@ type Server struct {
 // or until this process ends, however it ends. Errors: *UnavailableError, or that of ctx.
 func Start(ctx context.Context, config Config) (*Server, error) {
 	config = config.withDefaults()
-	if dsn := config.Getenv(DatabaseURLVariable); dsn != "" {
+	if dsn := config.Getenv(DatabaseURLVariable); dsn != "" && config.StandbyOf == "" {
 		server, err := useEnvironment(ctx, dsn)
 		if err != nil {
 			// A server that was asked for by name is not silently replaced by another one.

@@ -132,7 +132,9 @@ func declare(ctx context.Context, tx *sql.Tx, model shape.Model) error {
 			sqltext.Literal(string(s.Class))+", "+column+")")
 		schemas[s.Schema] = true
 	}
-	_, err := tx.ExecContext(ctx, "INSERT INTO stratum.tables AS t (table_schema, table_name, class, tenant_column) VALUES "+
+	//nolint:gosec // the values are quoted
+	_, err := tx.ExecContext(ctx, "INSERT INTO stratum.tables AS t (table_schema, table_name, class, "+
+		"tenant_column) VALUES "+
 		strings.Join(values, ", ")+" ON CONFLICT (table_schema, table_name) DO UPDATE SET class = excluded.class, "+
 		"tenant_column = excluded.tenant_column WHERE (t.class, t.tenant_column) IS DISTINCT FROM "+
 		"(excluded.class, excluded.tenant_column)")
@@ -183,8 +185,9 @@ func create(ctx context.Context, conn Conn, name, template string) (made bool, e
 	case hasCode(err, codeDuplicateDatabase), hasCode(err, codeUnique): // somebody else was first, or a moment before
 		return false, nil
 	case hasCode(err, codePrivilege):
-		return false, fmt.Errorf("stratum: the login of OwnerDSN may not create databases (ALTER ROLE ... CREATEDB): %w",
-			err)
+		return false,
+			fmt.Errorf("stratum: the login of OwnerDSN may not create databases (ALTER ROLE ... CREATEDB): %w",
+				err)
 	case err != nil:
 		return false, fmt.Errorf("stratum: making database %q: %w", name, err)
 	}

@@ -24,7 +24,8 @@ func NewMaker(b Blueprint, roles install.Roles, owner string) *Maker {
 	return &Maker{blueprint: b, roles: roles, owner: owner}
 }
 
-// Make makes a schema. One that is there is refused by the server: see Schema.Make. What came of it is for Verify to say.
+// Make makes a schema. One that is there is refused by the server: see Schema.Make. What came of it is for Verify to
+// say.
 func (m *Maker) Make(ctx context.Context, tx *sql.Tx, s Schema) error {
 	wanted, err := m.shape(s)
 	if err != nil {
@@ -42,7 +43,8 @@ func (m *Maker) Make(ctx context.Context, tx *sql.Tx, s Schema) error {
 }
 
 // Verify looks that the schemas are as they must be. The first is read as a whole. The others were made by the same
-// statements on the same server, and must be as the first in everything that the catalog has but expressions: those take
+// statements on the same server, and must be as the first in everything that the catalog has but expressions: those
+// take
 // the server as long to print as the tables take to be made.
 func (m *Maker) Verify(ctx context.Context, tx *sql.Tx, schemas []Schema) error {
 	wanted, err := m.shape(schemas[0])

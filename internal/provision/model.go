@@ -48,7 +48,8 @@ func readSpecs(ctx context.Context, tx *sql.Tx) ([]shape.Spec, error) {
 	return specs, nil
 }
 
-// Model is ReadModel after it has kept the sequences of the shared tables in the range that is theirs. That is DDL, once.
+// Model is ReadModel after it has kept the sequences of the shared tables in the range that is theirs. That is DDL,
+// once.
 func Model(ctx context.Context, tx *sql.Tx) (shape.Model, error) {
 	model, err := readModel(ctx, tx)
 	if err != nil {

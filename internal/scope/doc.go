@@ -3,5 +3,6 @@
 // functions, guard obeys them.
 //
 //	scope.go   Scope, Actor and their place in a context
+//	replica.go the wish to read from a replica
 //	errors.go  the refusals that concern a context
 package scope

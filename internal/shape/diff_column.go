@@ -44,7 +44,7 @@ func (d *differ) column(p *pair, h, w Column) {
 		return
 	}
 	c := p.change(KindColumn, w.Name, strings.Join(have, " "), strings.Join(want, " "))
-	if w.Generated != "" && h.computes() != w.computes() || h.Generated == virtual && w.Generated == "" {
+	if w.Generated != "" && h.computed() != w.computed() || h.Generated == virtual && w.Generated == "" {
 		c.Destructive = h.Generated == ""
 		if c.Destructive {
 			c.Reason = "its values would be replaced by computed ones"
@@ -69,12 +69,13 @@ func (d *differ) column(p *pair, h, w Column) {
 // virtual columns have no values of their own that could stay when the expression goes.
 const virtual = "VIRTUAL"
 
-// computes is all that decides the values of a generated column.
-func (c Column) computes() string {
+// computed is all that there is to a generated column. One that differs is made anew, also where that could be altered:
+// a change of what it is computed from drops it first.
+func (c Column) computed() string {
 	if c.Generated == "" {
 		return ""
 	}
-	return c.typed() + " " + c.Generated + " " + c.Default
+	return c.typed() + " " + c.Generated + " " + c.Default + " " + nullable(c.NotNull)
 }
 
 // difference describes what differs between two columns.
@@ -125,22 +126,28 @@ func (p *pair) alterColumn(c *Change, h, w Column) {
 	case hasDefault && (retyped || resourced):
 		c.do(dropColumn, p.want.alter(column+" DROP DEFAULT"))
 	}
-	var changes []string
-	if h.NotNull && !w.NotNull {
-		changes = append(changes, column+" DROP NOT NULL")
-	}
-	if retyped {
-		changes = append(changes, column+" TYPE "+w.typed()+" USING "+quote(w.Name)+"::"+w.Type)
-	}
-	if !h.NotNull && w.NotNull {
-		changes = append(changes, column+" SET NOT NULL")
-	}
+	changes := retype(h, w)
 	if retyped || resourced {
 		changes = append(changes, p.want.resource(h, w, resourced)...)
 	}
 	if len(changes) > 0 {
 		c.do(alterColumn, p.want.alter(changes...))
 	}
+}
+
+// retype changes type and NOT NULL, in an order in which the rows fit.
+func retype(h, w Column) (changes []string) {
+	column := "ALTER COLUMN " + quote(w.Name)
+	if h.NotNull && !w.NotNull {
+		changes = append(changes, column+" DROP NOT NULL")
+	}
+	if h.typed() != w.typed() {
+		changes = append(changes, column+" TYPE "+w.typed()+" USING "+quote(w.Name)+"::"+w.Type)
+	}
+	if !h.NotNull && w.NotNull {
+		changes = append(changes, column+" SET NOT NULL")
+	}
+	return changes
 }
 
 // resource says where the values of a column come from whose type or source has changed.

@@ -19,6 +19,8 @@ type Command struct {
 	// ConflictWhere is set where an ON CONFLICT ... DO UPDATE has a WHERE: it is evaluated on the row that is there
 	// already before row-level security has a say.
 	ConflictWhere bool
+	// Changes is set where a word in the statement is one of those that write or lock rows: it may be a name, too.
+	Changes bool
 	// Broken is set where a string, name or comment has no end, or the text has a NUL byte in it.
 	Broken bool
 }
@@ -61,6 +63,7 @@ func (in *inspector) step() bool {
 	in.count()
 	in.lead(t)
 	in.remember(t)
+	in.change(t)
 	in.watch(t)
 	return true
 }
@@ -117,6 +120,34 @@ func (in *inspector) remember(t token) {
 	case t.kind == quoted && in.sql[t.start] != '"' && in.called():
 		in.command.Session = "a function that is named with unicode escapes"
 	}
+}
+
+// change notes what only the primary can do, or should: write, lock rows, take an advisory lock.
+func (in *inspector) change(t token) {
+	if in.command.Changes || t.kind != word {
+		return
+	}
+	w := in.sql[t.start:t.stop]
+	in.command.Changes = isAdvisoryLock(w) || slices.ContainsFunc([]string{
+		"insert", "update", "delete", "merge", "into", "share",
+	}, func(change string) bool { return strings.EqualFold(change, w) })
+}
+
+// isAdvisoryLock knows the functions that take one.
+func isAdvisoryLock(name string) bool {
+	const prefix, try = "pg_advisory_", "pg_try_advisory_"
+	return len(name) >= len(prefix) && strings.EqualFold(name[:len(prefix)], prefix) ||
+		len(name) >= len(try) && strings.EqualFold(name[:len(try)], try)
+}
+
+// Reads reports whether the command is a query that neither writes nor locks, as far as its text tells: what the
+// functions do that it calls, only the server knows.
+func (c Command) Reads() bool {
+	switch c.Word {
+	case "", "SELECT", "WITH", "VALUES", "TABLE":
+		return c.Statements == 1 && !c.Changes && !c.Broken && c.Session == ""
+	}
+	return false
 }
 
 // called reports whether the token just read is the name in a function call.

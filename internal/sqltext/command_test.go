@@ -142,3 +142,21 @@ func BenchmarkInspect(b *testing.B) {
 		sqltext.Inspect(sql)
 	}
 }
+
+func TestReads(t *testing.T) {
+	t.Parallel()
+	for _, sql := range []string{
+		"SELECT 1", "(SELECT 1)", "WITH x AS (SELECT 1) TABLE x", "VALUES (1)", "TABLE t", "SELECT 'insert'", `SELECT "update"`,
+		"SELECT 1 -- delete", "SELECT 1;", "SELECT updated, deletes, shares FROM inserted",
+	} {
+		require.True(t, sqltext.Inspect(sql).Reads(), sql)
+	}
+	for _, sql := range []string{
+		"", "INSERT INTO t VALUES (1)", "SELECT 1 FOR UPDATE", "SELECT 1 FOR NO KEY UPDATE", "SELECT 1 FOR KEY SHARE",
+		"WITH x AS (DELETE FROM t RETURNING 1) TABLE x", "WITH x AS (MERGE INTO t USING u ON a = b) SELECT 1",
+		"SELECT 1 INTO t", "SELECT pg_advisory_xact_lock(1)", "SELECT PG_TRY_ADVISORY_XACT_LOCK_SHARED(1)", "SELECT 1; SELECT 2",
+		"SHOW x", "EXPLAIN ANALYZE SELECT f()", "CALL p()", "DO $$$$", "LOCK TABLE t", "SELECT '", "FETCH 1 FROM c",
+	} {
+		require.False(t, sqltext.Inspect(sql).Reads(), sql)
+	}
+}

@@ -9,7 +9,8 @@ const signedSQL = `coalesce((SELECT s.required FROM stratum.signing s), false)`
 // tenantSQL is the function that every policy asks for the tenant, as the server prints it.
 const tenantSQL = `coalesce(pg_get_function_sqlbody('stratum.tenant_id()'::regprocedure), '')`
 
-// serverSQL takes our roles ($1), the data and the system login ($2), whom a tenant's SQL can act as ($3), which are the
+// serverSQL takes our roles ($1), the data and the system login ($2), whom a tenant's SQL can act as ($3), which are
+// the
 // tenant, subtree and schema roles and the data login, and the system role ($4).
 func serverSQL() string {
 	return `
