@@ -39,8 +39,8 @@ func shipDDL(schema string, i int, raw bool) string {
 			keys += fmt.Sprintf(", FOREIGN KEY (tenant_id, before_id) REFERENCES %s.ship_%d (tenant_id, id)", schema, i-1)
 		}
 	}
-	return fmt.Sprintf(`CREATE TABLE %[1]s.ship_%[2]d (id bigserial PRIMARY KEY, tenant_id uuid NOT NULL%[3]s, before_id bigint,
-			name text NOT NULL, at timestamptz NOT NULL DEFAULT now()%[4]s);
+	return fmt.Sprintf(`CREATE TABLE %[1]s.ship_%[2]d (id bigserial PRIMARY KEY, tenant_id uuid NOT NULL%[3]s,
+			before_id bigint, name text NOT NULL, at timestamptz NOT NULL DEFAULT now()%[4]s);
 		CREATE INDEX ship_%[2]d_name ON %[1]s.ship_%[2]d (tenant_id, name);
 		CREATE INDEX ship_%[2]d_before ON %[1]s.ship_%[2]d (tenant_id, before_id);
 		`, schema, i, tenant, keys)
@@ -179,7 +179,9 @@ func (c *campaign) provision(t *testing.T, schemas int) {
 }
 
 // widen adds a column everywhere, by hand before and after.
-func (c *campaign) widen(t *testing.T, column string, options core.FleetOptions) (ratio float64, report core.FleetReport, err error) {
+func (c *campaign) widen(
+	t *testing.T, column string, options core.FleetOptions,
+) (ratio float64, report core.FleetReport, err error) {
 	t.Helper()
 	text := func(i int) string { return alters(fmt.Sprintf("raw_%d", i), column) }
 	runAs(t, c.OwnerDSN, alters("public", column))

@@ -90,7 +90,8 @@ const plainSQL = `SET search_path = %[1]s;
 	ANALYZE tickets; ANALYZE plain_tickets`
 
 const loadSQL = `INSERT INTO %s.tickets (tenant_id, id, number, title, body, created_at, updated_at)
-	SELECT '%s', gen_random_uuid(), n, 'ticket ' || n, repeat('lorem ipsum ', 8), now(), now() FROM generate_series(1, %d) n`
+	SELECT '%s', gen_random_uuid(), n, 'ticket ' || n, repeat('lorem ipsum ', 8), now(), now()
+	FROM generate_series(1, %d) n`
 
 // settle makes a tenant and fills its tables.
 func (w *realm) settle(ctx context.Context, kind core.Isolation, rows int) (h *home, err error) {
