@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"slices"
+	"sync"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -18,20 +19,21 @@ const (
 	// catalog.
 	batchWorkers = 2
 	// batchChunk is how many schemas share a look at the model, and one at what has been made of it.
-	batchChunk = 16
+	batchChunk = 32
 )
 
 // buildAll is build for the tenants of a batch that are provisioning, parents first. It goes on where one fails, except
 // with those beneath it, and returns an error for each that has, by index.
 func (b *builder) buildAll(ctx context.Context, tenants []Tenant) map[int]error {
 	failed := make(map[int]error)
+	run := &batchRun{builder: b, makers: make(map[[3]string]*provision.Maker)}
 	for _, level := range levels(tenants) {
 		results := make(chan built, len(level))
 		var g errgroup.Group
 		g.SetLimit(batchWorkers)
 		for _, job := range jobs(tenants, level) {
 			g.Go(func() error {
-				b.buildSome(ctx, tenants, job, results)
+				run.buildSome(ctx, tenants, job, results)
 				return nil
 			})
 		}
@@ -44,6 +46,25 @@ func (b *builder) buildAll(ctx context.Context, tenants []Tenant) map[int]error 
 		}
 	}
 	return failed
+}
+
+// batchRun is one buildAll. What it knows of the schemas that it has made serves all chunks.
+type batchRun struct {
+	*builder
+
+	mu     sync.Mutex
+	makers map[[3]string]*provision.Maker // by placement, model and owner
+}
+
+// maker is the one for schemas at a placement.
+func (b *batchRun) maker(placement, owner string, blueprint provision.Blueprint) *provision.Maker {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	key := [3]string{placement, blueprint.Hash(), owner}
+	if b.makers[key] == nil {
+		b.makers[key] = provision.NewMaker(blueprint, b.st.roles, owner)
+	}
+	return b.makers[key]
 }
 
 // built is what came of one tenant of a batch.
@@ -77,7 +98,7 @@ func levels(tenants []Tenant) (levels [][]int) {
 // jobs for all workers to end at about the same time.
 func jobs(tenants []Tenant, level []int) (jobs [][]int) {
 	open := make(map[string]int)
-	chunk := min(batchChunk, 1+(len(level)-1)/(4*batchWorkers))
+	chunk := min(batchChunk, 1+(len(level)-1)/(2*batchWorkers))
 	for _, i := range level {
 		t := tenants[i]
 		at, ok := open[t.Placement]
@@ -95,7 +116,7 @@ func jobs(tenants []Tenant, level []int) (jobs [][]int) {
 }
 
 // buildSome does one job. What does not go together goes one by one, and says then what is wrong with it.
-func (b *builder) buildSome(ctx context.Context, tenants []Tenant, job []int, results chan<- built) {
+func (b *batchRun) buildSome(ctx context.Context, tenants []Tenant, job []int, results chan<- built) {
 	if len(job) > 1 {
 		chunk := make([]Tenant, len(job))
 		for k, i := range job {
@@ -111,7 +132,7 @@ func (b *builder) buildSome(ctx context.Context, tenants []Tenant, job []int, re
 }
 
 // buildSchemas makes schemas of one placement: each in a transaction, looked at together, and then active together.
-func (b *builder) buildSchemas(ctx context.Context, tenants []Tenant) error {
+func (b *batchRun) buildSchemas(ctx context.Context, tenants []Tenant) error {
 	labels := make([]string, len(tenants))
 	for i, t := range tenants {
 		labels[i] = t.Label.String()
@@ -172,14 +193,14 @@ func idsOf(tenants []Tenant) []uuid.UUID {
 	return ids
 }
 
-func (b *builder) makeSchemas(
+func (b *batchRun) makeSchemas(
 	ctx context.Context, owner *sql.DB, tenants []Tenant, blueprint provision.Blueprint,
 ) error {
 	var login string
 	if err := owner.QueryRowContext(ctx, "SELECT current_user").Scan(&login); err != nil {
 		return err
 	}
-	maker := provision.NewMaker(blueprint, b.st.roles, login)
+	maker := b.maker(tenants[0].Placement, login, blueprint)
 	schemas := make([]provision.Schema, len(tenants))
 	for i, t := range tenants {
 		l := location{isolation: t.Isolation, placement: t.Placement, label: t.Label.String()}

@@ -57,15 +57,13 @@ func (r *fleetRun) run(ctx context.Context) error {
 
 // prepare brings all databases up to date in what is Stratum's, and writes down what the model is before it changes.
 func (r *fleetRun) prepare(ctx context.Context) error {
-	if err := r.fleet.upgrade(ctx); err != nil {
-		return err
-	}
 	b := r.fleet.st.Tenants.builder
 	model, err := b.model(ctx)
-	if errors.Is(err, provision.ErrNoModel) {
-		return nil
+	known := err == nil
+	if err != nil && !errors.Is(err, provision.ErrNoModel) {
+		return err
 	}
-	if err != nil {
+	if err := r.fleet.upgrade(ctx, model); err != nil || !known {
 		return err
 	}
 	return b.noteModel(ctx, model)
@@ -73,6 +71,11 @@ func (r *fleetRun) prepare(ctx context.Context) error {
 
 // follow brings all targets to the model: first the global tables with their rows, and then what refers to them.
 func (r *fleetRun) follow(ctx context.Context, model shape.Model) error {
+	if !r.options.DryRun {
+		if err := r.fleet.upgrade(ctx, model); err != nil {
+			return err
+		}
+	}
 	if err := r.followGlobals(ctx, model); err != nil {
 		return err
 	}
@@ -176,9 +179,12 @@ func (r *fleetRun) settle(ctx context.Context) error {
 
 // migrateShared has the canary follow the model before the model itself is changed: it is read from within a rehearsal.
 func (r *fleetRun) migrateShared(ctx context.Context, m SharedMigration) error {
-	var model shape.Model
+	var coming upgrade
 	err := m.Rehearse(ctx, func(ctx context.Context, tx *sql.Tx) (err error) {
-		model, err = provision.ReadModel(ctx, tx)
+		if coming.model, err = provision.ReadModel(ctx, tx); err != nil {
+			return err
+		}
+		coming.extras, err = provision.ReadExtras(ctx, tx)
 		return err
 	})
 	if err != nil {
@@ -187,33 +193,37 @@ func (r *fleetRun) migrateShared(ctx context.Context, m SharedMigration) error {
 	if r.options.DryRun {
 		return nil
 	}
-	if err := r.canary(ctx, model); err != nil {
+	if err := r.canary(ctx, coming); err != nil {
 		return err
 	}
 	return m.Run(ctx)
 }
 
-// canary brings the canary to the model to come, and nobody else. Where the model has new global tables, the canary's
-// references to them cannot be made yet: it then goes first after the shared tables.
-func (r *fleetRun) canary(ctx context.Context, model shape.Model) error {
+// canary brings the canary to the model to come, and nobody else. Where that has new global tables, or types, what refers
+// to them cannot be made yet: the canary then goes first after the shared tables.
+func (r *fleetRun) canary(ctx context.Context, coming upgrade) error {
 	if r.options.Canary.None {
 		return nil
 	}
-	now, err := r.fleet.st.Tenants.builder.model(ctx)
+	b := r.fleet.st.Tenants.builder
+	now, err := b.model(ctx)
 	switch {
 	case errors.Is(err, provision.ErrNoModel):
 		return nil
 	case err != nil:
 		return err
-	case newGlobals(now, model), now.Shape.Hash() == model.Shape.Hash():
+	case newGlobals(now, coming.model), now.Shape.Hash() == coming.model.Shape.Hash():
 		return nil
+	}
+	if extras, err := b.readExtras(ctx); err != nil || !extras.Equal(coming.extras) {
+		return err
 	}
 	canary, found, err := r.fleet.firstTenant(ctx, r.options.Canary.Target)
 	if err != nil || !found {
 		return err
 	}
 	only := func(yield func(fleet.Target, error) bool) { yield(canary, nil) }
-	options := r.fleetOptions(toConverge(only), r.converge(model))
+	options := r.fleetOptions(toConverge(only), r.converge(coming.model))
 	options.Canary = fleet.Canary{None: true}
 	report, err := fleet.Run(ctx, options)
 	r.add(report)

@@ -47,6 +47,11 @@ const targetPage = 500
 
 // list reads the registry page by page: a fleet may be large.
 func (f *Fleet) list(ctx context.Context) iter.Seq2[FleetTarget, error] {
+	return f.listOf(ctx, SchemaIsolation, DatabaseIsolation)
+}
+
+// listOf is list for the shared tables and places of some kinds alone.
+func (f *Fleet) listOf(ctx context.Context, kinds ...Isolation) iter.Seq2[FleetTarget, error] {
 	return func(yield func(FleetTarget, error) bool) {
 		placements, err := f.st.Placements.list(ctx, `ORDER BY p.name <> 'home', p.name`)
 		if err != nil {
@@ -59,7 +64,7 @@ func (f *Fleet) list(ctx context.Context) iter.Seq2[FleetTarget, error] {
 			}
 		}
 		for after := (FleetTarget{}); ; {
-			page, err := f.page(ctx, after)
+			page, err := f.page(ctx, after, kinds)
 			if err != nil {
 				yield(FleetTarget{}, err)
 				return
@@ -78,18 +83,19 @@ func (f *Fleet) list(ctx context.Context) iter.Seq2[FleetTarget, error] {
 }
 
 // page returns the schemas and databases behind one: those of a database next to each other.
-func (f *Fleet) page(ctx context.Context, after FleetTarget) (page []FleetTarget, err error) {
+func (f *Fleet) page(ctx context.Context, after FleetTarget, kinds []Isolation) (page []FleetTarget, err error) {
 	const query = `SELECT placement, isolation, label, spare FROM (
 			SELECT placement, isolation, label, false AS spare FROM stratum.tenants
 				WHERE isolation <> 'shared' AND status <> 'provisioning'
 			UNION ALL SELECT placement, isolation, label, true FROM stratum.spares WHERE ready) t
-		WHERE (placement, isolation, label) > ($1, $2, $3) ORDER BY placement, isolation, label LIMIT $4`
+		WHERE isolation = ANY($5) AND (placement, isolation, label) > ($1, $2, $3)
+		ORDER BY placement, isolation, label LIMIT $4`
 	registry, err := f.st.registry.get(ctx, f.st)
 	if err != nil {
 		return nil, err
 	}
 	err = f.st.registryTx(ctx, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, query, after.Placement, string(after.Isolation), after.Label, targetPage)
+		rows, err := tx.Query(ctx, query, after.Placement, string(after.Isolation), after.Label, targetPage, kinds)
 		if err != nil {
 			return err
 		}
@@ -117,6 +123,18 @@ const (
 	copiesAlone       // the databases that have copies of global tables
 )
 
+// kinds are those of the places that a source concerns beside shared tables.
+func (r reach) kinds() []Isolation {
+	switch r {
+	case modelAlone:
+		return nil
+	case copiesAlone:
+		return []Isolation{DatabaseIsolation}
+	case everywhere, butModel:
+	}
+	return []Isolation{SchemaIsolation, DatabaseIsolation}
+}
+
 // targets are the targets for the runner.
 func (f *Fleet) targets(ctx context.Context, reach reach) iter.Seq2[fleet.Target, error] {
 	return func(yield func(fleet.Target, error) bool) {
@@ -125,12 +143,9 @@ func (f *Fleet) targets(ctx context.Context, reach reach) iter.Seq2[fleet.Target
 			yield(fleet.Target{}, err)
 			return
 		}
-		for t, err := range f.list(ctx) {
+		for t, err := range f.listOf(ctx, reach.kinds()...) {
 			isModel := t.Placement == homePlacement && t.Isolation == SharedIsolation
 			if err == nil && isModel == (reach == butModel || reach == copiesAlone) && reach != everywhere {
-				continue
-			}
-			if err == nil && reach == copiesAlone && !inSatellite(t) {
 				continue
 			}
 			if !yield(f.target(t, schema), err) || err != nil {

@@ -189,6 +189,20 @@ func TestFleetGooseGlobal(t *testing.T) {
 	require.Zero(t, f.migrate(t, core.FleetOptions{Migrations: []core.Migrations{m}}).Done)
 }
 
+// Types that a migration brings are there wherever a column has them.
+func TestFleetNewType(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	migrateEstate(t, f.OwnerDSN, `CREATE TYPE mood AS ENUM ('fine', 'sour'); ALTER TABLE notes ADD COLUMN mood mood`,
+		estateTables())
+	require.Equal(t, fleetOthers, f.migrate(t, core.FleetOptions{}).Done)
+	runAs(t, f.OwnerDSN, "ALTER TYPE mood ADD VALUE 'glad'")
+	runAs(t, f.OwnerDSN, "ALTER TABLE notes ADD COLUMN next mood DEFAULT 'glad'")
+	require.Equal(t, fleetOthers, f.migrate(t, core.FleetOptions{}).Done)
+	require.Empty(t, f.drifts(t))
+	require.Zero(t, f.migrate(t, core.FleetOptions{}).Done)
+}
+
 // A canary that fails is all that is touched.
 func TestFleetCanary(t *testing.T) {
 	t.Parallel()

@@ -20,9 +20,10 @@ const satelliteWorkers = 4
 // errand is what is done at a target, with the name of the database where that is not the placement's own.
 type errand func(p Placement, t FleetTarget, database string) error
 
-// each calls fn for each target that is wanted but the model, a few at a time, and returns what it returned by target.
-func (f *Fleet) each(ctx context.Context, wanted func(FleetTarget) bool, fn errand) (map[string]error, error) {
-	next, stop := iter.Pull2(f.list(ctx))
+// each calls fn for each target of these kinds and all shared tables but the model, a few at a time, and returns what it
+// returned by target.
+func (f *Fleet) each(ctx context.Context, kinds []Isolation, fn errand) (map[string]error, error) {
+	next, stop := iter.Pull2(f.listOf(ctx, kinds...))
 	defer stop()
 	var (
 		mu     sync.Mutex
@@ -42,7 +43,7 @@ func (f *Fleet) each(ctx context.Context, wanted func(FleetTarget) bool, fn erra
 	for range satelliteWorkers {
 		work.Go(func() {
 			for t, ok := pull(); ok; t, ok = pull() {
-				if t.ID == homePlacement+"/shared" || !wanted(t) {
+				if t.ID == homePlacement+"/shared" {
 					continue
 				}
 				if err := f.visit(ctx, t, fn); err != nil {
@@ -57,9 +58,6 @@ func (f *Fleet) each(ctx context.Context, wanted func(FleetTarget) bool, fn erra
 	return failed, listed
 }
 
-// inSatellite reports whether a target is a database of its own, as satellites' shared tables are.
-func inSatellite(t FleetTarget) bool { return t.Isolation != SchemaIsolation }
-
 func (f *Fleet) visit(ctx context.Context, t FleetTarget, fn errand) error {
 	p, err := f.st.placement(ctx, t.Placement)
 	if err != nil {
@@ -72,23 +70,19 @@ func (f *Fleet) visit(ctx context.Context, t FleetTarget, fn errand) error {
 	return fn(p, t, database)
 }
 
-// upgrade brings schema stratum up to date in all databases but the registry's, which Migrate does, and makes there
-// what
-// tables need beside themselves. A database where that fails fails as a target, too, and is reported there.
-func (f *Fleet) upgrade(ctx context.Context) error {
-	b := f.st.Tenants.builder
-	model, err := b.model(ctx)
-	if err != nil && !errors.Is(err, provision.ErrNoModel) {
-		return err
-	}
-	extras, err := b.readExtras(ctx)
-	if err != nil {
-		return err
-	}
-	failed, err := f.each(ctx, inSatellite, func(p Placement, _ FleetTarget, database string) error {
+// upgrade brings schema stratum up to date in all databases but the registry's, which Migrate does, and makes there what
+// the tables of the model need beside themselves. A database where that fails fails as a target, too, and is reported
+// there.
+func (f *Fleet) upgrade(ctx context.Context, model shape.Model) error {
+	extras := sync.OnceValues(func() (provision.Extras, error) { return f.st.Tenants.builder.readExtras(ctx) })
+	failed, err := f.each(ctx, copiesAlone.kinds(), func(p Placement, _ FleetTarget, database string) error {
+		needed, err := extras()
+		if err != nil {
+			return err
+		}
 		db := f.st.ownerDatabase(p, database)
 		defer func() { _ = db.Close() }() // what it did is committed
-		return f.upgradeOne(ctx, p, db, upgrade{model: model, extras: extras})
+		return f.upgradeOne(ctx, p, db, upgrade{model: model, extras: needed})
 	})
 	for target, err := range failed {
 		f.st.options.Logger.WarnContext(ctx, "stratum: a database could not be brought up to date", "target", target,
@@ -105,8 +99,8 @@ type upgrade struct {
 
 func (f *Fleet) upgradeOne(ctx context.Context, p Placement, db *sql.DB, u upgrade) error {
 	hash := u.extras.Hash(u.model, install.Version, "")
-	const query = `SELECT EXISTS (SELECT FROM stratum.ledger WHERE table_schema = '' AND source = 'extras' AND hash
-		= $1)`
+	const query = `SELECT EXISTS (SELECT FROM stratum.ledger WHERE table_schema = '' AND source = 'extras'
+		AND hash = $1)`
 	var current bool
 	// Where schema stratum is older there is no such table.
 	if err := db.QueryRowContext(ctx, query, hash).Scan(&current); err == nil && current {
@@ -143,8 +137,11 @@ func (f *Fleet) refreshAll(ctx context.Context, model, some shape.Model) error {
 		return err
 	}
 	mixed := slices.ContainsFunc(some.Specs, func(s shape.Spec) bool { return s.Class == shape.Mixed })
-	wanted := func(t FleetTarget) bool { return mixed || inSatellite(t) }
-	failed, err := f.each(ctx, wanted, func(p Placement, t FleetTarget, database string) error {
+	reach := copiesAlone
+	if mixed {
+		reach = butModel
+	}
+	failed, err := f.each(ctx, reach.kinds(), func(p Placement, t FleetTarget, database string) error {
 		if t.Isolation == SchemaIsolation {
 			return b.refreshSchema(ctx, p, t.Label, some)
 		}

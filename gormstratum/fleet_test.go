@@ -35,6 +35,7 @@ type GadgetV2 struct {
 	Serial    uuid.UUID `gorm:"type:uuid;uniqueIndex;not null;default:gen_random_uuid()"`
 	MakerCode *string
 	Maker     *Maker
+	Mood      string       `gorm:"type:public.mood;not null;default:'fine'"`
 	Parts     []GadgetPart `gorm:"foreignKey:GadgetID"`
 }
 
@@ -69,6 +70,7 @@ type GadgetColoured struct {
 	ID     uint64 `gorm:"primaryKey"`
 	Number string `gorm:"uniqueIndex"`
 	Colour string
+	Mood   string `gorm:"type:public.mood;not null;default:'fine'"`
 }
 
 // TableName is Gadget's.
@@ -166,6 +168,7 @@ func TestFleetFollowsTheModels(t *testing.T) {
 	for _, tenant := range tenants {
 		require.NoError(t, d.db.WithContext(core.WithTenant(t.Context(), tenant.ID)).Create(&Gadget{Number: "1"}).Error)
 	}
+	d.exec(t, d.OwnerDSN, "CREATE TYPE public.mood AS ENUM ('fine', 'sour')")
 	next := d.used(t, gadgetsV2())
 	grown := gormstratum.Migrations(next, gormstratum.MigrateOptions{})
 	report := d.evolve(t, grown)
@@ -241,6 +244,7 @@ func TestFleetCanaryBeforeTheModel(t *testing.T) {
 	tenants := d.everyKind(t, "a", "home")
 	canary := "t_" + tenants[1].Label.String()
 	d.exec(t, d.AdminDSN, "ALTER TABLE "+canary+".gadgets ADD COLUMN colour int")
+	d.exec(t, d.OwnerDSN, "CREATE TYPE public.mood AS ENUM ('fine', 'sour')")
 	next := d.used(t, []any{&GadgetColoured{}, &Country{}})
 	migrate := func() error {
 		_, err := d.st.Fleet.Migrate(t.Context(), core.FleetOptions{

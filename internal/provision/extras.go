@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/stratum-hq/stratum-go/internal/install"
@@ -105,6 +106,9 @@ func (e Extras) Make(ctx context.Context, db *sql.DB, roles install.Roles, schem
 	}
 	return nil
 }
+
+// Equal reports whether both are the same.
+func (e Extras) Equal(other Extras) bool { return slices.Equal(e.statements, other.statements) }
 
 // Hash names what a template has in it, and whose it is.
 func (e Extras) Hash(model shape.Model, version int, owner string) string {

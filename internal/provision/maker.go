@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync/atomic"
 
 	"github.com/stratum-hq/stratum-go/internal/install"
 	"github.com/stratum-hq/stratum-go/internal/shape"
@@ -17,6 +18,7 @@ type Maker struct {
 	blueprint Blueprint
 	roles     install.Roles
 	owner     string
+	verified  atomic.Pointer[string] // the fingerprint of one that was read as a whole
 }
 
 // NewMaker makes a Maker for schemas that the login owner is to own.
@@ -42,45 +44,63 @@ func (m *Maker) Make(ctx context.Context, tx *sql.Tx, s Schema) error {
 	return nil
 }
 
-// Verify looks that the schemas are as they must be. The first is read as a whole. The others were made by the same
-// statements on the same server, and must be as the first in everything that the catalog has but expressions: those
-// take
-// the server as long to print as the tables take to be made.
+// Verify looks that the schemas are as they must be. The first that the maker has made is read as a whole. All others were
+// made by the same statements on the same server, and must be as that one in everything that the catalog has but
+// expressions: these take the server as long to print as the tables take to be made.
 func (m *Maker) Verify(ctx context.Context, tx *sql.Tx, schemas []Schema) error {
 	wanted, err := m.shape(schemas[0])
 	if err != nil {
 		return err
 	}
-	if err := schemas[0].verify(ctx, tx, wanted); err != nil {
+	like := m.verified.Load()
+	if like == nil {
+		if err := schemas[0].verify(ctx, tx, wanted); err != nil {
+			return err
+		}
+	}
+	found, err := fingerprints(ctx, tx, schemas, names(wanted))
+	if err != nil {
 		return err
 	}
+	if like == nil {
+		sum := found[schemas[0].Name]
+		like = &sum
+		m.verified.Store(like)
+	}
+	for _, s := range schemas {
+		if found[s.Name] != *like {
+			return fmt.Errorf("%w: schema %q is not like those made with it (see Fleet.Drift)", ErrUnverified, s.Name)
+		}
+	}
+	return nil
+}
+
+// fingerprints are equal for schemas that are alike.
+func fingerprints(ctx context.Context, tx *sql.Tx, schemas []Schema, tables []string) (map[string]string, error) {
 	list := make([]string, len(schemas))
 	for i, s := range schemas {
 		list[i] = s.Name
 	}
-	lists, err := json.Marshal([][]string{list, names(wanted)})
+	lists, err := json.Marshal([][]string{list, tables})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if _, err := tx.ExecContext(ctx, plainPlans); err != nil {
-		return fmt.Errorf("stratum: looking at the schemas: %w", err)
+		return nil, fmt.Errorf("stratum: looking at the schemas: %w", err)
 	}
-	var odd sql.NullString
-	if err := tx.QueryRowContext(ctx, fingerprintSQL, string(lists), list[0]).Scan(&odd); err != nil {
-		return fmt.Errorf("stratum: looking at the schemas: %w", err)
+	var text []byte
+	if err := tx.QueryRowContext(ctx, fingerprintSQL, string(lists)).Scan(&text); err != nil {
+		return nil, fmt.Errorf("stratum: looking at the schemas: %w", err)
 	}
-	if odd.Valid {
-		return fmt.Errorf("%w: schema %q is not like those made with it (see Fleet.Drift)", ErrUnverified, odd.String)
-	}
-	return nil
+	found := make(map[string]string)
+	return found, json.Unmarshal(text, &found)
 }
 
 // plainPlans has the catalog read by its indexes: it is large, and its statistics are of when it was small.
 const plainPlans = `SELECT pg_catalog.set_config(name, 'off', true) FROM pg_catalog.unnest(
 	ARRAY['enable_seqscan', 'enable_hashjoin', 'enable_mergejoin', 'jit']) AS name`
 
-// fingerprintSQL finds a schema, of those in $1 ->> 0, that is not like schema $2, or NULL. The tables are those in
-// $1 ->> 1.
+// fingerprintSQL returns the fingerprints of the schemas in $1 -> 0, with the tables in $1 -> 1.
 const fingerprintSQL = `
 WITH wanted AS MATERIALIZED (
 	SELECT s.name, n.oid, n.nspowner, n.nspacl FROM pg_catalog.json_array_elements_text($1::json -> 0) AS s (name)
@@ -123,8 +143,7 @@ WITH wanted AS MATERIALIZED (
 ), fingerprint AS MATERIALIZED (
 	SELECT name, pg_catalog.md5(pg_catalog.string_agg(line, ';' ORDER BY line COLLATE "C")) AS sum FROM item GROUP BY name
 )
-SELECT pg_catalog.min(name) FROM fingerprint
-WHERE sum IS DISTINCT FROM (SELECT sum FROM fingerprint WHERE name = $2)`
+SELECT coalesce(pg_catalog.json_object_agg(name, sum), '{}')::text FROM fingerprint`
 
 func (m *Maker) shape(s Schema) (shape.Shape, error) {
 	r := residenceOf(m.roles, Number(s.Label), m.owner)

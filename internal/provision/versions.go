@@ -96,6 +96,9 @@ type Blueprint struct {
 	Versions Versions
 }
 
+// Hash is another where the model or the versions are.
+func (b Blueprint) Hash() string { return b.Model.Hash() + b.Versions.text }
+
 // Names in stratum.ledger, where Fleet looks what a schema has become.
 const (
 	// Ledger is that of the model.
