@@ -19,7 +19,7 @@ const (
 	// catalog.
 	batchWorkers = 2
 	// batchChunk is how many schemas share a look at the model, and one at what has been made of it.
-	batchChunk = 32
+	batchChunk = 64
 )
 
 // buildAll is build for the tenants of a batch that are provisioning, parents first. It goes on where one fails, except
@@ -98,7 +98,7 @@ func levels(tenants []Tenant) (levels [][]int) {
 // jobs for all workers to end at about the same time.
 func jobs(tenants []Tenant, level []int) (jobs [][]int) {
 	open := make(map[string]int)
-	chunk := min(batchChunk, 1+(len(level)-1)/(2*batchWorkers))
+	chunk := min(batchChunk, 1+(len(level)-1)/batchWorkers)
 	for _, i := range level {
 		t := tenants[i]
 		at, ok := open[t.Placement]

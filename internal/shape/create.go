@@ -19,10 +19,10 @@ func Create(s Shape) []string {
 	for i := range s.Tables {
 		c.table(&s.Tables[i])
 	}
+	c.grants(s)
 	for i := range s.Tables {
 		c.finish(&s.Tables[i])
 	}
-	c.grants(s)
 	return c.statements
 }
 
