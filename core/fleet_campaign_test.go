@@ -12,10 +12,14 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/stratum-hq/stratum-go/core"
+	"github.com/stratum-hq/stratum-go/internal/install"
+	"github.com/stratum-hq/stratum-go/internal/provision"
+	"github.com/stratum-hq/stratum-go/internal/shape"
 	"github.com/stratum-hq/stratum-go/internal/tables"
 )
 
@@ -64,8 +68,9 @@ func shipTables() []tables.Table {
 type campaign struct {
 	estate
 
-	raw     int // schemas made by hand
-	tenants []core.Tenant
+	raw       int // schemas made by hand
+	protected int // and with policies
+	tenants   []core.Tenant
 }
 
 func newCampaign(t *testing.T) *campaign {
@@ -139,6 +144,43 @@ func (c *campaign) makeTenants(t *testing.T, n int) time.Duration {
 	return took
 }
 
+// makeProtected makes schemas by hand, with all that protects Stratum's: what is left of the difference is the rest of
+// Stratum's work.
+func (c *campaign) makeProtected(t *testing.T, n int) time.Duration {
+	t.Helper()
+	model, roles := c.model(t)
+	from := c.protected
+	c.protected += n
+	texts := make([]string, n)
+	for i := range texts {
+		schema := fmt.Sprintf("own_%d", from+i)
+		wanted, err := model.InSchema(shape.Residence{
+			Schema: schema, Owner: c.Name + "_owner", Keys: provision.Keys(int64(i + 1)),
+			Roles: shape.Roles{Tenant: roles.Tenant, Subtree: roles.Subtree, System: roles.System, Schema: roles.Schema},
+		})
+		require.NoError(t, err)
+		texts[i] = "CREATE SCHEMA " + schema + "; SET LOCAL search_path = " + shape.SearchPath + ";" +
+			strings.Join(shape.Create(wanted), ";\n")
+	}
+	return c.byHand(t, 0, n, func(i int) string { return texts[i] })
+}
+
+func (c *campaign) model(t *testing.T) (model shape.Model, roles install.Roles) {
+	t.Helper()
+	roles, err := install.NewRoles("")
+	require.NoError(t, err)
+	config, err := pgx.ParseConfig(c.OwnerDSN)
+	require.NoError(t, err)
+	owner := stdlib.OpenDB(*config)
+	defer func() { require.NoError(t, owner.Close()) }()
+	tx, err := owner.BeginTx(t.Context(), nil)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, tx.Rollback()) }()
+	model, err = provision.ReadModel(t.Context(), tx)
+	require.NoError(t, err)
+	return model, roles
+}
+
 // alters is a column more in each table of a schema.
 func alters(schema, column string) string {
 	var b strings.Builder
@@ -166,19 +208,25 @@ func (c *campaign) provision(t *testing.T, schemas int) {
 	t.Helper()
 	c.makeByHand(t, 2)
 	c.makeTenants(t, 2) // statements are prepared and code is read in
-	var ratios []float64
-	var raw, own time.Duration
+	var ratios, rest []float64
+	var raw, protected, own time.Duration
 	for left := schemas - 2; left > 0; left -= campaignPart {
 		n := min(left, campaignPart)
 		half := n / 2
-		by := c.makeByHand(t, half)
+		bare := c.makeByHand(t, half)
+		with := c.makeProtected(t, half)
 		took := c.makeTenants(t, n)
-		by += c.makeByHand(t, n-half)
-		ratios, raw, own = append(ratios, by.Seconds()/took.Seconds()), raw+by, own+took
+		with += c.makeProtected(t, n-half)
+		bare += c.makeByHand(t, n-half)
+		ratios, rest = append(ratios, bare.Seconds()/took.Seconds()), append(rest, with.Seconds()/took.Seconds())
+		raw, protected, own = raw+bare, protected+with, own+took
 	}
 	slices.Sort(ratios)
-	t.Logf("%d schemas of %d tables: by hand %s, by Stratum %s", schemas, campaignTables, raw, own)
+	slices.Sort(rest)
+	t.Logf("%d schemas of %d tables: by hand %s, with policies and rights %s, by Stratum %s", schemas, campaignTables, raw,
+		protected, own)
 	t.Logf("fleet-provision-vs-raw %.2f 0.90", ratios[len(ratios)/2])
+	t.Logf("fleet-provision-vs-protected %.2f", rest[len(rest)/2])
 }
 
 // widen adds a column everywhere, and by hand another to half of the schemas before and to half after. These are the same
