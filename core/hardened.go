@@ -66,7 +66,7 @@ func (s *Stratum) checkHardened(p, system install.Posture) error {
 		return refuse("it must not own the database or the schema stratum, nor be a member of who does",
 			"ALTER DATABASE ... OWNER TO the login of OwnerDSN, and REVOKE that role FROM "+login)
 	case len(p.Members) > 0:
-		return refuse("it must be a member of the tenant and subtree roles alone",
+		return refuse("it must be a member of the tenant, subtree and schema roles alone",
 			"REVOKE "+sqltext.QuoteEach(p.Members)+" FROM "+login+";")
 	case p.OwnsObjects:
 		return refuse("it must own no table, view or sequence", "ALTER TABLE ... OWNER TO the login of OwnerDSN")
