@@ -14,8 +14,8 @@ import (
 )
 
 // template returns the database from which those of tenants are copied on a server, and makes it where there is none of
-// the model's shape. Its name has the shape and the owner in it, so that nothing has to be compared: two placements may be
-// on one server and belong to two logins.
+// the model's shape. Its name has the shape and the owner in it, so that nothing has to be compared:
+// two placements may be on one server and belong to two logins.
 func (b *builder) template(ctx context.Context, p Placement, model shape.Model) (string, error) {
 	extras, err := b.readExtras(ctx)
 	if err != nil {
@@ -114,7 +114,8 @@ func (b *builder) fillTemplate(ctx context.Context, p Placement, t newTemplate) 
 func dropTemplates(ctx context.Context, owner *sql.DB, t newTemplate) error {
 	const query = `SELECT coalesce(pg_catalog.array_to_json(pg_catalog.array_agg(datname::text)), '[]')::text
 		FROM pg_catalog.pg_database
-		WHERE pg_catalog.starts_with(datname::text, $1) AND datname <> $2 AND pg_catalog.pg_get_userbyid(datdba) = current_user`
+		WHERE pg_catalog.starts_with(datname::text, $1) AND datname <> $2
+			AND pg_catalog.pg_get_userbyid(datdba) = current_user`
 	old, err := readNames(ctx, owner, query, t.prefix, t.name)
 	if err != nil {
 		return fmt.Errorf("stratum: looking for older templates: %w", err)

@@ -29,8 +29,8 @@ func TestSchemaMissing(t *testing.T) {
 	require.Equal(t, int64(1), found(t, d, neighbour))
 }
 
-// Where a schema lacks a table, its name leads to the shared one: the tenant is refused there, and so is the system, which
-// would have the right.
+// Where a schema lacks a table, its name leads to the shared one: the tenant is refused there, and so is the system,
+// which would have the right.
 func TestSchemaLacksTable(t *testing.T) {
 	t.Parallel()
 	d := newPlaces(t)

@@ -32,8 +32,8 @@ type Path struct {
 	// Tenant is the error with which the path is refused to every tenant, by a rule of the set-up under test. Defaults
 	// to none.
 	Tenant error
-	// Qualified is set for a path that names the shared tables by their schema. Where the target has a schema of its own
-	// the path does not lead there: tenants are refused, and the system, which may read all, reads the shared tables.
+	// Qualified is set for a path that names the shared tables by their schema. Where the target has a schema of its
+	// own the path does not lead there: tenants are refused, and the system, which may read all, reads the shared tables.
 	Qualified bool
 }
 

@@ -67,8 +67,8 @@ const (
 	// schemaSQL says in which schema the statement is about to work, and refuses one that is not there. It stands behind
 	// the admission, and before the role is switched.
 	schemaSQL = `, stratum.enter_schema($7)`
-	// placeSQL does so for the system at the place of a tenant. It has rights on the shared tables too: in a schema that
-	// lacks a table, its statement would reach the shared one, and where the tenant has moved, what was left behind.
+	// placeSQL does so for the system at the place of a tenant. It has rights on the shared tables too: in a schema
+	// that lacks a table, its statement would reach the shared one, and where the tenant has moved, what was left behind.
 	placeSQL = `, stratum.enter_place($2, $7)`
 
 	systemSQL = `pg_catalog.set_config('stratum.tenant', '', true)`

@@ -147,7 +147,8 @@ func isLogin(err error) bool {
 	return sqlState(err) == codePassword || sqlState(err) == codeLogin
 }
 
-// unreached is why no connection was had. The server's words name the login and the database: they are left to errors.As.
+// unreached is why no connection was had. The server's words name the login and the database: they are left to
+// errors.As.
 type unreached struct{ sentinel, cause error }
 
 // Error says what to do.
