@@ -14,9 +14,8 @@ import (
 )
 
 // template returns the database from which those of tenants are copied on a server, and makes it where there is none of
-// the model's shape. Its name has the shape and the owner in it, so that nothing has to be compared: two placements
-// may be
-// on one server and belong to two logins.
+// the model's shape. Its name has the shape and the owner in it, so that nothing has to be compared:
+// two placements may be on one server and belong to two logins.
 func (b *builder) template(ctx context.Context, p Placement, model shape.Model) (string, error) {
 	extras, err := b.readExtras(ctx)
 	if err != nil {

@@ -47,19 +47,16 @@ var (
 	// ErrSchemaMissing is returned for a statement whose tenant's own schema is not there.
 	ErrSchemaMissing = guard.ErrSchemaMissing
 	// ErrSchemaTable is returned for a statement at a tenant's own schema that lacks a table: for each of the system,
-	// and
-	// outside of a transaction also for the one of a tenant that is refused because of it, which is an ErrPermission
+	// and outside of a transaction also for the one of a tenant that is refused because of it, which is an ErrPermission
 	// too.
 	ErrSchemaTable = guard.ErrSchemaTable
 	// ErrDatabaseMissing is returned for a statement whose tenant's own database is not there.
 	ErrDatabaseMissing = guard.ErrDatabaseMissing
 	// ErrDatabaseDown is returned for a statement whose tenant lives in another database than the registry's, which
-	// does not
-	// answer or lets nobody in. The error is a *PlacementError, too.
+	// does not answer or lets nobody in. The error is a *PlacementError, too.
 	ErrDatabaseDown = guard.ErrDatabaseDown
 	// ErrTableMissing is returned for a statement that names a table which is not in the database its tenant lives
-	// in, as
-	// external ones are not.
+	// in, as external ones are not.
 	ErrTableMissing = guard.ErrTableMissing
 	// ErrElsewhere is returned for a statement whose tenant's data was not where it was looked for, twice.
 	ErrElsewhere = guard.ErrElsewhere

@@ -14,8 +14,8 @@ import (
 	"github.com/stratum-hq/stratum-go/gormstratum"
 )
 
-// move brings a tenant of the shared tables into the schema of another, who leaves it, as a mover would: rows are copied,
-// and the registry is told. The label goes with the schema.
+// move brings a tenant of the shared tables into the schema of another, who leaves it, as a mover would: rows are
+// copied, and the registry is told. The label goes with the schema.
 func (d desk) move(t *testing.T, r resident) {
 	t.Helper()
 	schema := "t_" + r.Label.String()

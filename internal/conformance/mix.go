@@ -34,8 +34,8 @@ const home = "home"
 
 // Mixes are those in which the suite is run beside the one in which everything is shared.
 func Mixes() []Mix {
-	shared, schema := Lodging{}, Lodging{Isolation: core.SchemaIsolation}
-	database := Lodging{Isolation: core.DatabaseIsolation}
+	shared := Lodging{}
+	schema, database := Lodging{Isolation: core.SchemaIsolation}, Lodging{Isolation: core.DatabaseIsolation}
 	away := func(l Lodging) Lodging { return Lodging{Isolation: l.Isolation, Placement: Away} }
 	return []Mix{
 		{Name: "schemas", Target: schema, Other: schema, Suspended: schema},
@@ -44,8 +44,9 @@ func Mixes() []Mix {
 		{Name: "database beside schema", Target: database, Other: schema, Suspended: shared},
 		{Name: "shared beside schema", Target: shared, Other: schema, Suspended: schema},
 		{Name: "shared away beside shared", Target: away(shared), Other: shared, Suspended: away(schema)},
-		{Name: "schema away beside database away", Target: away(schema), Other: away(database),
-			Suspended: away(shared)},
+		{
+			Name: "schema away beside database away", Target: away(schema), Other: away(database), Suspended: away(shared),
+		},
 	}
 }
 

@@ -37,8 +37,8 @@ type server struct {
 
 func newServer(dsn string) *server {
 	return &server{
-		dsn: dsn, open: make(map[string]*pgx.Conn), schemas: make(map[string][]string),
-		queries: make(map[string]string),
+		dsn: dsn, open: make(map[string]*pgx.Conn),
+		schemas: make(map[string][]string), queries: make(map[string]string),
 	}
 }
 
@@ -110,8 +110,8 @@ func (s *server) read(ctx context.Context, t *testing.T) truth {
 // strays are the rows in tables of the suite's names that are no part of the truth: nobody ever writes there.
 func (s *server) strays(ctx context.Context, t *testing.T) []string {
 	t.Helper()
-	const query = `SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid =
-		c.relnamespace
+	const query = `SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c
+		JOIN pg_namespace n ON n.oid = c.relnamespace
 		WHERE c.relkind = 'r' AND c.relname = ANY($1) AND n.nspname <> ALL($2)`
 	var found []string
 	for _, database := range s.databases() {

@@ -71,8 +71,7 @@ const (
 	// the admission, and before the role is switched.
 	schemaSQL = `, stratum.enter_schema($7)`
 	// placeSQL does so for the system at the place of a tenant. It has rights on the shared tables too: in a schema
-	// that
-	// lacks a table, its statement would reach the shared one, and where the tenant has moved, what was left behind.
+	// that lacks a table, its statement would reach the shared one, and where the tenant has moved, what was left behind.
 	placeSQL = `, stratum.enter_place($2, $7)`
 
 	// replayedSQL says how far a replica has come, and before which transaction all are over. A server that is a

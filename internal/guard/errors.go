@@ -36,12 +36,10 @@ var (
 	ErrSchemaTable   = errors.New("stratum: the schema of the tenant lacks a table (Fleet.Drift says which, and " +
 		"Fleet.Migrate makes it)")
 	ErrDatabaseMissing = errors.New("stratum: the database of the tenant is missing (restore it from a backup)")
-	ErrDatabaseDown    = errors.New("stratum: the database that the tenant lives in cannot be reached " +
-		"(Placements.Health " +
+	ErrDatabaseDown    = errors.New("stratum: the database that the tenant lives in cannot be reached (Placements.Health " +
 		"looks at all of them; a statement that has met this error has not been run)")
-	ErrTableMissing = errors.New("stratum: the database that the tenant lives in has no such table (external " +
-		"tables are in " +
-		"the registry's database alone, where core.AsSystem reaches them; whether one of the others is missing, " +
+	ErrTableMissing = errors.New("stratum: the database that the tenant lives in has no such table (external tables are " +
+		"in the registry's database alone, where core.AsSystem reaches them; whether one of the others is missing, " +
 		"Fleet.Drift says)")
 	ErrLogin = errors.New("stratum: the server does not accept the login or its password (look where the DSN comes " +
 		"from: a rotated password is read again with each new connection of a placement)")

@@ -11,9 +11,8 @@ import (
 // there is found among the shared ones, and refused as those are; in another database it is not found at all.
 
 // noteSchema is the reason that is likely in a schema of the tenant's own.
-const noteSchema = "the tenant has a schema of its own, which may lack the table, or the statement names " +
-	"another schema " +
-	"(name tables without one)"
+const noteSchema = "the tenant has a schema of its own, which may lack the table, or the statement names another " +
+	"schema (name tables without one)"
 
 // explain says more of a refusal that has to do with the place.
 func (p *Place) explain(err error) error {
