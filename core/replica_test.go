@@ -35,6 +35,7 @@ func TestReplica(t *testing.T) {
 		{"tokens", replicaTokens},
 		{"lag", replicaLag},
 		{"round trips", replicaRoundTrips},
+		{"modes", replicaModes},
 		{"placement", replicaPlacement},
 		{"no replica", replicaIsNone},
 	} {
@@ -445,6 +446,30 @@ func replicaRoundTrips(t *testing.T, c *cluster, e estate) {
 	primary.Reset()
 	require.True(t, onReplica(ctx, t, st.DB()))
 	require.Zero(t, primary.Counts().RoundTrips)
+}
+
+// All ways of sending statements take part.
+func replicaModes(t *testing.T, c *cluster, e estate) {
+	for _, mode := range []string{"cache_statement", "cache_describe", "describe_exec", "simple_protocol"} {
+		st := e.open(t, c.replicas, func(o *core.Options) { o.DSN += "&default_query_exec_mode=" + mode })
+		for name, write := range writes(st) {
+			tenant := e.create(t, core.NewTenant{Slug: "mode-" + uuid.NewString()[:8]})
+			ctx := reader(t, tenant.ID)
+			comesToReplica(ctx, t, st)
+			requireBodies(ctx, t, st.DB(), "")
+			c.pause(t)
+			require.NoError(t, write(ctx, "a"), name)
+			requireBodies(ctx, t, st.DB(), "a")
+			c.resume(t)
+			comesToReplica(ctx, t, st)
+			requireBodies(ctx, t, st.DB(), "a")
+			require.Error(t, st.DB().QueryRowContext(ctx, "SELECT nonsense").Scan(new(int)), mode)
+			tx, err := st.DB().BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+			require.NoError(t, err)
+			require.True(t, onReplica(ctx, t, tx), mode)
+			require.NoError(t, tx.Commit())
+		}
+	}
 }
 
 // Tenants at another placement have its replicas, whatever their isolation.
