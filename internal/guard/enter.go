@@ -72,8 +72,8 @@ const (
 	// its statement would reach the shared one.
 	wholeSchemaSQL = `, stratum.enter_whole_schema($7)`
 
-	// replayedSQL says how far a replica has come, and before which transaction all are over. A server that is a replica no
-	// more, or never was one, refuses.
+	// replayedSQL says how far a replica has come, and before which transaction all are over. A server that is a
+	// replica no more, or never was one, refuses.
 	replayedSQL = `, CASE WHEN pg_catalog.pg_is_in_recovery() ` +
 		`THEN pg_catalog.pg_last_wal_replay_lsn()::pg_catalog.text ELSE stratum.stale_epoch() END` +
 		`, pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())`
@@ -104,8 +104,8 @@ type ways struct {
 	longSchema, shortSchema, systemSchema form // where a tenant has a schema of its own
 }
 
-// NewForms returns the ways to enter. Signed ones prove that the application admits the tenant, for a server that takes
-// no others. Timed ones limit how long the server works on a statement.
+// NewForms returns the ways to enter. Signed ones prove that the application admits the tenant, for a server that
+// takes no others. Timed ones limit how long the server works on a statement.
 func NewForms(signed, timed bool) *Forms {
 	return &Forms{
 		ways: newWays(signed, timed, ""), replica: newWays(signed, timed, replayedSQL), signed: signed, timed: timed,
@@ -243,8 +243,8 @@ func (c *Connector) admission(ctx context.Context, where at, e *entry, forms *wa
 	return nil
 }
 
-// standing is what is known of tenants where a statement runs. Each replica has its own: one may have seen the epoch of a
-// change, and not yet the change.
+// standing is what is known of tenants where a statement runs. Each replica has its own: one may have seen the epoch
+// of a change, and not yet the change.
 func (w at) standing() *standing {
 	if w.replica != nil {
 		return &w.replica.standing
@@ -270,8 +270,8 @@ func (e *entry) read(r *pgconn.ResultReader) (pgconn.CommandTag, error) {
 	return r.Close()
 }
 
-// hear keeps what enter has returned. On a replica an epoch may be seen before the change that it stands for, and it does
-// not say of a transaction that it is under way: the epoch counts only when all are over that are as old.
+// hear keeps what enter has returned. On a replica an epoch may be seen before the change that it stands for, and it
+// does not say of a transaction that it is under way: the epoch counts only when all are over that are as old.
 func (e *entry) hear(values [][]byte) {
 	oldest := int64(math.MaxInt64)
 	if e.replica != nil {
@@ -305,7 +305,8 @@ func describeContext(s scope.Scope, a scope.Actor) ([]byte, error) {
 	return json.Marshal(note)
 }
 
-// withoutNul replaces what JSON can write and PostgreSQL's jsonb cannot hold: a trigger that reads the note would fail.
+// withoutNul replaces what JSON can write and PostgreSQL's jsonb cannot hold: a trigger that reads the note would
+// fail.
 func withoutNul(s string) string { return strings.ReplaceAll(s, "\x00", "\ufffd") }
 
 // literal writes enter with its arguments in place, for the simple protocol. The session has made sure that strings

@@ -15,8 +15,8 @@ const maxMarks = 1 << 16
 // samplesPerLag is how many positions of the primary are known of the last MaxLag.
 const samplesPerLag = 4
 
-// ledger remembers who has written to a database, and how far the primary had come then. For most writes the position is
-// not known; the next read that needs it asks, and the answer holds for all who had written until then.
+// ledger remembers who has written to a database, and how far the primary had come then. For most writes the position
+// is not known; the next read that needs it asks, and the answer holds for all who had written until then.
 type ledger struct {
 	mu      sync.Mutex
 	clock   uint64 // counts writes

@@ -88,7 +88,8 @@ func (s *Standby) ask(ctx context.Context, on *session) {
 	}
 }
 
-// tell notes what the server says of itself. The last word counts, and not the highest: a server may have been put back.
+// tell notes what the server says of itself. The last word counts, and not the highest: a server may have been put
+// back.
 func (s *Standby) tell(replayed []byte) {
 	if lsn, err := parseLSN(replayed); err == nil {
 		s.replayed.Store(lsn)
