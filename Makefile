@@ -4,7 +4,8 @@ FUZZTIME ?= 30s
 SOAK ?= 5m
 
 .DEFAULT_GOAL := help
-.PHONY: help test test-short lint fmt generate fuzz soak example bench bench-tree adopt-1m fleet-1k mutants cover ci tools clean
+.PHONY: help test test-short lint fmt generate fuzz soak example bench bench-tree adopt-1m fleet-1k conformance mutants cover \
+	ci tools clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
@@ -49,6 +50,9 @@ adopt-1m: ## Adopt an application of ten tables with a million rows while it is 
 
 fleet-1k: ## Add a column to ten tables in each of a thousand schemas, beside the bare statements, about 3 minutes
 	go test ./internal/fleet -run '^TestCampaign$$' -v -count 1 -timeout 60m -fleet.schemas 1000
+
+conformance: ## Take every path of both adapters in every mix of isolations, by every way to the server, about 5 minutes
+	go test ./gormstratum ./entstratum -run '^TestConformanceOfMixes$$' -count 1 -timeout 60m -conformance.whole
 
 mutants: ## Remove each refusal of the guard and the plugin, and see the tests named for it fail
 	@go run ./internal/mutants/cmd

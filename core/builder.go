@@ -12,7 +12,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/stratum-hq/stratum-go/internal/access"
-	"github.com/stratum-hq/stratum-go/internal/copies"
 	"github.com/stratum-hq/stratum-go/internal/install"
 	"github.com/stratum-hq/stratum-go/internal/provision"
 	"github.com/stratum-hq/stratum-go/internal/shape"
@@ -77,6 +76,9 @@ func (b *builder) make(ctx context.Context, resident provision.Resident) error {
 	l := location{
 		isolation: Isolation(resident.Isolation), placement: resident.Placement, label: resident.Label,
 	}
+	if err := b.st.checkLodging(l); err != nil {
+		return err
+	}
 	p, err := b.st.placement(ctx, l.placement)
 	if err != nil {
 		return err
@@ -100,7 +102,7 @@ func (b *builder) makeInShared(ctx context.Context, p Placement, l location, res
 	if err != nil {
 		return err
 	}
-	return inOwnerTx(ctx, db, func(tx *sql.Tx) error {
+	err = inOwnerTx(ctx, db, func(tx *sql.Tx) error {
 		if err := lockLabel(ctx, tx, l.label); err != nil {
 			return err
 		}
@@ -115,6 +117,10 @@ func (b *builder) makeInShared(ctx context.Context, p Placement, l location, res
 		}
 		return resident.Save(ctx, tx)
 	})
+	if err != nil || l.isolation != SchemaIsolation {
+		return err
+	}
+	return b.refreshSchema(ctx, p, l.label, blueprint.Model)
 }
 
 // makeDatabase copies the template of the placement's server.
@@ -186,56 +192,6 @@ func (b *builder) model(ctx context.Context) (model shape.Model, err error) {
 		return err
 	})
 	return model, err
-}
-
-// copied are the tables that satellites have copies of: global ones, and of mixed ones the rows of everyone.
-func copied(model shape.Model) []copies.Table {
-	var tables []copies.Table
-	for _, s := range model.Specs {
-		switch s.Class {
-		case shape.Global:
-			tables = append(tables, copies.Table{Schema: s.Schema, Name: s.Name})
-		case shape.Mixed:
-			tables = append(tables, copies.Table{Schema: s.Schema, Name: s.Name, TenantColumn: s.TenantColumn})
-		case shape.Owned:
-		}
-	}
-	return tables
-}
-
-// refresh brings the copies of global tables in a database up to date.
-func (b *builder) refresh(ctx context.Context, p Placement, database string, model shape.Model) error {
-	tables := copied(model)
-	if len(tables) == 0 {
-		return nil
-	}
-	if err := b.watch(ctx, model); err != nil {
-		return err
-	}
-	source, err := b.connect(ctx, Placement{Name: homePlacement}, "")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = source.Close(context.WithoutCancel(ctx)) }() // it was read from
-	target, err := b.connect(ctx, p, database)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = target.Close(context.WithoutCancel(ctx)) }() // what it did is committed
-	_, err = copies.Refresh(ctx, source, copies.Target{Conn: target}, tables)
-	return err
-}
-
-func (b *builder) connect(ctx context.Context, p Placement, database string) (*pgx.Conn, error) {
-	config, err := b.st.ownerConfig(ctx, p, database)
-	if err != nil {
-		return nil, err
-	}
-	conn, err := pgx.ConnectConfig(ctx, config)
-	if err != nil {
-		return nil, connectError("OwnerDSN", err)
-	}
-	return conn, nil
 }
 
 // activate makes a tenant active whose place has been made. One that somebody else has made active meanwhile is fine.

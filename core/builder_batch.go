@@ -71,16 +71,18 @@ func levels(tenants []Tenant) (levels [][]int) {
 	return levels
 }
 
-// jobs groups the tenants of a level by what is made in one go: schemas of one placement, up to a chunk.
+// jobs groups the tenants of a level by what is made in one go: schemas of one placement, up to a chunk. There are enough
+// jobs for all workers to end at about the same time.
 func jobs(tenants []Tenant, level []int) (jobs [][]int) {
 	open := make(map[string]int)
+	chunk := min(batchChunk, 1+(len(level)-1)/(4*batchWorkers))
 	for _, i := range level {
 		t := tenants[i]
 		at, ok := open[t.Placement]
 		switch {
 		case t.Isolation != SchemaIsolation:
 			jobs = append(jobs, []int{i})
-		case ok && len(jobs[at]) < batchChunk:
+		case ok && len(jobs[at]) < chunk:
 			jobs[at] = append(jobs[at], i)
 		default:
 			open[t.Placement] = len(jobs)
@@ -130,6 +132,11 @@ func (b *builder) buildSchemas(ctx context.Context, tenants []Tenant) error {
 		}
 		if err := b.makeSchemas(ctx, owner, tenants, blueprint); err != nil {
 			return err
+		}
+		for _, t := range tenants {
+			if err := b.refreshSchema(ctx, p, t.Label.String(), blueprint.Model); err != nil {
+				return err
+			}
 		}
 		return b.activateAll(ctx, tenants)
 	})

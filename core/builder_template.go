@@ -96,6 +96,9 @@ func (b *builder) fillTemplate(ctx context.Context, p Placement, t newTemplate) 
 	if err := t.extras.Make(ctx, db, b.st.roles, schemasOf(t.model)); err != nil {
 		return err
 	}
+	if err := noteExtras(ctx, db, t.extras.Hash(t.model, install.Version, "")); err != nil {
+		return err
+	}
 	err = inOwnerTx(ctx, db, func(tx *sql.Tx) error {
 		return provision.Satellite{
 			Site: provision.Site{Registry: registry, Placement: p.Name}, Roles: b.st.roles,

@@ -6,6 +6,7 @@
 //	tenants*.go  Tenants: the tree, its lifecycle and its moves
 //	foreach.go   Tenants.ForEach: work for many tenants, each as itself
 //	hardened.go  what is asked of the logins where hostile SQL must be withstood
+//	engine.go    Engine: PostgreSQL or Citus
 //	limits.go    Limits: what one tenant may take of connections and time
 //	conn.go      BeginFunc, Tx: the verbs of pgx, in a tenant's scope
 //	replicas.go  WithReplica: reads from streaming replicas, which see one's own writes

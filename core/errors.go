@@ -1,6 +1,7 @@
 package core
 
 import (
+	"github.com/stratum-hq/stratum-go/internal/fleet"
 	"github.com/stratum-hq/stratum-go/internal/guard"
 	"github.com/stratum-hq/stratum-go/internal/install"
 	"github.com/stratum-hq/stratum-go/internal/scope"
@@ -84,6 +85,20 @@ var (
 	ErrPrefix = install.ErrPrefix
 	// ErrClosed is returned by a Stratum after Close.
 	ErrClosed = guard.ErrClosed
+)
+
+// Refusals of Fleet.Migrate, for errors.Is. Failures of single targets are in a *FleetError.
+var (
+	// ErrCanary is returned after the canary has failed: nothing else was begun.
+	ErrCanary = fleet.ErrCanary
+	// ErrStopped is returned where StopOnError has ended a run.
+	ErrStopped = fleet.ErrStopped
+	// ErrOutOfOrder is of a target that lacks a migration older than its newest.
+	ErrOutOfOrder = fleet.ErrOutOfOrder
+	// ErrInterrupted is of a target on which a migration without a transaction has begun and not ended.
+	ErrInterrupted = fleet.ErrInterrupted
+	// ErrDown is of a target that is past GooseOptions.To.
+	ErrDown = fleet.ErrDown
 )
 
 // LoginError is returned by Open and Migrate for a login that cannot be made safe. It has the SQL that cures it.

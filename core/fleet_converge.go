@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -19,14 +20,33 @@ import (
 var ErrDestructive = errors.New("stratum: the target differs from the model in a way that may lose data (look at " +
 	"Fleet.Drift, and set FleetOptions.AllowDestructive)")
 
-// convergeName is the name in the ledgers.
-const convergeName = "model"
-
 // converge is the source that brings targets to the model.
 func (r *fleetRun) converge(model shape.Model) fleet.Source {
-	return fleet.Converge(convergeName, &convergence{
+	return fleet.Converge(provision.Ledger, &convergence{
 		st: r.fleet.st, model: model, hash: model.Hash(), destructive: r.options.AllowDestructive,
+		verify: r.options.Verify, steps: &steps{},
 	})
+}
+
+// convergeGlobals is converge for the copies of global tables alone.
+func (r *fleetRun) convergeGlobals(model shape.Model) fleet.Source {
+	globals := provision.Globals(model)
+	return fleet.Converge(provision.LedgerGlobals, &convergence{
+		st: r.fleet.st, model: globals, hash: globals.Hash(), destructive: r.options.AllowDestructive, copies: true,
+		verify: true, // they are few
+	})
+}
+
+// toConverge are targets with the search_path that the statements of a convergence must have.
+func toConverge(targets iter.Seq2[fleet.Target, error]) iter.Seq2[fleet.Target, error] {
+	return func(yield func(fleet.Target, error) bool) {
+		for t, err := range targets {
+			t.SearchPath = shape.SearchPath
+			if !yield(t, err) {
+				return
+			}
+		}
+	}
 }
 
 // convergence brings schemas and databases to the shape that the model has there.
@@ -35,44 +55,93 @@ type convergence struct {
 	model       shape.Model
 	hash        string
 	destructive bool
+	copies      bool // these alone, which schemas have none of
+	verify      bool // look at targets, whatever is recorded
+	steps       *steps
 }
 
 // Hash is the model's.
-func (c *convergence) Hash(fleet.Target) string { return c.hash }
+func (c *convergence) Hash(t fleet.Target) string {
+	if c.copies && (t.Kind == fleet.KindSchema || len(c.model.Specs) == 0) {
+		return ""
+	}
+	return c.hash
+}
 
-// Plan returns the statements for one target.
+// Plan returns the statements for one target, which it looks at.
 func (c *convergence) Plan(ctx context.Context, q fleet.Querier, t fleet.Target) ([]string, error) {
-	plans, err := c.PlanMany(ctx, q, []fleet.Target{t})
+	changes, err := c.compare(ctx, q, []fleet.Target{t})
 	if err != nil {
 		return nil, err
 	}
-	return plans[0], nil
+	return c.statements(changes[0])
 }
 
 // PlanMany returns the statements for targets of one database.
 func (c *convergence) PlanMany(ctx context.Context, q fleet.Querier, targets []fleet.Target) ([][]string, error) {
-	changes, err := c.compare(ctx, q, targets)
+	plans, left, err := c.known(ctx, q, targets)
+	if err != nil || len(left) == 0 {
+		return plans, err
+	}
+	unknown := make([]fleet.Target, len(left))
+	for i, at := range left {
+		unknown[i] = targets[at]
+	}
+	changes, err := c.compare(ctx, q, unknown)
 	if err != nil {
 		return nil, err
 	}
-	plans := make([][]string, len(targets))
-	for i := range targets {
-		if plans[i], err = c.statements(changes[i]); err != nil {
+	for i, at := range left {
+		if plans[at], err = c.statements(changes[i]); err != nil {
 			return nil, err
 		}
 	}
 	return plans, nil
 }
 
+// known returns the plans of those targets that are recorded to be like a model which is known, and the indexes of the
+// others. Where a target is not what is recorded its plan fails, and it is then looked at.
+func (c *convergence) known(ctx context.Context, q fleet.Querier, targets []fleet.Target) (plans [][]string, left []int, err error) {
+	plans = make([][]string, len(targets))
+	var at site
+	var hashes map[string]string
+	if !c.verify {
+		if hashes, err = recorded(ctx, q, c.source(), targets); err != nil {
+			return nil, nil, err
+		}
+		if at.owner, at.number, err = c.residence(ctx, q); err != nil {
+			return nil, nil, err
+		}
+	}
+	for i, t := range targets {
+		at.hash = hashes[t.Schema]
+		plan, ok, err := c.step(ctx, t, at)
+		if err != nil {
+			return nil, nil, err
+		}
+		if !ok {
+			left = append(left, i)
+			continue
+		}
+		plans[i] = plan
+	}
+	return plans, left, nil
+}
+
+// residence says who owns the tables of the database, and what is the number of its range of keys.
+func (c *convergence) residence(ctx context.Context, q fleet.Querier) (owner string, number int64, err error) {
+	if err := q.QueryRow(ctx, "SELECT current_user").Scan(&owner); err != nil {
+		return "", 0, fmt.Errorf("stratum: looking for the owner: %w", err)
+	}
+	number, err = c.number(ctx, q)
+	return owner, number, err
+}
+
 // compare returns how each target differs from what it is to be.
 func (c *convergence) compare(
 	ctx context.Context, q fleet.Querier, targets []fleet.Target,
 ) ([][]shape.Change, error) {
-	var owner string
-	if err := q.QueryRow(ctx, "SELECT current_user").Scan(&owner); err != nil {
-		return nil, fmt.Errorf("stratum: looking for the owner: %w", err)
-	}
-	number, err := c.number(ctx, q)
+	owner, number, err := c.residence(ctx, q)
 	if err != nil {
 		return nil, err
 	}
@@ -164,10 +233,5 @@ func (c *convergence) statements(changes []shape.Change) ([]string, error) {
 		}
 		kept = append(kept, change)
 	}
-	statements := shape.Statements(kept)
-	if len(statements) == 0 {
-		return nil, nil
-	}
-	settings := "SELECT pg_catalog.set_config('search_path', '" + shape.SearchPath + "', true)"
-	return append([]string{settings}, statements...), nil
+	return shape.Statements(kept), nil
 }

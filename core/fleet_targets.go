@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/stratum-hq/stratum-go/internal/fleet"
+	"github.com/stratum-hq/stratum-go/internal/sqltext"
 )
 
 // FleetTarget is one place with the application's tables.
@@ -110,8 +111,10 @@ func (f *Fleet) page(ctx context.Context, after FleetTarget) (page []FleetTarget
 type reach uint8
 
 const (
-	everywhere reach = iota
-	butModel         // all but the shared tables of the registry's database, which are the model
+	everywhere  reach = iota
+	modelAlone        // the shared tables of the registry's database
+	butModel          // all but the shared tables of the registry's database, which are the model
+	copiesAlone       // the databases that have copies of global tables
 )
 
 // targets are the targets for the runner.
@@ -123,7 +126,11 @@ func (f *Fleet) targets(ctx context.Context, reach reach) iter.Seq2[fleet.Target
 			return
 		}
 		for t, err := range f.list(ctx) {
-			if err == nil && reach == butModel && t.Placement == homePlacement && t.Isolation == SharedIsolation {
+			isModel := t.Placement == homePlacement && t.Isolation == SharedIsolation
+			if err == nil && isModel == (reach == butModel || reach == copiesAlone) && reach != everywhere {
+				continue
+			}
+			if err == nil && reach == copiesAlone && !inSatellite(t) {
 				continue
 			}
 			if !yield(f.target(t, schema), err) || err != nil {
@@ -139,8 +146,8 @@ var errNoSchema = errors.New("stratum: the search_path names no schema for the a
 
 // baseSchema is the schema of the shared tables: the first of the search_path.
 func (f *Fleet) baseSchema() (string, error) {
-	for _, entry := range splitPath(withoutTemp(f.st.searchPath)) {
-		return unquoted(entry), nil
+	for _, entry := range sqltext.SplitPath(withoutTemp(f.st.searchPath)) {
+		return sqltext.PathName(entry), nil
 	}
 	return "", errNoSchema
 }

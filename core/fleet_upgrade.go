@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"sync"
 
 	"github.com/stratum-hq/stratum-go/internal/install"
@@ -13,11 +14,14 @@ import (
 	"github.com/stratum-hq/stratum-go/internal/shape"
 )
 
-// satelliteWorkers is how many databases are looked at at once.
+// satelliteWorkers is how many targets are looked at at once.
 const satelliteWorkers = 4
 
-// eachSatellite calls fn for each database but the registry's, a few at a time, and returns what it returned by target.
-func (f *Fleet) eachSatellite(ctx context.Context, fn func(Placement, string) error) (map[string]error, error) {
+// errand is what is done at a target, with the name of the database where that is not the placement's own.
+type errand func(p Placement, t FleetTarget, database string) error
+
+// each calls fn for each target that is wanted but the model, a few at a time, and returns what it returned by target.
+func (f *Fleet) each(ctx context.Context, wanted func(FleetTarget) bool, fn errand) (map[string]error, error) {
 	next, stop := iter.Pull2(f.list(ctx))
 	defer stop()
 	var (
@@ -38,10 +42,10 @@ func (f *Fleet) eachSatellite(ctx context.Context, fn func(Placement, string) er
 	for range satelliteWorkers {
 		work.Go(func() {
 			for t, ok := pull(); ok; t, ok = pull() {
-				if t.Isolation == SchemaIsolation || t.ID == homePlacement+"/shared" {
+				if t.ID == homePlacement+"/shared" || !wanted(t) {
 					continue
 				}
-				if err := f.satellite(ctx, t, fn); err != nil {
+				if err := f.visit(ctx, t, fn); err != nil {
 					mu.Lock()
 					failed[t.ID] = err
 					mu.Unlock()
@@ -53,7 +57,10 @@ func (f *Fleet) eachSatellite(ctx context.Context, fn func(Placement, string) er
 	return failed, listed
 }
 
-func (f *Fleet) satellite(ctx context.Context, t FleetTarget, fn func(Placement, string) error) error {
+// inSatellite reports whether a target is a database of its own, as satellites' shared tables are.
+func inSatellite(t FleetTarget) bool { return t.Isolation != SchemaIsolation }
+
+func (f *Fleet) visit(ctx context.Context, t FleetTarget, fn errand) error {
 	p, err := f.st.placement(ctx, t.Placement)
 	if err != nil {
 		return err
@@ -62,7 +69,7 @@ func (f *Fleet) satellite(ctx context.Context, t FleetTarget, fn func(Placement,
 	if t.Isolation == DatabaseIsolation {
 		database = t.ID[len(t.Placement)+1:]
 	}
-	return fn(p, database)
+	return fn(p, t, database)
 }
 
 // upgrade brings schema stratum up to date in all databases but the registry's, which Migrate does, and makes there what
@@ -77,7 +84,7 @@ func (f *Fleet) upgrade(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	failed, err := f.eachSatellite(ctx, func(p Placement, database string) error {
+	failed, err := f.each(ctx, inSatellite, func(p Placement, _ FleetTarget, database string) error {
 		db := f.st.ownerDatabase(p, database)
 		defer func() { _ = db.Close() }() // what it did is committed
 		return f.upgradeOne(ctx, p, db, upgrade{model: model, extras: extras})
@@ -111,6 +118,11 @@ func (f *Fleet) upgradeOne(ctx context.Context, p Placement, db *sql.DB, u upgra
 			return err
 		}
 	}
+	return noteExtras(ctx, db, hash)
+}
+
+// noteExtras says what a database has beside its tables.
+func noteExtras(ctx context.Context, db *sql.DB, hash string) error {
 	const note = `INSERT INTO stratum.ledger (table_schema, source, hash, applied_at) VALUES ('', 'extras', $1, now())
 		ON CONFLICT (table_schema, source) DO UPDATE SET hash = excluded.hash, applied_at = excluded.applied_at`
 	if _, err := db.ExecContext(ctx, note, hash); err != nil {
@@ -119,16 +131,22 @@ func (f *Fleet) upgradeOne(ctx context.Context, p Placement, db *sql.DB, u upgra
 	return nil
 }
 
-// refreshAll brings all copies of global tables up to date.
-func (f *Fleet) refreshAll(ctx context.Context, model shape.Model) error {
-	if len(copied(model)) == 0 {
+// refreshAll brings the copies of some of the model's tables up to date everywhere.
+func (f *Fleet) refreshAll(ctx context.Context, model, some shape.Model) error {
+	if len(copied(some)) == 0 {
 		return nil
 	}
-	if err := f.st.Tenants.builder.watch(ctx, model); err != nil {
+	b := f.st.Tenants.builder
+	if err := b.watch(ctx, model); err != nil {
 		return err
 	}
-	failed, err := f.eachSatellite(ctx, func(p Placement, database string) error {
-		return f.st.Tenants.builder.refresh(ctx, p, database, model)
+	mixed := slices.ContainsFunc(some.Specs, func(s shape.Spec) bool { return s.Class == shape.Mixed })
+	wanted := func(t FleetTarget) bool { return mixed || inSatellite(t) }
+	failed, err := f.each(ctx, wanted, func(p Placement, t FleetTarget, database string) error {
+		if t.Isolation == SchemaIsolation {
+			return b.refreshSchema(ctx, p, t.Label, some)
+		}
+		return b.refresh(ctx, p, database, some)
 	})
 	errs := []error{err}
 	for target, err := range failed {

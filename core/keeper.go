@@ -173,8 +173,9 @@ func (p *Placements) readLag(ctx context.Context, d copies.Destination) (lag []c
 	return copies.Lag(ctx, source, copies.Target{Conn: target, Schemas: d.Schemas}, d.Tables)
 }
 
-// watch has changes of global tables noted, so that copies know what they lack.
+// watch has changes of global tables noted, so that copies know what they lack, and sees that somebody follows them.
 func (b *builder) watch(ctx context.Context, model shape.Model) error {
+	b.st.keepCurrent(ctx)
 	db, err := b.st.OwnerDB(access.Token{})
 	if err != nil {
 		return err

@@ -14,6 +14,9 @@ func TestMain(m *testing.M) {
 	if dsns := os.Getenv(childDSNs); dsns != "" {
 		os.Exit(child(dsns))
 	}
+	if text := os.Getenv(childJob); text != "" {
+		os.Exit(migratingChild(text))
+	}
 	stratumtest.Main(withExamples{m})
 }
 

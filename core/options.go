@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime"
@@ -58,9 +59,9 @@ type Options struct {
 	// of them. Defaults to 5 minutes.
 	PoolIdleTime time.Duration
 
-	// NoCopies leaves it to other programs to keep the copies of global tables in other databases current. Otherwise this
-	// one does so, with a connection of OwnerDSN, if no other program does and as soon as it has to do with such a
-	// database. Defaults to false.
+	// NoCopies leaves it to other programs to keep the copies of global tables in other databases current. Otherwise
+	// this one does so, with a connection of OwnerDSN, if no other program does and as soon as it has to do with such
+	// a database. Defaults to false.
 	NoCopies bool
 
 	// ResolveDSN returns the DSN that a reference of a Placement leads to, for references other than env:NAME and
@@ -74,6 +75,16 @@ type Options struct {
 	// the database believe signed admissions alone: handles without Hardened are refused from then on with
 	// ErrUnsigned. docs/hardened.md has the SQL for the logins, what it costs, and the way back. Defaults to false.
 	Hardened bool
+
+	// Engine is what holds the shared tables: PostgreSQL, or Citus, which distributes those of tenants over several
+	// servers. Defaults to what the database of DSN is: Citus where it has the extension.
+	Engine Engine
+
+	// TenantInPrimaryKey has Migrate of gormstratum and of entstratum put the tenant column in front of the primary
+	// keys of tenant-owned tables. Citus needs it and has it so in any case; on PostgreSQL it prepares for Citus, and
+	// makes the unique key beside the primary key superfluous. Without it ent's migration takes the column out again,
+	// and GORM's leaves it. Defaults to false: primary keys are as the ORM declares them.
+	TenantInPrimaryKey bool
 
 	// Limits keep one tenant from taking all connections, or the server's time. Defaults to no limits.
 	Limits Limits
@@ -128,7 +139,7 @@ func (o Options) validate() error {
 	case o.PoolIdleTime < 0:
 		return fmt.Errorf("%w: Options.PoolIdleTime must not be negative (leave it out for the default)", ErrConfig)
 	}
-	if err := o.Limits.Tenant.validate(); err != nil {
+	if err := errors.Join(o.Engine.validate(), o.Limits.Tenant.validate()); err != nil {
 		return err
 	}
 	// All three, so that a mistake in the owner's, which Migrate alone uses, shows at once.

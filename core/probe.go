@@ -9,8 +9,10 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/stratum-hq/stratum-go/internal/citus"
 	"github.com/stratum-hq/stratum-go/internal/guard"
 	"github.com/stratum-hq/stratum-go/internal/install"
+	"github.com/stratum-hq/stratum-go/internal/sqltext"
 )
 
 // login is what Open finds out about one DSN by connecting once.
@@ -19,6 +21,7 @@ type login struct {
 	posture    install.Posture
 	searchPath string
 	pooled     bool // a pooler stands before the server
+	citus      bool // the database has the extension
 }
 
 // probe connects as the DSN's login and refuses one that cannot be made safe.
@@ -65,7 +68,8 @@ func connectError(name string, err error) error {
 // the pooler does. A mode that the DSN names is kept.
 func (l *login) chooseMode(ctx context.Context, conn *pgx.Conn) error {
 	var pid uint32
-	err := conn.QueryRow(ctx, "SELECT pg_catalog.pg_backend_pid()", pgx.QueryExecModeSimpleProtocol).Scan(&pid)
+	err := conn.QueryRow(ctx, "SELECT pg_catalog.pg_backend_pid(), "+citus.InstalledSQL,
+		pgx.QueryExecModeSimpleProtocol).Scan(&pid, &l.citus)
 	if err != nil {
 		return fmt.Errorf("stratum: looking for a pooler: %w", err)
 	}
@@ -114,25 +118,10 @@ const tempSchema = "pg_temp"
 // withoutTemp takes pg_temp out of a search_path.
 func withoutTemp(path string) string {
 	var schemas []string
-	for _, entry := range splitPath(path) {
+	for _, entry := range sqltext.SplitPath(path) {
 		if entry != "" && entry != `"`+tempSchema+`"` && !strings.EqualFold(entry, tempSchema) {
 			schemas = append(schemas, entry)
 		}
 	}
 	return strings.Join(schemas, ", ")
-}
-
-// splitPath splits a search_path at the commas that are not part of a quoted name.
-func splitPath(path string) []string {
-	quoted := false
-	entries := strings.FieldsFunc(path, func(r rune) bool {
-		if r == '"' {
-			quoted = !quoted
-		}
-		return r == ',' && !quoted
-	})
-	for i, entry := range entries {
-		entries[i] = strings.TrimSpace(entry)
-	}
-	return entries
 }

@@ -102,8 +102,10 @@ func TestProvisionError(t *testing.T) {
 
 		// Another one of this slug is another one.
 		for _, other := range []core.NewTenant{
-			{Name: "m", Slug: n.Slug, Isolation: isolation}, {Name: "n", Slug: n.Slug, Isolation: core.SharedIsolation},
-			{Name: "n", Slug: n.Slug, ExternalID: "x"}, {Name: "n", Slug: n.Slug, ID: uuid.New()},
+			{Name: "m", Slug: n.Slug, Isolation: isolation},
+			{Name: "n", Slug: n.Slug, Isolation: core.SharedIsolation},
+			{Name: "n", Slug: n.Slug, ExternalID: "x"},
+			{Name: "n", Slug: n.Slug, ID: uuid.New()},
 		} {
 			require.ErrorIs(t, second(e.st.Tenants.Create(ctx, other)), core.ErrTenantExists)
 		}

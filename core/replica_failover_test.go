@@ -150,7 +150,7 @@ func TestReplicaStorm(t *testing.T) {
 		tenants = append(tenants, tenant.ID)
 	}
 	c.settle(t)
-	storm := &storm{st: e.st, until: time.Now().Add(8 * time.Second)}
+	storm := &weather{st: e.st, until: time.Now().Add(8 * time.Second)}
 	var work sync.WaitGroup
 	for i, tenant := range tenants {
 		work.Go(func() { storm.rage(t, tenant, i) })
@@ -167,24 +167,24 @@ func TestReplicaStorm(t *testing.T) {
 	require.Positive(t, storm.primary.Load())
 }
 
-// storm is what goes on, and how many reads went where.
-type storm struct {
+// weather is what goes on, and how many reads went where.
+type weather struct {
 	st               *core.Stratum
 	until            time.Time
 	replica, primary atomic.Int64
 }
 
-func (s *storm) on() bool { return time.Now().Before(s.until) }
+func (s *weather) on() bool { return time.Now().Before(s.until) }
 
 // await waits until some more reads have gone to one side.
-func (s *storm) await(t *testing.T, reads *atomic.Int64) {
+func (s *weather) await(t *testing.T, reads *atomic.Int64) {
 	t.Helper()
 	before := reads.Load()
 	require.Eventually(t, func() bool { return reads.Load() > before+10 || !s.on() }, time.Minute, time.Millisecond)
 }
 
 // rage writes one note after the other, and reads them.
-func (s *storm) rage(t *testing.T, tenant uuid.UUID, seed int) {
+func (s *weather) rage(t *testing.T, tenant uuid.UUID, seed int) {
 	ctx := reader(t, tenant)
 	all := writes(s.st)
 	kinds := []string{"exec", "transaction", "returning", "tx of pgx"}
@@ -202,7 +202,7 @@ func (s *storm) rage(t *testing.T, tenant uuid.UUID, seed int) {
 }
 
 // read wants to see n notes of the tenant, and none of others.
-func (s *storm) read(ctx context.Context, t *testing.T, tenant uuid.UUID, n int) bool {
+func (s *weather) read(ctx context.Context, t *testing.T, tenant uuid.UUID, n int) bool {
 	var found, foreign int
 	var standby bool
 	err := s.st.DB().QueryRowContext(ctx, "SELECT count(*), count(*) FILTER (WHERE tenant_id <> $1), pg_is_in_recovery() FROM notes",

@@ -37,7 +37,6 @@ func TestReplica(t *testing.T) {
 		{"placement", replicaPlacement},
 		{"no replica", replicaIsNone},
 	} {
-		//nolint:paralleltest // they pause the same standby
 		t.Run(test.name, func(t *testing.T) { test.run(t, c, e) })
 	}
 }

@@ -78,6 +78,9 @@ func (r *router) placeOf(ctx context.Context, k *known) (*guard.Place, error) {
 }
 
 func (r *router) build(ctx context.Context, l location) (*guard.Place, error) {
+	if err := r.st.checkLodging(l); err != nil {
+		return nil, err // of the time before the database was Citus'
+	}
 	database := r.home.Database
 	if l.satellite() {
 		label := ""

@@ -39,6 +39,7 @@ type Stratum struct {
 	databases *databases
 	owners    owners
 	registry  registryID
+	engine    Engine
 	keeper    keeper
 
 	// The bounds of all pools for statements of tenants, and of all for those of the system.
@@ -89,6 +90,12 @@ func (s *Stratum) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if s.engine, err = s.findEngine(data); err != nil {
+		return err
+	}
+	if err := s.checkEngine(data, system); err != nil {
+		return err
+	}
 	s.warn(ctx, data.posture)
 	s.warnLimits(ctx)
 	s.searchPath = withTempLast(cmp.Or(s.options.SearchPath, data.searchPath))
@@ -96,7 +103,9 @@ func (s *Stratum) connect(ctx context.Context) error {
 		Tenant: s.roles.Tenant, Subtree: s.roles.Subtree, System: s.roles.System, Schema: s.roles.Schema,
 	}}
 	s.options.Limits.apply(&config)
-	s.forms = guard.NewForms(s.options.Hardened, config.StatementTimeout != nil)
+	s.forms = guard.NewForms(guard.FormOptions{
+		Signed: s.options.Hardened, Timed: config.StatementTimeout != nil, Carried: s.engine == Citus,
+	})
 	config.Forms, s.dataLogin, s.systemLogin = s.forms, data, system
 	s.pool, err = s.openPool(ctx, data, s.options.MaxConns, guard.PoolConfig{Budget: s.budget, Check: s.checkSchema})
 	if err != nil {
@@ -192,6 +201,9 @@ func (s *Stratum) Migrate(ctx context.Context) error {
 		return err
 	}
 	if err := install.Migrate(ctx, s.installOptions(db)); err != nil {
+		return err
+	}
+	if err := s.migrateEngine(ctx, db); err != nil {
 		return err
 	}
 	if err := s.requireSignature(ctx); err != nil {

@@ -113,6 +113,9 @@ func (t *Tenants) do(ctx context.Context, op string, lock treeLock, fn func(s se
 	}
 	attempt := func(tx pgx.Tx) error {
 		s, err := newSession(ctx, tx, sc, lock)
+		if t.builder != nil {
+			s.place = t.builder.st.checkLodging
+		}
 		if err == nil {
 			err = fn(s)
 		}
@@ -133,6 +136,8 @@ func (t *Tenants) do(ctx context.Context, op string, lock treeLock, fn func(s se
 type session struct {
 	tx     pgx.Tx
 	caller caller
+	// place refuses a place that the engine has not got; nil where it has all.
+	place func(location) error
 }
 
 // newSession locks first and looks at the caller afterwards: whether its tenant is active must be no older than what

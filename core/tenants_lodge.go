@@ -59,12 +59,15 @@ func (all lodgings) column(of func(lodging) string) []string {
 func (all lodgings) isolations() []string {
 	return all.column(func(l lodging) string { return string(l.isolation) })
 }
+
 func (all lodgings) placements() []string {
 	return all.column(func(l lodging) string { return l.placement })
 }
+
 func (all lodgings) residencies() []string {
 	return all.column(func(l lodging) string { return l.residency.encode() })
 }
+
 func (all lodgings) statuses() []string {
 	return all.column(func(l lodging) string { return string(l.status) })
 }
@@ -90,7 +93,11 @@ func (s session) lodge(ctx context.Context, b *batch, parents []Tenant) (lodging
 				isolation: parent.Isolation, placement: parent.Placement, above: required[parent.ID], status: StatusActive,
 			}
 		}
-		if rooms[i], err = open.lodge(n, above); err != nil {
+		rooms[i], err = open.lodge(n, above)
+		if err == nil && s.place != nil {
+			err = s.place(location{isolation: rooms[i].isolation, placement: rooms[i].placement})
+		}
+		if err != nil {
 			return nil, &BatchError{Index: i, Slug: n.Slug, Err: err}
 		}
 		if err := s.takeSpare(ctx, &rooms[i]); err != nil {

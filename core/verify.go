@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/stratum-hq/stratum-go/internal/access"
 	"github.com/stratum-hq/stratum-go/internal/install"
+	"github.com/stratum-hq/stratum-go/internal/sqltext"
 	"github.com/stratum-hq/stratum-go/internal/tables"
 	"github.com/stratum-hq/stratum-go/internal/verify"
 )
@@ -95,19 +95,12 @@ func (s *Stratum) verifyConfig(declared []tables.Table) (verify.Config, error) {
 	config := verify.Config{
 		Roles: s.roles, DataLogin: s.dataLogin.posture.Login, SystemLogin: s.systemLogin.posture.Login, OwnerLogin: owner.ConnConfig.User,
 		Declared: declared, Hardened: s.options.Hardened,
+		Citus: s.engine == Citus,
 	}
-	for _, schema := range splitPath(withoutTemp(s.searchPath)) {
-		config.SearchPath = append(config.SearchPath, unquoted(schema))
+	for _, schema := range sqltext.SplitPath(withoutTemp(s.searchPath)) {
+		config.SearchPath = append(config.SearchPath, sqltext.PathName(schema))
 	}
 	return config, nil
-}
-
-// unquoted is a schema of a search_path as the catalog has its name.
-func unquoted(name string) string {
-	if quoted, ok := strings.CutPrefix(name, `"`); ok {
-		return strings.ReplaceAll(strings.TrimSuffix(quoted, `"`), `""`, `"`)
-	}
-	return strings.ToLower(name)
 }
 
 // verifyLogins repeats the checks of Open, which see what a fresh connection starts with: the catalog alone does not

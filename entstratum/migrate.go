@@ -83,6 +83,9 @@ func newMigration(ctx context.Context, st *core.Stratum, r *Registry) (*migratio
 	if err != nil {
 		return nil, err
 	}
+	if st.TableConfig(access.Token{}).TenantInPrimaryKey {
+		leadPrimaryKeys(copied, r)
+	}
 	return &migration{st: st, registry: r, wanted: copied, list: list}, nil
 }
 
@@ -150,10 +153,9 @@ func (m *migration) change(ctx context.Context, tx *sql.Tx, options MigrateOptio
 	if err := m.begin(ctx, tx); err != nil {
 		return nil, err
 	}
-	t := tables.New(tx, tables.Config{
-		Roles: m.st.Roles(access.Token{}), ExistingRows: options.ExistingRows,
-		Elsewhere: m.elsewhere,
-	})
+	config := m.st.TableConfig(access.Token{})
+	config.ExistingRows, config.Elsewhere = options.ExistingRows, m.elsewhere
+	t := tables.New(tx, config)
 	if err := t.Prepare(ctx, m.list); err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 	"gorm.io/gorm"
 
+	"github.com/stratum-hq/stratum-go/core"
 	"github.com/stratum-hq/stratum-go/internal/access"
 	"github.com/stratum-hq/stratum-go/internal/adopt"
 	"github.com/stratum-hq/stratum-go/internal/tables"
@@ -139,6 +140,11 @@ func adoptConfig(ctx context.Context, db *gorm.DB, options AdoptOptions) (adopt.
 	}
 	if options.To > AdoptSealed {
 		return adopt.Config{}, fmt.Errorf("%w: AdoptOptions.To is no step: %s", ErrModel, options.To)
+	}
+	if p.st.Engine() == core.Citus {
+		return adopt.Config{}, fmt.Errorf("%w: Adopt and Eject (their triggers would have to be on the workers; "+
+			"adopt the tables before the database is Citus', or stop the application and use Migrate)",
+			core.ErrEngine)
 	}
 	if err := p.st.Ping(ctx); err != nil {
 		return adopt.Config{}, err

@@ -7,6 +7,7 @@ import (
 	"gorm.io/gorm/clause"
 
 	"github.com/stratum-hq/stratum-go/internal/scope"
+	"github.com/stratum-hq/stratum-go/internal/tables"
 )
 
 // scopeConflict gives an ON CONFLICT the tenant column where the columns that it names became unique per tenant, and
@@ -66,6 +67,16 @@ func (t *table) uniquePerTenant(columns []clause.Column) bool {
 	}
 	slices.Sort(names)
 	return slices.ContainsFunc(t.uniques, func(set []string) bool { return slices.Equal(set, names) })
+}
+
+// leadPrimaryKeys notes that primary keys are unique per tenant: GORM's Save names their columns in its ON CONFLICT.
+func (r *registry) leadPrimaryKeys() {
+	for _, t := range r.tables {
+		if t.kind != tables.Owned || t.schema == nil || slices.Contains(t.schema.PrimaryFieldDBNames, t.column) {
+			continue
+		}
+		t.uniques = append(t.uniques, slices.Sorted(slices.Values(t.schema.PrimaryFieldDBNames)))
+	}
 }
 
 // readUniques notes the sets of columns that the model declares as unique, each in order: those that Stratum makes

@@ -62,6 +62,8 @@ var (
 	ErrNoTable = tables.ErrNoTable
 	// ErrMissing is returned for a table, or an index in Options.GlobalUnique, that the database does not have.
 	ErrMissing = tables.ErrMissing
+	// ErrCitus is returned for a table that Citus cannot have as it is declared, or as it is.
+	ErrCitus = tables.ErrCitus
 )
 
 // TableError is a refusal of Migrate: the table and object concerned, what is wrong, and what cures it.

@@ -123,7 +123,9 @@ func (m *migration) change(ctx context.Context, tx *gorm.DB) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("gormstratum: setting search_path: %w", err)
 	}
-	t := tables.New(sqlTx, tables.Config{Roles: p.st.Roles(access.Token{}), ExistingRows: m.options.ExistingRows})
+	config := p.st.TableConfig(access.Token{})
+	config.ExistingRows = m.options.ExistingRows
+	t := tables.New(sqlTx, config)
 	if err := t.Prepare(ctx, m.list); err != nil {
 		return nil, err
 	}

@@ -106,7 +106,7 @@ func TestDatabaseMissing(t *testing.T) {
 	r, neighbour := d.lodge(t, "gone", core.DatabaseIsolation), d.lodge(t, "neighbour", core.DatabaseIsolation)
 	d.exec(t, d.AdminDSN, `DROP DATABASE "`+d.databaseOf(t, r).Database.Name+`" WITH (FORCE)`)
 	before := d.truth(t)
-	for _, st := range []*core.Stratum{d.st, d.openStratum(t, d.Options())} {
+	for _, st := range []*core.Stratum{d.st, d.openStratum(t, d.Options()), d.pooled(t)} {
 		asked := desk{Database: d.Database, st: st, db: d.db}
 		for name, way := range asked.ticketWays() {
 			require.ErrorIs(t, way(r.ctx), core.ErrDatabaseMissing, name)
@@ -126,7 +126,7 @@ func TestDatabaseDown(t *testing.T) {
 	before := d.truth(t)
 	d.exec(t, d.AdminDSN, `ALTER DATABASE "`+name+`" ALLOW_CONNECTIONS false;
 		SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = '`+name+`'`)
-	for _, st := range []*core.Stratum{d.st, d.openStratum(t, d.Options())} {
+	for _, st := range []*core.Stratum{d.st, d.openStratum(t, d.Options()), d.pooled(t)} {
 		asked := desk{Database: d.Database, st: st, db: d.db}
 		for way, run := range asked.ticketWays() {
 			for _, ctx := range []context.Context{r.ctx, core.AsSystemAt(t.Context(), "a test", r.ID)} {
@@ -143,4 +143,12 @@ func TestDatabaseDown(t *testing.T) {
 	require.Equal(t, before, d.truth(t), "nothing is written elsewhere")
 	require.Equal(t, int64(1), found(t, d, r))
 	require.False(t, strings.Contains(name, r.Slug))
+}
+
+// pooled is a handle through a PgBouncer.
+func (d desk) pooled(t *testing.T) *core.Stratum {
+	t.Helper()
+	o := d.Options()
+	o.DSN, o.SystemDSN = behindPooler(t, o.DSN, o.SystemDSN)
+	return d.openStratum(t, o)
 }

@@ -38,7 +38,7 @@ func (d desk) move(t *testing.T, r resident) {
 		COMMIT`, spare.schema, schema, r.ID, spare.ID))
 }
 
-// back brings the tenant back to the shared tables, and drops the schema.
+// back brings the tenant back to the shared tables. The schema is left behind, as it is while a mover looks once more.
 func (d desk) back(t *testing.T, r resident) {
 	t.Helper()
 	d.exec(t, d.AdminDSN, fmt.Sprintf(`
@@ -46,7 +46,6 @@ func (d desk) back(t *testing.T, r resident) {
 		DELETE FROM public.tickets WHERE tenant_id = '%[1]s'; DELETE FROM public.bills WHERE tenant_id = '%[1]s';
 		INSERT INTO public.tickets SELECT * FROM t_%[2]s.tickets; INSERT INTO public.bills SELECT * FROM t_%[2]s.bills;
 		UPDATE stratum.tenants SET isolation = 'shared' WHERE id = '%[1]s';
-		DROP SCHEMA t_%[2]s CASCADE;
 		COMMIT`, r.ID, r.Label))
 }
 
@@ -104,16 +103,18 @@ func TestRouterFollows(t *testing.T) {
 					}
 				}
 			}
-			expect("shared", r.ctx, system)
+			expect("shared", system, r.ctx)
 			shared := titlesIn(t, first, "public", r)
 			first.move(t, r)
-			expect("schema", r.ctx, system)
+			expect("schema", system, r.ctx)
 			require.Equal(t, shared, titlesIn(t, first, "public", r), "nothing is written where it was")
 			if name != "a read-only transaction" {
 				require.NotEqual(t, shared, titlesIn(t, first, "t_"+r.Label.String(), r))
 			}
+			schema := titlesIn(t, first, "t_"+r.Label.String(), r)
 			first.back(t, r)
-			expect("shared once more", r.ctx, system)
+			expect("shared once more", system, r.ctx)
+			require.Equal(t, schema, titlesIn(t, first, "t_"+r.Label.String(), r), "nothing is written where it was")
 		})
 	}
 }
@@ -123,6 +124,44 @@ func titlesIn(t *testing.T, d desk, schema string, r resident) []string {
 	return d.texts(t, "SELECT title FROM "+schema+".tickets WHERE tenant_id = $1", r.ID)
 }
 
+// Where the registry and the tenant's database contradict each other, a statement is not led to and fro without end.
+func TestRegistryContradicted(t *testing.T) {
+	t.Parallel()
+	d := newPlaces(t)
+	r := d.lodge(t, "torn", core.DatabaseIsolation)
+	d.exec(t, d.databaseOf(t, r).AdminDSN, "UPDATE stratum.tenants SET isolation = 'schema'")
+	before := d.truth(t)
+	for range 2 {
+		for name, way := range d.ticketWays() {
+			require.ErrorIs(t, way(r.ctx), core.ErrElsewhere, name)
+			require.ErrorIs(t, way(core.AsSystemAt(t.Context(), "a test", r.ID)), core.ErrElsewhere, name)
+		}
+	}
+	require.Equal(t, before, d.truth(t))
+}
+
+// A subtree that one statement cannot read is refused, whether the tenant at its top or one beneath is elsewhere.
+func TestSubtreeElsewhere(t *testing.T) {
+	t.Parallel()
+	d := newPlaces(t)
+	for _, top := range isolations() {
+		r := d.lodge(t, "top-"+string(top), top)
+		subtree := core.WithSubtree(t.Context(), r.ID)
+		for name, way := range d.ticketWays() {
+			if name == "Find" || name == "Raw" {
+				require.NoError(t, way(subtree), "%s %s: nobody is beneath", top, name)
+			}
+		}
+		child, err := d.st.Tenants.Create(t.Context(), core.NewTenant{
+			Name: "child", Slug: "child-" + string(top), Parent: r.ID, Isolation: core.SchemaIsolation,
+		})
+		require.NoError(t, err)
+		require.ErrorIs(t, d.plain(subtree, "TABLE tickets"), core.ErrSubtreeElsewhere, top)
+		require.ErrorIs(t, d.inTx(subtree, "TABLE tickets"), core.ErrSubtreeElsewhere, top)
+		require.NoError(t, d.plain(core.WithSubtree(t.Context(), child.ID), "TABLE tickets"))
+	}
+}
+
 // A transaction that has begun keeps its place: the mover waits for it, and who comes later follows.
 func TestTransactionKeepsItsPlace(t *testing.T) {
 	t.Parallel()
@@ -130,11 +169,9 @@ func TestTransactionKeepsItsPlace(t *testing.T) {
 	r := d.lodge(t, "mover", core.SharedIsolation)
 	tx, err := d.st.DB().BeginTx(r.ctx, nil)
 	require.NoError(t, err)
-	var free bool
-	// What the mover takes is the tenant's lock, alone.
+	// What a mover takes is the tenant's lock, alone.
 	const lock = `SELECT pg_try_advisory_lock(uuid_hash_extended($1, 0))::int`
-	free = d.value(t, lock, r.ID) == 1
-	require.False(t, free)
+	require.Equal(t, int64(0), d.value(t, lock, r.ID))
 	_, err = tx.ExecContext(r.ctx, "INSERT INTO tickets (number) VALUES ('T-2')")
 	require.NoError(t, err)
 	require.NoError(t, tx.Commit())

@@ -7,6 +7,7 @@ import (
 	"gorm.io/gorm"
 
 	"github.com/stratum-hq/stratum-go/core"
+	"github.com/stratum-hq/stratum-go/internal/access"
 )
 
 // Options tell the plugin what the application's tables are. A table that is in none of the lists is refused.
@@ -107,6 +108,9 @@ func (p *Plugin) Initialize(db *gorm.DB) error {
 	// From here on db is changed: a Use that was refused before can be repeated.
 	if err := p.replacePool(db); err != nil {
 		return err
+	}
+	if p.st.TableConfig(access.Token{}).TenantInPrimaryKey {
+		registry.leadPrimaryKeys()
 	}
 	p.registry = registry
 	db.Dialector = dialector

@@ -29,13 +29,27 @@ type party struct {
 
 // Topics are all attempts. Most act as one ordinary tenant, who is taken to know every id there is.
 func (a *app) Topics(ctx context.Context, cast *attack.Scene) ([]attack.Topic, error) {
+	s, err := a.scene(ctx, cast)
+	if err != nil {
+		return nil, err
+	}
+	topics := s.topics()
+	if cast.Apart.There() {
+		apart, err := a.apartTopics(ctx, s)
+		return append(topics, apart...), err
+	}
+	return topics, nil
+}
+
+// scene reads the rows of those who take part.
+func (a *app) scene(ctx context.Context, cast *attack.Scene) (*scene, error) {
 	s := &scene{Scene: cast, app: a}
 	err := errors.Join(
 		a.read(ctx, cast.Me, &s.me), a.read(ctx, cast.Other, &s.other), a.read(ctx, cast.Child, &s.child))
 	if err != nil {
 		return nil, fmt.Errorf("read rows for the attempts: %w", err)
 	}
-	return s.topics(), nil
+	return s, nil
 }
 
 func (s *scene) topics() []attack.Topic {
@@ -61,7 +75,7 @@ func (s *scene) topics() []attack.Topic {
 
 // read reads the rows of somebody who takes part.
 func (a *app) read(ctx context.Context, of attack.Party, into *party) (err error) {
-	ctx = core.AsSystem(ctx, "read rows for the attempts")
+	ctx = core.AsSystemAt(ctx, "read rows for the attempts", of.Tenant.ID)
 	if into.ticket, err = a.client.Ticket.Get(ctx, of.Ticket); err != nil {
 		return err
 	}

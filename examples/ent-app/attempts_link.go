@@ -111,7 +111,7 @@ func (s *scene) setCountry(ctx context.Context) (attack.Reached, error) {
 // a country, if there is one: another one ent would not touch in any case.
 func (s *scene) addTicketToCountry(ctx context.Context) (attack.Reached, error) {
 	id, err := s.client.Ticket.Query().Where(ticket.TenantID(s.Other.Tenant.ID), ticket.CountryCodeIsNil()).
-		FirstID(core.AsSystem(ctx, "choose a ticket for an attempt"))
+		FirstID(core.AsSystemAt(ctx, "choose a ticket for an attempt", s.Other.Tenant.ID))
 	if ent.IsNotFound(err) {
 		id, err = s.Other.Ticket, nil
 	}
@@ -123,10 +123,14 @@ func (s *scene) addTicketToCountry(ctx context.Context) (attack.Reached, error) 
 
 // clearTicketsOfCountry takes a country where the other tenant has tickets, and the attempting one has none.
 func (s *scene) clearTicketsOfCountry(ctx context.Context) (attack.Reached, error) {
+	own, err := s.client.Ticket.Query().Where(ticket.CountryCodeNotNil()).Select(ticket.FieldCountryCode).
+		Strings(attack.As(ctx, s.Me))
+	if err != nil {
+		return nil, err
+	}
 	code, err := s.client.Country.Query().Where(
-		country.HasTicketsWith(ticket.TenantID(s.Other.Tenant.ID)),
-		country.Not(country.HasTicketsWith(ticket.TenantID(s.Me.Tenant.ID))),
-	).FirstID(core.AsSystem(ctx, "choose a country for an attempt"))
+		country.HasTicketsWith(ticket.TenantID(s.Other.Tenant.ID)), country.IDNotIn(own...),
+	).FirstID(core.AsSystemAt(ctx, "choose a country for an attempt", s.Other.Tenant.ID))
 	if err != nil {
 		return nil, missing(err)
 	}

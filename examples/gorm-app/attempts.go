@@ -29,13 +29,23 @@ type party struct {
 
 // Topics are all attempts. Most act as one ordinary tenant, who is taken to know every id there is.
 func (a *app) Topics(ctx context.Context, cast *attack.Scene) ([]attack.Topic, error) {
-	s := &scene{Scene: cast, app: a}
-	err := errors.Join(
-		a.read(ctx, cast.Me, &s.me), a.read(ctx, cast.Other, &s.other), a.read(ctx, cast.Child, &s.child))
+	s, err := a.scene(ctx, cast)
 	if err != nil {
 		return nil, err
 	}
-	return s.topics(), nil
+	topics := s.topics()
+	if cast.Apart.There() {
+		apart, err := a.apartTopics(ctx, s)
+		return append(topics, apart...), err
+	}
+	return topics, nil
+}
+
+// scene reads the rows of those who take part.
+func (a *app) scene(ctx context.Context, cast *attack.Scene) (*scene, error) {
+	s := &scene{Scene: cast, app: a}
+	return s, errors.Join(
+		a.read(ctx, cast.Me, &s.me), a.read(ctx, cast.Other, &s.other), a.read(ctx, cast.Child, &s.child))
 }
 
 func (s *scene) topics() []attack.Topic {
@@ -58,7 +68,7 @@ func (s *scene) topics() []attack.Topic {
 
 // read reads the rows of somebody who takes part.
 func (a *app) read(ctx context.Context, of attack.Party, into *party) error {
-	db := a.db.WithContext(core.AsSystem(ctx, "read rows for the attempts"))
+	db := a.db.WithContext(core.AsSystemAt(ctx, "read rows for the attempts", of.Tenant.ID))
 	for model, id := range map[any]uuid.UUID{&into.ticket: of.Ticket, &into.comment: of.Comment, &into.tag: of.Tag} {
 		if err := db.First(model, "id = ?", id).Error; err != nil {
 			return fmt.Errorf("read rows for the attempts: %w", err)

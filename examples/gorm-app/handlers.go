@@ -78,7 +78,7 @@ func (a *app) showReport(r *http.Request) (status int, body any, err error) {
 	if !ok {
 		return 0, nil, core.ErrNoTenant
 	}
-	report, err := a.Summarise(core.WithSubtree(r.Context(), tenant))
+	report, _, err := desk.SummariseSubtree(r.Context(), a, tenant)
 	return http.StatusOK, report, err
 }
 

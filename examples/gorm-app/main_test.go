@@ -31,12 +31,34 @@ func TestRun(t *testing.T) {
 	require.NotNil(t, count, stdout.String())
 	attempts, err := strconv.Atoi(count[1])
 	require.NoError(t, err)
-	require.GreaterOrEqual(t, attempts, 117)
+	require.GreaterOrEqual(t, attempts, 272)
 	require.Equal(t, "0", count[2])
 
 	require.Regexp(t, `(?m)^Lighthouse Managed Services +\d+ +\d+ +\d+`, stdout.String())
 	require.Regexp(t, `(?m)^        Spätschicht +\d+ +\d+ +\d+`, stdout.String(), "the fifth level is indented by four")
-	require.Regexp(t, `(?m)^Lighthouse Managed Services +1029 +2130 +5064 `, stdout.String(), "the whole tree's tickets")
+	require.Regexp(t, `(?m)^Lighthouse Managed Services +1029 +2130 +5064 .*tenant by tenant$`, stdout.String(),
+		"the whole tree's tickets, wherever they are")
+	require.Regexp(t, `(?m)^  Meseta Soporte .*at once$`, stdout.String(), "all of it is in the shared tables")
+	require.Contains(t, stdout.String(), "39 tenants in shared tables, 12 with a schema of their own, 2 with a database")
+	require.Contains(t, stdout.String(), "the tables are alike in 15 places; 0 failed")
+}
+
+// Attempts find a hole in the boundary of a place of its own, too.
+func TestAttempts_noticeABrokenPlace(t *testing.T) {
+	t.Parallel()
+	c := smallConfig(t, desktest.Mixed())
+	stdout, code := desktest.Run(t.Context(), program(), c)
+	require.Equal(t, desk.ExitOK, code, stdout)
+	c.Sabotage = func(ctx context.Context) error {
+		return desktest.Execute(ctx, c.OwnerDSN, desktest.OpenSchemas())
+	}
+	stdout, code = desktest.Run(t.Context(), program(), c)
+	require.Equal(t, desk.ExitFailed, code, stdout)
+	for _, attempt := range []string{
+		"a schema by its name", "the shared tables by their name", "another's schema by its name",
+	} {
+		require.Regexp(t, `(?m)^ *\d+  `+attempt+` \.+ LEAK: `, stdout)
+	}
 }
 
 func TestRun_verbose(t *testing.T) {
@@ -112,5 +134,7 @@ func smallConfig(t *testing.T, replaced map[string]string) desk.Config {
 	t.Helper()
 	folder := t.TempDir()
 	require.NoError(t, desktest.Write(folder, replaced))
-	return desktest.Config(folder, stratumtest.EmptyDatabase(t))
+	database := stratumtest.EmptyDatabase(t)
+	require.NoError(t, desk.AllowDatabases(t.Context(), database))
+	return desktest.Config(folder, database)
 }

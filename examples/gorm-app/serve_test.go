@@ -24,7 +24,14 @@ import (
 // openSmall is a desk with the small dataset in it.
 func openSmall(t *testing.T) desk.App {
 	t.Helper()
+	return openWith(t, nil)
+}
+
+// openWith is a desk with the small dataset, some files of it replaced.
+func openWith(t *testing.T, replaced map[string]string) desk.App {
+	t.Helper()
 	database := stratumtest.EmptyDatabase(t)
+	require.NoError(t, desk.AllowDatabases(t.Context(), database))
 	app, err := open(t.Context(), core.Options{
 		DSN: database.DSN, SystemDSN: database.SystemDSN, OwnerDSN: database.OwnerDSN,
 		Logger: slog.New(slog.DiscardHandler),
@@ -32,7 +39,7 @@ func openSmall(t *testing.T) desk.App {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, app.Close()) })
 	folder := t.TempDir()
-	require.NoError(t, desktest.Write(folder, nil))
+	require.NoError(t, desktest.Write(folder, replaced))
 	require.NoError(t, desktest.Load(t.Context(), app, folder))
 	return app
 }
@@ -60,6 +67,23 @@ func TestHandler_reads(t *testing.T) {
 			require.Equal(t, test.Status, status, answer)
 			require.Contains(t, answer, test.Says)
 		})
+	}
+}
+
+// A handler does not know where a tenant's rows are, and a subtree may be in several places.
+func TestHandler_mixedPlaces(t *testing.T) {
+	t.Parallel()
+	h := openWith(t, desktest.Mixed()).Handler()
+	for tenant, says := range map[string]string{
+		"far":       `"open":3,"closed":0,"comments":3,"top_tag":"slow"`,
+		"far-near":  `"open":1,"closed":0,"comments":1,"top_tag":"slow"`,
+		"far-vault": `"open":1,"closed":0,"comments":1,"top_tag":"slow"`,
+	} {
+		status, answer := request(t, h, "GET /report", tenant, "")
+		require.Equal(t, http.StatusOK, status, answer)
+		require.Contains(t, answer, says)
+		status, _ = request(t, h, "GET /tickets/T-1", tenant, "")
+		require.Equal(t, http.StatusOK, status)
 	}
 }
 

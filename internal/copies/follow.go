@@ -90,8 +90,11 @@ func (c Config) withDefaults() Config {
 		value *time.Duration
 		or    time.Duration
 	}{
-		{&c.Poll, 30 * time.Second}, {&c.Standby, 5 * time.Second}, {&c.Backoff, time.Second},
-		{&c.MaxBackoff, time.Minute}, {&c.Timeout, 10 * time.Minute},
+		{&c.Poll, 30 * time.Second},
+		{&c.Standby, 5 * time.Second},
+		{&c.Backoff, time.Second},
+		{&c.MaxBackoff, time.Minute},
+		{&c.Timeout, 10 * time.Minute},
 	} {
 		if *d.value <= 0 {
 			*d.value = d.or

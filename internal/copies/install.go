@@ -39,8 +39,10 @@ func (t Table) triggers() []trigger {
 	column := sqltext.Quote(t.TenantColumn)
 	return []trigger{
 		{Name: "stratum_changed_insert", Type: onRow | onInsert, When: "NEW." + column + " IS NULL"},
-		{Name: "stratum_changed_update", Type: onRow | onUpdate,
-			When: "OLD." + column + " IS NULL OR NEW." + column + " IS NULL"},
+		{
+			Name: "stratum_changed_update", Type: onRow | onUpdate,
+			When: "OLD." + column + " IS NULL OR NEW." + column + " IS NULL",
+		},
 		{Name: "stratum_changed_delete", Type: onRow | onDelete, When: "OLD." + column + " IS NULL"},
 		truncated,
 	}
@@ -118,8 +120,10 @@ func settle(ctx context.Context, tx *sql.Tx, tables []Table, wanted func(Table) 
 	for i, t := range tables {
 		whole := slices.IndexFunc(found, func(f installed) bool { return f.Index == i && !f.Part })
 		if whole < 0 {
-			return &TableError{Table: t.String(), Finding: "the source has no such table", Cure: "migrate the source",
-				kind: ErrMissing}
+			return &TableError{
+				Table: t.String(), Finding: "the source has no such table", Cure: "migrate the source",
+				kind: ErrMissing,
+			}
 		}
 	}
 	for _, f := range found {

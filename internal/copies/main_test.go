@@ -37,8 +37,11 @@ const shopDDL = `
 // shop are the tables of shopDDL.
 func shop() []copies.Table {
 	return []copies.Table{
-		{Schema: "public", Name: "countries"}, {Schema: "public", Name: "regions"}, {Schema: "public", Name: "units"},
-		{Schema: "public", Name: "loose"}, {Schema: "public", Name: "templates", TenantColumn: "tenant_id"},
+		{Schema: "public", Name: "countries"},
+		{Schema: "public", Name: "regions"},
+		{Schema: "public", Name: "units"},
+		{Schema: "public", Name: "loose"},
+		{Schema: "public", Name: "templates", TenantColumn: "tenant_id"},
 	}
 }
 

@@ -23,7 +23,7 @@ const (
 	campaignTables  = 10
 	campaignWorkers = 2
 	campaignRounds  = 3
-	campaignPart    = 200
+	campaignPart    = 1000
 )
 
 // alters is a column more in each table, of the schema in search_path if none is named.

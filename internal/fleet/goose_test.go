@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
@@ -207,7 +208,7 @@ func TestGooseInterrupted(t *testing.T) {
 	h := newHarbour(t, 4, 1)
 	h.exec(t, "INSERT INTO t_2.ship_1 (name) VALUES ('secret'), ('secret')")
 	unique := source(t, map[string]string{
-		"00001_unique.sql": "-- +goose NO TRANSACTION\n" + up("CREATE UNIQUE INDEX CONCURRENTLY ship_name ON ship_1 (name);"),
+		"00001_unique.sql": "-- +goose NO TRANSACTION\n" + up("CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS ship_name ON ship_1 (name);"),
 	})
 	report, err := h.run(t, fleet.Options{}, unique)
 	require.ErrorIs(t, err, fleet.ErrInterrupted)
@@ -219,6 +220,7 @@ func TestGooseInterrupted(t *testing.T) {
 	require.ErrorContains(t, err, "invalid indexes: t_2.ship_name")
 	require.NotContains(t, err.Error(), "secret")
 
+	// To run it again would find an index of that name, and take it for the one that is wanted.
 	report, err = h.run(t, fleet.Options{}, unique)
 	require.ErrorIs(t, err, fleet.ErrInterrupted)
 	require.Equal(t, 1, report.Failed)
@@ -228,6 +230,28 @@ func TestGooseInterrupted(t *testing.T) {
 	_, err = h.run(t, fleet.Options{Rerun: true}, unique)
 	require.NoError(t, err)
 	require.Zero(t, value[int](t, h.OwnerDSN, "SELECT count(*) FROM stratum.ledger"))
+}
+
+// A run that ends in the middle of such a migration leaves its mark, however it ends.
+func TestGooseInterruptedByTheEnd(t *testing.T) {
+	t.Parallel()
+	h := newHarbour(t, 1, 1)
+	s := source(t, map[string]string{"00001_a.sql": "-- +goose NO TRANSACTION\n" + up("CREATE TABLE log ();\nSELECT pg_sleep(60);")})
+	ctx, cancel := context.WithCancel(t.Context())
+	ran := make(chan error, 1)
+	go func() {
+		_, err := fleet.Run(ctx, fleet.Options{Targets: h.targets(), Sources: []fleet.Source{s}})
+		ran <- err
+	}()
+	require.Eventually(t, func() bool {
+		return value[int](t, h.AdminDSN, "SELECT count(*) FROM pg_stat_activity WHERE datname = $1 AND wait_event = 'PgSleep'", h.Name) == 1
+	}, 30*time.Second, 5*time.Millisecond)
+	cancel()
+	require.ErrorIs(t, <-ran, context.Canceled)
+	_, err := h.run(t, fleet.Options{}, s)
+	require.ErrorIs(t, err, fleet.ErrInterrupted)
+	require.ErrorContains(t, err, "00001_a.sql")
+	require.Equal(t, 1, value[int](t, h.OwnerDSN, "SELECT max(id) FROM t_1.goose_db_version"), "it is not in the ledger")
 }
 
 // A first statement that failed as a whole has left nothing, and needs no asking.

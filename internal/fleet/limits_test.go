@@ -192,6 +192,46 @@ func TestRunsAtOnce(t *testing.T) {
 	}
 }
 
+// A target that somebody else has done between the look at its ledger and its turn is not done twice.
+func TestOvertaken(t *testing.T) {
+	t.Parallel()
+	h := newHarbour(t, 4, 1)
+	texts := map[string]string{"00001_a.sql": up("CREATE TABLE log (n int);")}
+	_, err := h.run(t, fleet.Options{}, source(t, texts))
+	require.NoError(t, err)
+	conn, err := pgx.Connect(t.Context(), h.OwnerDSN)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, conn.Close(t.Context())) }()
+	_, err = conn.PgConn().Exec(t.Context(), "BEGIN; LOCK TABLE t_1.log IN SHARE MODE").ReadAll()
+	require.NoError(t, err)
+
+	texts["00002_b.sql"] = up("INSERT INTO log VALUES (2);")
+	ran := make(chan error, 1)
+	s := source(t, texts)
+	go func() {
+		_, err := fleet.Run(t.Context(), fleet.Options{
+			Targets: h.targets(), Sources: []fleet.Source{s}, PerServer: 1, LockTimeout: time.Minute,
+			Canary: fleet.Canary{None: true},
+		})
+		ran <- err
+	}()
+	require.Eventually(t, func() bool {
+		return value[int](t, h.AdminDSN, "SELECT count(*) FROM pg_stat_activity WHERE datname = $1 AND wait_event_type = 'Lock'",
+			h.Name) == 1
+	}, 30*time.Second, 5*time.Millisecond)
+	for _, schema := range h.schemas[1:] {
+		h.exec(t, fmt.Sprintf("INSERT INTO %[1]s.log VALUES (2); INSERT INTO %[1]s.goose_db_version (version_id, is_applied) "+
+			"VALUES (2, true)", schema))
+	}
+	_, err = conn.PgConn().Exec(t.Context(), "COMMIT").ReadAll()
+	require.NoError(t, err)
+	require.NoError(t, <-ran)
+	for _, schema := range h.schemas {
+		require.Equal(t, 1, value[int](t, h.OwnerDSN, "SELECT count(*) FROM "+schema+".log"), schema)
+		require.Equal(t, 3, value[int](t, h.OwnerDSN, "SELECT count(*) FROM "+schema+".goose_db_version"), schema)
+	}
+}
+
 // A run does not grow with its fleet, but for 16 bytes or so for each target.
 func TestMemory(t *testing.T) {
 	t.Parallel()

@@ -39,6 +39,8 @@ type Options struct {
 	Rerun bool
 	// Progress is told of each target that is begun or ended, by one goroutine at a time. Defaults to silence.
 	Progress func(Progress)
+	// Ended is told what became of each target, by one goroutine at a time. Defaults to silence.
+	Ended func(Target, Outcome)
 	// Plans is told what a dry run found on a target, by one goroutine at a time. Defaults to Report.Plans alone.
 	Plans func(Plan)
 	// Logger is told of failures and of what is tried again. Defaults to silence.
@@ -81,6 +83,9 @@ func (o Options) withDefaults() Options {
 	o.Canary.Count = cmp.Or(o.Canary.Count, 1)
 	if o.Progress == nil {
 		o.Progress = func(Progress) {}
+	}
+	if o.Ended == nil {
+		o.Ended = func(Target, Outcome) {}
 	}
 	if o.Plans == nil {
 		o.Plans = func(Plan) {}

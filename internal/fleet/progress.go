@@ -52,13 +52,17 @@ const (
 	rateSample  = 500 * time.Millisecond
 )
 
-// outcome is what became of a target.
-type outcome uint8
+// Outcome is what became of a target. Of several the greatest counts.
+type Outcome uint8
 
+// The outcomes.
 const (
-	skipped outcome = iota
-	done
-	failed
+	// Skipped is nothing to do.
+	Skipped Outcome = iota
+	// Done is migrated.
+	Done
+	// Failed is failed.
+	Failed
 )
 
 // tally counts, for Report and Progress.
@@ -97,19 +101,20 @@ func (t *tally) begin(target Target) {
 	t.opts.Progress(t.progress())
 }
 
-func (t *tally) end(target Target, o outcome) {
+func (t *tally) end(target Target, o Outcome) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.current = slices.DeleteFunc(t.current, func(id string) bool { return id == target.ID })
 	t.rows += target.Rows
 	switch o {
-	case done:
+	case Done:
 		t.report.Done++
-	case skipped:
+	case Skipped:
 		t.report.Skipped++
-	case failed:
+	case Failed:
 		t.report.Failed++
 	}
+	t.opts.Ended(target, o)
 	t.opts.Progress(t.progress())
 }
 

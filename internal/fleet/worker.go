@@ -15,7 +15,7 @@ type worker struct {
 }
 
 func newWorker(r *run) *worker {
-	w := &worker{run: r, size: 1, limit: 1}
+	w := &worker{run: r, size: firstBatch, limit: 1}
 	for _, s := range r.opts.Sources {
 		w.limit = max(w.limit, s.batch())
 	}
@@ -24,6 +24,7 @@ func newWorker(r *run) *worker {
 
 // A batch should take about this long: many small migrations share their round trips, and large ones are shared out.
 const (
+	firstBatch = 4
 	shortBatch = 100 * time.Millisecond
 	longBatch  = 400 * time.Millisecond
 )
@@ -72,12 +73,12 @@ func (w *worker) do(ctx context.Context, batch []Target) {
 }
 
 func (w *worker) end(ctx context.Context, t *task) {
-	o := skipped
+	o := Skipped
 	switch {
 	case t.failed:
-		o = failed
+		o = Failed
 	case t.worked:
-		o = done
+		o = Done
 	}
 	if t.failed && ctx.Err() == nil && w.run.opts.StopOnError {
 		w.run.stopped.Store(true)
@@ -93,7 +94,7 @@ func (w *worker) prepare(ctx context.Context, source Source, tasks []*task) prep
 			targets = append(targets, t.target)
 		}
 	}
-	if len(targets) < 2 || w.connect(ctx, targets[0].Database) != nil {
+	if len(targets) == 0 || w.connect(ctx, targets[0].Database) != nil {
 		return nil
 	}
 	return source.prepare(ctx, w.session, w.run.opts, targets)

@@ -48,7 +48,8 @@ func poolConfig(tb testing.TB, dsn string, size int32) guard.PoolConfig {
 	// Enter needs the schema stratum; here nobody enters.
 	config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeDescribeExec
 	return guard.PoolConfig{
-		Pool: config, Forms: guard.NewForms(false, false), Check: func(context.Context, *pgx.Conn) error { return nil },
+		Pool: config, Forms: guard.NewForms(guard.FormOptions{}),
+		Check: func(context.Context, *pgx.Conn) error { return nil },
 	}
 }
 

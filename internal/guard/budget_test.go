@@ -190,6 +190,13 @@ func TestCloseSendsWaitersAway(t *testing.T) {
 	require.NoError(t, f.pools[0].Close())
 }
 
+// TestClosedWhileBorrowing opens nothing that nobody would close.
+func TestClosedWhileBorrowing(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, 2, 1, nil)
+	require.ErrorIs(t, guard.Overtaken(t.Context(), f.pools[0]), guard.ErrClosed)
+}
+
 // TestBeforeConnect may change what a connection is made with, each time, and its error is the borrower's.
 func TestBeforeConnect(t *testing.T) {
 	t.Parallel()

@@ -220,7 +220,7 @@ func (c *conn) send(ctx context.Context, where at, s *session, sql string, args 
 	if err != nil {
 		return nil, err
 	}
-	t := newTrain(e, st.command, c.connector.needsBlock(st.command))
+	t := newTrain(e, st.command, c.connector.forms.carries || c.connector.needsBlock(st.command))
 	r, err := s.run(ctx, t, st, args)
 	if err != nil {
 		e.wrote(err)

@@ -41,12 +41,14 @@ type Connector struct {
 	check      func(c sqltext.Command, tx bool) error
 	hardened   func(c sqltext.Command, tx bool) error
 	needsBlock func(c sqltext.Command) bool
+	carried    func(p *Place, e *entry) []string
 }
 
 // NewConnector returns a Connector for config. It does not connect.
 func NewConnector(config Config) *Connector {
 	return &Connector{
-		config: config, forms: config.Forms, check: check, hardened: checkHardened, needsBlock: needsBlock,
+		config: config, forms: config.Forms, check: check, hardened: checkHardened,
+		needsBlock: needsBlock, carried: carried,
 	}
 }
 

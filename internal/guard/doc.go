@@ -14,6 +14,7 @@
 //	session.go    session: one connection to the server; probe_*.go looks whether it is alive
 //	cache.go      the bounded cache of statement descriptions of a session
 //	enter.go      how a transaction comes to belong to a scope; standing.go the short way, proof.go the signed one
+//	carry.go      what is set once more, for Citus to carry to its workers
 //	replica*.go   reads that go to replicas; the ledger of writes that a replica must have replayed
 //	limit.go      turns: how much of a tenant may go on at once
 //	scoped*.go    Tx: the verbs of pgx inside a transaction that has entered

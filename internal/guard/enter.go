@@ -68,9 +68,9 @@ const (
 	// schemaSQL says in which schema the statement is about to work, and refuses one that is not there. It stands behind
 	// the admission, and before the role is switched.
 	schemaSQL = `, stratum.enter_schema($7)`
-	// wholeSchemaSQL does so for the system, which has rights on the shared tables too: in a schema that lacks a table,
-	// its statement would reach the shared one.
-	wholeSchemaSQL = `, stratum.enter_whole_schema($7)`
+	// placeSQL does so for the system at the place of a tenant. It has rights on the shared tables too: in a schema that
+	// lacks a table, its statement would reach the shared one, and where the tenant has moved, what was left behind.
+	placeSQL = `, stratum.enter_place($2, $7)`
 
 	// replayedSQL says how far a replica has come, and before which transaction all are over. A server that is a
 	// replica no more, or never was one, refuses.
@@ -95,42 +95,58 @@ type form struct {
 type Forms struct {
 	ways
 
-	replica       ways
-	signed, timed bool
+	replica                ways
+	signed, timed, carries bool
 }
 
+// ways are the forms for a server.
 type ways struct {
-	long, short, system                   form
-	longSchema, shortSchema, systemSchema form // where a tenant has a schema of its own
+	long, short, system       form
+	longSchema, shortSchema   form // where a tenant has a schema of its own
+	longSubtree, shortSubtree form // where the settings of a subtree are carried
+	systemAt                  form // the system at the place of a tenant
 }
 
-// NewForms returns the ways to enter. Signed ones prove that the application admits the tenant, for a server that
-// takes no others. Timed ones limit how long the server works on a statement.
-func NewForms(signed, timed bool) *Forms {
+// FormOptions say what is special about the ways to enter.
+type FormOptions struct {
+	// Signed ones prove that the application admits the tenant, for a server that takes no others.
+	Signed bool
+	// Timed ones limit how long the server works on a statement.
+	Timed bool
+	// Carried ones have Citus make the settings where the rows are. They need a transaction block, and the extended
+	// protocol.
+	Carried bool
+}
+
+// NewForms returns the ways to enter.
+func NewForms(o FormOptions) *Forms {
 	return &Forms{
-		ways: newWays(signed, timed, ""), replica: newWays(signed, timed, replayedSQL), signed: signed, timed: timed,
+		ways: newWays(o, ""), replica: newWays(o, replayedSQL), signed: o.Signed, timed: o.Timed, carries: o.Carried,
 	}
 }
 
 // newWays returns the ways to enter, with something to ask at the end of each.
-func newWays(signed, timed bool, question string) (f ways) {
+func newWays(o FormOptions, question string) (f ways) {
 	proofOID, admit, tail := uint32(pgtype.Int8OID), admitSQL, contextSQL+roleSQL
-	if signed {
+	if o.Signed {
 		proofOID, admit, tail = pgtype.ByteaOID, signedSQL, unlockSQL+contextSQL+roleSQL
 	}
-	if timed {
+	if o.Timed {
 		tail += timeoutSQL
 	}
+	subtreeTail := tail + carrySubtreeSQL + question
 	tail += question
 	f.long = newForm(pathSQL+admit+tail, proofOID)
 	f.short = newForm(pathSQL+epochSQL+tail, proofOID)
 	f.short.unnamed = readmitSQL + strings.TrimPrefix(tail, contextSQL)
+	f.longSubtree = newForm(pathSQL+admit+subtreeTail, proofOID)
+	f.shortSubtree = newForm(pathSQL+epochSQL+subtreeTail, proofOID)
 	f.longSchema = newForm(pathSQL+strings.ReplaceAll(admit, `''`, "$7")+schemaSQL+tail, proofOID)
 	f.shortSchema = newForm(pathSQL+epochSQL+schemaSQL+tail, proofOID)
 	f.shortSchema.unnamed = readmitSQL + schemaSQL + strings.TrimPrefix(tail, contextSQL)
 	f.system = newForm(pathSQL+systemSQL+contextSQL+roleSQL+question, proofOID)
-	f.systemSchema = newForm(pathSQL+systemSQL+wholeSchemaSQL+contextSQL+roleSQL+question, proofOID)
-	if signed {
+	f.systemAt = newForm(pathSQL+systemSQL+placeSQL+contextSQL+roleSQL+question, proofOID)
+	if o.Signed {
 		// What a statement before may have left behind for this one to find, hidden from the rules in a block of code.
 		f.long.before = []string{
 			"SET ROLE NONE", "RESET ALL", "CLOSE ALL", "DISCARD SEQUENCES", "DEALLOCATE ALL", "UNLISTEN *",
@@ -167,21 +183,26 @@ func (f *Forms) of(system, replica bool) []*form {
 	}
 	switch {
 	case system:
-		return []*form{&known.system, &known.systemSchema}
+		return []*form{&known.system, &known.systemAt}
 	case f.signed:
 		return []*form{&known.long, &known.longSchema}
 	}
-	return []*form{&known.long, &known.short, &known.longSchema, &known.shortSchema}
+	all := []*form{&known.long, &known.short, &known.longSchema, &known.shortSchema}
+	if f.carries {
+		all = append(all, &known.longSubtree, &known.shortSubtree)
+	}
+	return all
 }
 
 // entry is enter with its arguments: for one scope and one actor.
 type entry struct {
 	*form
 
-	tenant uuid.UUID
-	args   [maxParameters][]byte
-	number [8]byte   // where the epoch is written
-	learn  *standing // told what the server says of the tenant; nil where it says nothing
+	tenant  uuid.UUID
+	args    [maxParameters][]byte
+	number  [8]byte   // where the epoch is written
+	learn   *standing // told what the server says of the tenant; nil where it says nothing
+	carried []string  // commands in front of it, see carried; none where nothing is carried
 
 	replica  *Replica  // that it is for, or nil
 	replicas *Replicas // of the place's database
@@ -203,14 +224,17 @@ func (c *Connector) entry(ctx context.Context, where at) (*entry, error) {
 	}
 	e.args = [maxParameters][]byte{p.path, e.tenant[:], note, []byte(c.role(p, s))}
 	e.args[6] = p.schema
+	if c.forms.carries {
+		e.carried = c.carried(p, e)
+	}
 	known := &c.forms.ways
 	if e.replica != nil {
 		known = &c.forms.replica
 	}
 	if s.Kind == scope.System {
 		e.form = &known.system
-		if p.schema != nil {
-			e.form = &known.systemSchema
+		if s.At != uuid.Nil {
+			e.form, e.tenant, e.args[6] = &known.systemAt, s.At, []byte(p.Schema) // which is never null
 		}
 		return e, nil
 	}
@@ -222,10 +246,12 @@ func (c *Connector) entry(ctx context.Context, where at) (*entry, error) {
 
 // admission chooses the way in.
 func (c *Connector) admission(ctx context.Context, where at, e *entry, forms *ways) (err error) {
-	p := where.place
-	long, short := &forms.long, &forms.short
-	if p.schema != nil {
+	p, long, short := where.place, &forms.long, &forms.short
+	switch {
+	case p.schema != nil:
 		long, short = &forms.longSchema, &forms.shortSchema
+	case c.forms.carries && where.scope.Kind == scope.Subtree:
+		long, short = &forms.longSubtree, &forms.shortSubtree
 	}
 	e.form = long
 	if c.forms.signed {

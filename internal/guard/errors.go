@@ -32,8 +32,7 @@ var (
 	ErrConflictTarget = errors.New("stratum: no unique index has just the columns of this ON CONFLICT (the unique " +
 		"indexes of a tenant-owned table begin with its tenant column: write ON CONFLICT (tenant_id, number), or " +
 		"name the constraint)")
-	ErrSchemaMissing = errors.New("stratum: the schema of the tenant is missing (restore it from a backup, or let " +
-		"Tenants.Reconcile make it anew, empty)")
+	ErrSchemaMissing = errors.New("stratum: the schema of the tenant is missing (restore it from a backup)")
 	ErrSchemaTable = errors.New("stratum: the schema of the tenant lacks a table (Fleet.Drift says which, and " +
 		"Fleet.Migrate makes it)")
 	ErrDatabaseMissing = errors.New("stratum: the database of the tenant is missing (restore it from a backup)")

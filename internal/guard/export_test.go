@@ -42,6 +42,27 @@ func WithoutBlock(raw any) {
 	raw.(*conn).connector.needsBlock = func(sqltext.Command) bool { return false }
 }
 
+// Carry has settings carried, as on Citus.
+func Carry(raw any) { raw.(*conn).connector.forms.carries = true }
+
+// WithoutCarrying sends the block without the settings in it.
+func WithoutCarrying(raw any) {
+	raw.(*conn).connector.carried = func(*Place, *entry) []string { return []string{} }
+}
+
+// Carried are the commands that make the settings of a scope where its rows are.
+func Carried(ctx context.Context, raw any, sc scope.Scope) ([]string, error) {
+	c := raw.(*conn).connector
+	e, err := c.entry(ctx, at{place: c.config.Home, scope: sc})
+	if err != nil {
+		return nil, err
+	}
+	return carried(c.config.Home, e), nil
+}
+
+// PathList is a search_path as SET takes it.
+func PathList(path string) string { return pathList(path) }
+
 // Mode is how the sessions of the pool for tenants send statements; one of them is asked.
 func Mode(ctx context.Context, raw any) (pgx.QueryExecMode, error) {
 	s, err := poolOf(raw, scope.Tenant).acquire(ctx)

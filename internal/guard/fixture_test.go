@@ -98,6 +98,7 @@ func (d *database) admin(tb testing.TB) *pgx.Conn {
 type setup struct {
 	superuser bool   // one DSN, of a superuser, instead of three
 	single    bool   // one DSN, of the login for data, and the owner's
+	citus     bool   // settings are carried to workers, which there are none of
 	hardened  bool   // three DSNs, and the database believes signed admissions alone
 	mode      string // default_query_exec_mode
 	params    string // further parameters of the DSN
@@ -112,6 +113,9 @@ func (s setup) name() string {
 	}
 	if s.hardened {
 		name = "hardened"
+	}
+	if s.citus {
+		name = "citus"
 	}
 	if s.mode != "" {
 		name += " " + s.mode
@@ -166,6 +170,12 @@ func (d *database) open(tb testing.TB, s setup) *handle {
 	}
 	h := openWith(tb, options)
 	h.d, h.proxy = d, proxy
+	if s.citus {
+		h.raw(func(raw any) error {
+			guard.Carry(raw)
+			return nil
+		})
+	}
 	proxy.Reset()
 	return h
 }
@@ -286,7 +296,10 @@ func (h *handle) settle() {
 
 // modes are all ways of sending, of both kinds of login.
 func modes() []setup {
-	all := make([]setup, 0, 10)
+	all := make([]setup, 0, 13)
+	for _, mode := range []string{cacheStatement, cacheDescribe, describeExec} {
+		all = append(all, setup{citus: true, mode: mode})
+	}
 	all = append(all, setup{hardened: true, mode: cacheDescribe}, setup{hardened: true, mode: describeExec})
 	for _, superuser := range []bool{false, true} {
 		for _, mode := range []string{cacheStatement, cacheDescribe, describeExec, simpleProtocol} {

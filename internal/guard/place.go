@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"syscall"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -120,6 +121,9 @@ func (c *Connector) acquire(ctx context.Context, sc scope.Scope) (*Place, *sessi
 
 // Unreached says what the error of a connection to another database than the registry's means.
 func Unreached(err error) error {
+	if sqlState(err) == codeProtocolError {
+		return throughPooler(err)
+	}
 	switch {
 	case sqlState(err) == codeNoDatabase:
 		return &unreached{ErrDatabaseMissing, err}
@@ -129,6 +133,18 @@ func Unreached(err error) error {
 		return &unreached{ErrDatabaseDown, err}
 	}
 	return err
+}
+
+// throughPooler reads what a PgBouncer says that was not let in itself: it has one code for all that a server may have
+// answered, and passes on the text, in English unless the server speaks another language.
+func throughPooler(err error) error {
+	switch text := err.Error(); {
+	case strings.Contains(text, "database") && strings.Contains(text, "does not exist"):
+		return &unreached{ErrDatabaseMissing, err}
+	case strings.Contains(text, "authentication failed"):
+		return &unreached{ErrLogin, err}
+	}
+	return &unreached{ErrDatabaseDown, err}
 }
 
 func isLogin(err error) bool {
@@ -189,9 +205,14 @@ func (c *Connector) moved(err error, p *Place, sc scope.Scope, moves int) bool {
 	switch pgErr.Code {
 	case codeElsewhere:
 		return c.config.Router.Elsewhere(sc, p, pgErr.Detail)
-	case codeUnknown, codeNoDatabase, codeNoSchema:
-		// Where the registry has just led there, it would only lead there once more: what is missing is missing.
-		return moves == 0 && p != c.config.Home && c.config.Router.Elsewhere(sc, p, "")
+	case codeUnknown, codeNoSchema:
+		return c.gone(p, sc, moves)
 	}
-	return false
+	return errors.Is(err, ErrDatabaseMissing) && c.gone(p, sc, moves)
+}
+
+// gone reports whether the registry may lead elsewhere than to a place that is not there.
+func (c *Connector) gone(p *Place, sc scope.Scope, moves int) bool {
+	// Where the registry has just led there, it would only lead there once more: what is missing is missing.
+	return moves == 0 && p != c.config.Home && c.config.Router.Elsewhere(sc, p, "")
 }

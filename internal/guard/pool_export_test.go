@@ -34,3 +34,12 @@ func Counted(nc net.Conn) (net.Conn, *Budget) {
 	p.budget.issue(s)
 	return s, p.budget
 }
+
+// Overtaken is what a borrower gets whose pool is closed in the moment in which there is a lease for it.
+func Overtaken(ctx context.Context, p *Pool) error {
+	p.shut()
+	p.budget.mu.Lock()
+	defer p.budget.mu.Unlock()
+	_, err := p.awake(ctx)
+	return err
+}

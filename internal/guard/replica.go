@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -334,7 +335,7 @@ func (s *Standby) CheckReplica(cluster uint64) func(context.Context, *pgx.Conn) 
 			return ErrProtocol
 		}
 		row := results[0].Rows[0]
-		if row[0] == nil || string(row[1]) != fmt.Sprint(cluster) {
+		if row[0] == nil || string(row[1]) != strconv.FormatUint(cluster, 10) {
 			return ErrNoReplica
 		}
 		s.tell(row[0])

@@ -18,11 +18,17 @@ const replicaBegin = "begin isolation level repeatable read read only"
 
 // readOnly is what stands in front of enter where the database is to refuse writes.
 func (e *entry) readOnly() string {
-	if e.replica != nil {
+	switch {
+	case e.replica != nil:
 		return replicaBegin
+	case e.carried != nil:
+		return beginReadOnlySQL
 	}
 	return readOnlySQL
 }
+
+// hasBlock reports whether the read-only train is in a block of its own, which a commit ends.
+func (e *entry) hasBlock() bool { return e.replica != nil || e.carried != nil }
 
 // queryReplica runs a query on a replica. It is not served where the text is no plain query, where no replica is up and
 // has what it must see, and where the replica has refused it: the primary is then asked, whose word counts. Nothing can

@@ -77,14 +77,17 @@ func (r *reading) attempt(ctx context.Context, where at, s *session) error {
 	if err != nil {
 		return err
 	}
+	if e.replica != nil {
+		e.carried = append(e.carried, wholeSQL)
+	}
 	items := []item{it}
 	results, err := s.send(ctx, e, items)
 	if err != nil {
 		return err
 	}
 	err = s.failed(r.receive(ctx, s, e, items[0].st, results), items[0].st)
-	if err != nil {
-		s.rollback(ctx) // of the block that a replica's train has
+	if err != nil && e.hasBlock() {
+		s.rollback(ctx) // the server has passed over the commit
 	}
 	return err
 }
@@ -93,7 +96,7 @@ func (r *reading) attempt(ctx context.Context, where at, s *session) error {
 func (r *reading) receive(
 	ctx context.Context, s *session, e *entry, st *statement, results *pgconn.MultiResultReader,
 ) error {
-	if err := skip(results, nil); err != nil { // of readOnlySQL
+	if err := skip(results, nil); err != nil { // of readOnlySQL, or of the block's begin
 		return broken(ctx, err)
 	}
 	for range (train{entry: e}).leading() {

@@ -46,6 +46,12 @@ func (c *conn) item(ctx context.Context, where at, s *session, sql string, args 
 const readOnlySQL = `SELECT pg_catalog.set_config('transaction_read_only', 'on', true), ` +
 	`pg_catalog.set_config('stratum.whole', 'on', true)`
 
+// wholeSQL says the same to a replica, whose transactions are read-only anyway.
+const wholeSQL = "SET LOCAL stratum.whole TO 'on'"
+
+// beginReadOnlySQL begins such a transaction where settings are carried, which needs a block.
+const beginReadOnlySQL = "begin read only"
+
 // send describes what is unknown and sends the items in one message train. With an entry it is a transaction of its
 // own, which is read-only, and the items are one.
 func (s *session) send(ctx context.Context, e *entry, items []item) (*pgconn.MultiResultReader, error) {
@@ -73,7 +79,7 @@ func (s *session) send(ctx context.Context, e *entry, items []item) (*pgconn.Mul
 			b.ExecStatement(desc, s.builder.ParamValues, s.builder.ParamFormats, formats)
 		}
 	}
-	if e != nil && e.replica != nil {
+	if e != nil && e.hasBlock() {
 		b.ExecParams("commit", nil, nil, nil, nil)
 	}
 	return s.pg.ExecBatch(ctx, b), nil

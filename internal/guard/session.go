@@ -185,7 +185,7 @@ func (t train) leading() int {
 		n++
 	}
 	if t.entry != nil {
-		n += len(t.entry.before) + 1
+		n += len(t.entry.commands()) + 1
 	}
 	return n
 }
@@ -211,7 +211,7 @@ func (t train) behind() string {
 // addEnter puts enter on the batch: by name, which saves the server from reading it each time, or as text where names
 // do not last.
 func (s *session) addEnter(b *pgconn.Batch, e *entry) {
-	for _, command := range e.before {
+	for _, command := range e.commands() {
 		b.ExecParams(command, nil, nil, nil, nil)
 	}
 	if desc := s.enters[e.form]; desc != nil {
@@ -268,6 +268,7 @@ func (s *session) describe(ctx context.Context, e *entry, st *statement) error {
 	return nil
 }
 
+// pipeEnter puts enter in front of what is described. Nothing need be carried: that is done here, without the workers.
 func (s *session) pipeEnter(p *pgconn.Pipeline, e *entry) {
 	for _, command := range e.before {
 		p.SendQueryParams(command, nil, nil, nil, nil)

@@ -4,8 +4,10 @@ package guard_test
 
 import (
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
+	"syscall"
 	"testing"
 	"time"
 
@@ -37,6 +39,8 @@ func TestAliveOfACountedConnection(t *testing.T) {
 	piped, end := net.Pipe()
 	deaf, _ := guard.Counted(piped)
 	require.True(t, guard.Alive(deaf), "there is no socket to look at")
+	_, err = deaf.(syscall.Conn).SyscallConn()
+	require.ErrorIs(t, err, errors.ErrUnsupported)
 	require.NoError(t, piped.Close())
 	require.NoError(t, end.Close())
 }

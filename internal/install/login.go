@@ -8,6 +8,8 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/stratum-hq/stratum-go/internal/citus"
 )
 
 // Purpose is what a login is for.
@@ -171,7 +173,8 @@ SELECT json_build_object(
 	'roles', (SELECT json_agg(json_build_object(
 		'name', ours.rolname,
 		'attributes', array_remove(ARRAY[
-			CASE WHEN ours.rolcanlogin THEN 'LOGIN' END, CASE WHEN ours.rolsuper THEN 'SUPERUSER' END,
+			CASE WHEN ours.rolcanlogin AND NOT ` + citus.InstalledSQL + ` THEN 'LOGIN' END,
+			CASE WHEN ours.rolsuper THEN 'SUPERUSER' END,
 			CASE WHEN ours.rolbypassrls THEN 'BYPASSRLS' END, CASE WHEN ours.rolcreaterole THEN 'CREATEROLE' END,
 			CASE WHEN ours.rolcreatedb THEN 'CREATEDB' END, CASE WHEN ours.rolreplication THEN 'REPLICATION' END,
 			CASE WHEN ours.rolinherit THEN 'INHERIT' END], NULL),

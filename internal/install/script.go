@@ -3,6 +3,8 @@ package install
 import (
 	"fmt"
 	"strings"
+
+	"github.com/stratum-hq/stratum-go/internal/citus"
 )
 
 // ltreeToken stands for the schema of ltree in the script's migrations: only the database knows it.
@@ -117,7 +119,8 @@ func when(condition, statement string) string {
 
 // soundRole is the script's word on a role that exists already.
 func soundRole(name string) string {
-	return when("EXISTS (SELECT FROM pg_roles WHERE rolname = "+literal(name)+" AND (rolcanlogin OR rolsuper OR "+
+	return when("EXISTS (SELECT FROM pg_roles WHERE rolname = "+literal(name)+" AND (rolcanlogin AND NOT "+
+		citus.InstalledSQL+" OR rolsuper OR "+
 		"rolbypassrls OR rolcreaterole OR rolcreatedb OR rolreplication OR rolinherit))",
 		"RAISE EXCEPTION "+literal("the role "+strings.ReplaceAll(quote(name), "%", "%%")+" exists and is not what it "+
 			"must be: NOLOGIN NOINHERIT, and without further rights"))

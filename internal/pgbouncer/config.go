@@ -58,6 +58,7 @@ auth_type = trust
 auth_file = %s
 default_pool_size = %d
 max_client_conn = 500
+server_login_retry = 1
 log_connections = 0
 log_disconnections = 0
 `, databases.String()+wildcard, dir, port, filepath.Join(dir, "users"), o.PoolSize)

@@ -90,8 +90,7 @@ const ResidentSQL = `INSERT INTO stratum.tenants AS t (id, label, path, slug, na
 	VALUES ($1, $2, $3, $4, $2, $5, $6, $7, coalesce($8::timestamptz, clock_timestamp()))
 	ON CONFLICT (id) DO UPDATE SET status = excluded.status, isolation = excluded.isolation,
 		placement = excluded.placement, updated_at = excluded.updated_at
-	WHERE t.updated_at < excluded.updated_at AND
-		(t.status, t.isolation, t.placement) IS DISTINCT FROM (excluded.status, excluded.isolation, excluded.placement)`
+	WHERE t.updated_at < excluded.updated_at`
 
 // Args are the arguments of ResidentSQL.
 func (r Resident) Args() []any {

@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/stratum-hq/stratum-go/internal/shape"
@@ -91,8 +93,31 @@ type Blueprint struct {
 	Versions Versions
 }
 
-// Ledger is the name of the model in stratum.ledger, where Fleet looks what a schema has become.
-const Ledger = "model"
+// Names in stratum.ledger, where Fleet looks what a schema has become.
+const (
+	// Ledger is that of the model.
+	Ledger = "model"
+	// LedgerGlobals is that of Globals.
+	LedgerGlobals = "globals"
+)
+
+// Globals are the global tables of the model alone. Where they are copies they come first: rows may refer to them.
+func Globals(model shape.Model) shape.Model {
+	global := map[[2]string]bool{}
+	var m shape.Model
+	for _, s := range model.Specs {
+		if s.Class == shape.Global {
+			m.Specs = append(m.Specs, s)
+			global[[2]string{s.Schema, s.Name}] = true
+		}
+	}
+	for _, t := range model.Shape.Tables {
+		if global[[2]string{t.Schema, t.Name}] {
+			m.Shape.Tables = append(m.Shape.Tables, t)
+		}
+	}
+	return m
+}
 
 // ReadBlueprint reads the model and the versions of a schema in a transaction of the owner that is READ COMMITTED. A
 // migration that is committed in between would be in one and not in the other; then it reads both again.
@@ -116,10 +141,14 @@ func (b Blueprint) note(schema string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append(statements, "INSERT INTO stratum.ledger (table_schema, source, hash, applied_at) VALUES ("+
-		sqltext.Literal(schema)+", "+sqltext.Literal(Ledger)+", "+sqltext.Literal(b.Model.Hash())+
-		", pg_catalog.clock_timestamp()) ON CONFLICT (table_schema, source) DO UPDATE SET hash = excluded.hash, "+
-		"applied_at = excluded.applied_at, error = NULL"), nil
+	hashes := map[string]string{Ledger: b.Model.Hash(), LedgerGlobals: Globals(b.Model).Hash()}
+	for _, source := range slices.Sorted(maps.Keys(hashes)) {
+		statements = append(statements, "INSERT INTO stratum.ledger (table_schema, source, hash, applied_at) VALUES ("+
+			sqltext.Literal(schema)+", "+sqltext.Literal(source)+", "+sqltext.Literal(hashes[source])+
+			", pg_catalog.clock_timestamp()) ON CONFLICT (table_schema, source) DO UPDATE SET hash = excluded.hash, "+
+			"applied_at = excluded.applied_at, error = NULL")
+	}
+	return statements, nil
 }
 
 // Note is note in a transaction.

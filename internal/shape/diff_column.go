@@ -44,7 +44,7 @@ func (d *differ) column(p *pair, h, w Column) {
 		return
 	}
 	c := p.change(KindColumn, w.Name, strings.Join(have, " "), strings.Join(want, " "))
-	if w.Generated != "" && h.computes() != w.computes() || h.Generated == virtual && w.Generated == "" {
+	if w.Generated != "" && h.computed() != w.computed() || h.Generated == virtual && w.Generated == "" {
 		c.Destructive = h.Generated == ""
 		if c.Destructive {
 			c.Reason = "its values would be replaced by computed ones"
@@ -69,12 +69,13 @@ func (d *differ) column(p *pair, h, w Column) {
 // virtual columns have no values of their own that could stay when the expression goes.
 const virtual = "VIRTUAL"
 
-// computes is all that decides the values of a generated column.
-func (c Column) computes() string {
+// computed is all that there is to a generated column. One that differs is made anew, also where that could be altered:
+// a change of what it is computed from drops it first.
+func (c Column) computed() string {
 	if c.Generated == "" {
 		return ""
 	}
-	return c.typed() + " " + c.Generated + " " + c.Default
+	return c.typed() + " " + c.Generated + " " + c.Default + " " + nullable(c.NotNull)
 }
 
 // difference describes what differs between two columns.

@@ -51,22 +51,38 @@ func TestCanonical(t *testing.T) {
 func TestTypesThatLoseValues(t *testing.T) {
 	t.Parallel()
 	for _, types := range [][2]string{
-		{"bigint", "integer"}, {"character varying(10)", "character varying(9)"}, {"text", "character varying(10)"},
-		{"character varying", "character varying(10)"}, {"numeric", "numeric(10,2)"}, {"numeric(10,2)", "numeric(10,3)"},
-		{"numeric(10,2)", "numeric(10,1)"}, {"numeric(10,2)", "numeric(9,2)"}, {"text", "integer"}, {"integer", "text"},
-		{"double precision", "real"}, {"public.mood", "text"}, {"jsonb", "json"}, {"character(3)", "text"},
+		{"bigint", "integer"},
+		{"character varying(10)", "character varying(9)"},
+		{"text", "character varying(10)"},
+		{"character varying", "character varying(10)"},
+		{"numeric", "numeric(10,2)"},
+		{"numeric(10,2)", "numeric(10,3)"},
+		{"numeric(10,2)", "numeric(10,1)"},
+		{"numeric(10,2)", "numeric(9,2)"},
+		{"text", "integer"},
+		{"integer", "text"},
+		{"double precision", "real"},
+		{"public.mood", "text"},
+		{"jsonb", "json"},
+		{"character(3)", "text"},
 	} {
 		require.True(t, shape.Loses(types[0], types[1]), types)
 	}
 	for _, types := range [][2]string{
-		{"integer", "bigint"}, {"smallint", "integer"}, {"bigint", "numeric"}, {"real", "double precision"},
+		{"integer", "bigint"},
+		{"smallint", "integer"},
+		{"bigint", "numeric"},
+		{"real", "double precision"},
 		{"numeric(10,2)", "numeric(11,3)"},
 	} {
 		require.True(t, shape.Rewrites(types[0], types[1]), types)
 	}
 	for _, types := range [][2]string{
-		{"character varying(10)", "character varying(11)"}, {"character varying(10)", "text"}, {"text", "character varying"},
-		{"numeric(10,2)", "numeric(11,2)"}, {"numeric(10,2)", "numeric"},
+		{"character varying(10)", "character varying(11)"},
+		{"character varying(10)", "text"},
+		{"text", "character varying"},
+		{"numeric(10,2)", "numeric(11,2)"},
+		{"numeric(10,2)", "numeric"},
 	} {
 		require.False(t, shape.Loses(types[0], types[1]), types)
 		require.False(t, shape.Rewrites(types[0], types[1]), types)

@@ -3,6 +3,7 @@
 // boundary by itself; where it cannot tell, its callers refuse.
 //
 //	token.go    the lexer: words, strings, quoted names, comments, placeholders
+//	path.go     the entries of a search_path
 //	command.go  Inspect: the first word of a statement and what in it outlives a transaction
 //	bind.go     Bind: one statement with literals in place of its placeholders, for the simple protocol
 package sqltext

@@ -25,6 +25,8 @@ type relation struct {
 	Sequences   []sequence   `json:"sequences"`
 	Users       []string     `json:"users"` // those of our roles that have USAGE on the schema
 	Recorded    *record      `json:"recorded"`
+
+	Placed *placed `json:"-"` // where Citus has it; nil for a table of the coordinator alone
 }
 
 // record is what stratum.tables has of a table; nil for one that is not in it.
@@ -57,6 +59,8 @@ type constraint struct {
 	Match      string   `json:"match"`
 	Validated  bool     `json:"validated"`
 	Check      string   `json:"check"` // the condition of a check, as the server prints it
+	// Definition is a foreign key as the server prints it.
+	Definition string `json:"definition"`
 }
 
 // dependent is a foreign key of another table, or of the same.

@@ -7,6 +7,7 @@
 //	catalog.go, look*.go    relation: what there is; the one query for it, whatever the number of tables
 //	column.go               the tenant column: added, backfilled, DEFAULT and NOT NULL
 //	keys.go, foreign.go     unique keys and foreign keys led by the tenant column, and their indexes
+//	primary.go, citus*.go   the tenant column in primary keys; where Citus has the tables, and what it refuses
 //	policies.go, grants.go  row-level security last, when all keys have been validated; rights of the roles
 //	record.go               stratum.tables: what each table is declared as
 //	finding.go, errors.go   what is left that Stratum did not make; the refusals

@@ -36,6 +36,8 @@ var (
 	ErrKind = errors.New("stratum: a tenant-owned table is declared global")
 	// ErrAdopting is returned for a table that is being adopted online, until it is sealed.
 	ErrAdopting = errors.New("stratum: a table is being adopted")
+	// ErrCitus is returned for a table that Citus has no place for as it is declared, or as it is.
+	ErrCitus = errors.New("stratum: Citus cannot have a table so")
 	// ErrGrant is returned for a right that the table's owner cannot revoke, since somebody else granted it.
 	ErrGrant = errors.New("stratum: a right was granted by another role")
 )

@@ -2,8 +2,6 @@ package tables
 
 import (
 	"strings"
-
-	"github.com/stratum-hq/stratum-go/internal/install"
 )
 
 // Expected is what a tenant-owned table must look like in the catalog once it was migrated, and the SQL for it: for
@@ -23,11 +21,11 @@ type ExpectedPolicy struct {
 	Define        string
 }
 
-// Expect returns what a table must look like. Schema, Name and Column must be set. printed is the tenant column as the
-// server quotes it, and owner the table's owner.
-func Expect(t Table, printed, owner string, roles install.Roles) Expected {
+// Expect returns what a table must look like, under the Roles and on the engine of config. Schema, Name and Column must
+// be set. printed is the tenant column as the server quotes it, and owner the table's owner.
+func Expect(t Table, printed, owner string, config Config) Expected {
 	r := &relation{Schema: t.Schema, Name: t.Name, Owner: owner, Columns: []column{{Name: t.Column, Quoted: printed}}}
-	m := Migration{roles: roles}
+	m := Migration{roles: config.Roles, citus: config.Citus}
 	e := Expected{Default: tenantDefault}
 	for _, w := range m.rules(&target{Table: t, rel: r}) {
 		e.Policies = append(e.Policies, ExpectedPolicy{

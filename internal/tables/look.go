@@ -83,6 +83,9 @@ func (m *Migration) find(ctx context.Context, v *view) error {
 	var path, schemas string
 	var installed bool
 	roles := asJSON(m.roles.All())
+	if err := m.carryOwner(ctx); err != nil {
+		return err
+	}
 	err := m.tx.QueryRowContext(ctx, beginSQL, roles).Scan(&path, &schemas, &installed)
 	if err != nil {
 		return fmt.Errorf("stratum: preparing the transaction: %w", err)
@@ -94,6 +97,9 @@ func (m *Migration) find(ctx context.Context, v *view) error {
 		return err
 	}
 	if v.byName, err = m.relations(ctx, v.names(), schemas, roles); err != nil {
+		return err
+	}
+	if err := m.findPlaced(ctx, v); err != nil {
 		return err
 	}
 	return m.setPath(ctx, path)
@@ -164,6 +170,11 @@ func (m *Migration) checkView(v *view) error {
 			continue
 		}
 		if err := m.checkTarget(t); err != nil {
+			return err
+		}
+	}
+	if m.citus {
+		if err := checkCitus(v); err != nil {
 			return err
 		}
 	}

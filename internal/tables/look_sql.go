@@ -74,7 +74,8 @@ func constraintsSQL() string {
 			'on_delete', k.confdeltype, 'on_update', k.confupdtype,
 			'set_columns', ` + columnsOf("k.conrelid", "k.confdelsetcols") + `,
 			'match', k.confmatchtype, 'validated', k.convalidated,
-			'check', coalesce(pg_get_expr(k.conbin, k.conrelid), '')) ORDER BY k.conname)
+			'check', coalesce(pg_get_expr(k.conbin, k.conrelid), ''),
+			'definition', CASE k.contype WHEN 'f' THEN pg_get_constraintdef(k.oid) ELSE '' END) ORDER BY k.conname)
 		FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype IN ('p', 'u', 'f', 'c') AND k.conparentid = 0)`
 }
 

@@ -94,6 +94,8 @@ type job struct {
 	tables []tables.Table
 	orm    string // what the ORM's migrator issues
 	rows   uuid.UUID
+	citus  bool // the tables are distributed
+	lead   bool // the tenant column leads primary keys
 }
 
 // migrate runs a job and commits it, or returns its error.
@@ -102,7 +104,9 @@ func (w world) migrate(tb testing.TB, j job) (*tables.Migration, error) {
 	tx, err := w.owner.BeginTx(tb.Context(), nil)
 	require.NoError(tb, err)
 	defer func() { _ = tx.Rollback() }()
-	m := tables.New(tx, tables.Config{Roles: w.roles, ExistingRows: j.rows})
+	m := tables.New(tx, tables.Config{
+		Roles: w.roles, ExistingRows: j.rows, Citus: j.citus, TenantInPrimaryKey: j.lead,
+	})
 	if err := m.Prepare(tb.Context(), j.tables); err != nil {
 		return m, err
 	}

@@ -22,6 +22,12 @@ type Config struct {
 	// Elsewhere says that the statements are for another database, which may have rows where this one has none. They
 	// are given to ExistingRows unseen.
 	Elsewhere bool
+	// Citus says that the tables are spread over workers: those with a tenant column by it, and global ones with a
+	// copy on each. Primary keys then have the tenant column, as TenantInPrimaryKey says.
+	Citus bool
+	// TenantInPrimaryKey puts the tenant column in front of the primary keys of owned tables. Without it one that is
+	// there stays.
+	TenantInPrimaryKey bool
 	// Logger is told each statement. Defaults to silence.
 	Logger *slog.Logger
 }
@@ -33,6 +39,8 @@ type Migration struct {
 	roles        install.Roles
 	existingRows uuid.UUID
 	elsewhere    bool
+	citus        bool
+	leadPrimary  bool // the tenant column leads primary keys
 	log          *slog.Logger
 	statements   []string
 	script       []string // statements with their values
@@ -48,6 +56,7 @@ func New(tx *sql.Tx, config Config) *Migration {
 	}
 	return &Migration{
 		tx: tx, roles: config.Roles, existingRows: config.ExistingRows, elsewhere: config.Elsewhere, log: config.Logger,
+		citus: config.Citus, leadPrimary: config.Citus || config.TenantInPrimaryKey,
 	}
 }
 
@@ -85,8 +94,14 @@ func (m *Migration) Finish(ctx context.Context, tables []Table) error {
 		}
 	}
 	owned := v.owned()
-	err = inOrder(ctx, v, owned, m.tenantColumn, m.keys, m.globalUniques, m.referredKeys, m.foreignKeys, m.protect)
+	err = inOrder(ctx, v, owned, m.tenantColumn, m.primaryKeys, m.keys, m.globalUniques, m.referredKeys)
 	if err != nil {
+		return err
+	}
+	if err := m.distribute(ctx, v); err != nil {
+		return err
+	}
+	if err := inOrder(ctx, v, owned, m.foreignKeys, m.protect); err != nil {
 		return err
 	}
 	if err := inOrder(ctx, v, v.targets, m.grants, m.record); err != nil {

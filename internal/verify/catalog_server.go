@@ -1,5 +1,7 @@
 package verify
 
+import "github.com/stratum-hq/stratum-go/internal/citus"
+
 // signedSQL says whether the database itself checks a signature of the setting that names the tenant. It is an
 // expression of type boolean, evaluated as the system role.
 const signedSQL = `coalesce((SELECT s.required FROM stratum.signing s), false)`
@@ -62,7 +64,8 @@ FROM pg_database d, version WHERE d.datname = current_database()`
 const serverRolesSQL = `(SELECT json_agg(json_build_object(
 		'name', ours.rolname,
 		'attributes', array_remove(ARRAY[
-			CASE WHEN ours.rolcanlogin THEN 'LOGIN' END, CASE WHEN ours.rolsuper THEN 'SUPERUSER' END,
+			CASE WHEN ours.rolcanlogin AND NOT ` + citus.InstalledSQL + ` THEN 'LOGIN' END,
+			CASE WHEN ours.rolsuper THEN 'SUPERUSER' END,
 			CASE WHEN ours.rolbypassrls THEN 'BYPASSRLS' END, CASE WHEN ours.rolcreaterole THEN 'CREATEROLE' END,
 			CASE WHEN ours.rolcreatedb THEN 'CREATEDB' END, CASE WHEN ours.rolreplication THEN 'REPLICATION' END,
 			CASE WHEN ours.rolinherit THEN 'INHERIT' END], NULL),

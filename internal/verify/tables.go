@@ -78,7 +78,7 @@ func (t *table) tenantColumn() *column { return t.relation.column(t.column) }
 // expect is what Migrate makes of the table.
 func (l *look) expect(t *table, c *column) tables.Expected {
 	wanted := tables.Table{Schema: t.Schema, Name: t.Name, Column: t.column, Kind: kindOf(t.class)}
-	return tables.Expect(wanted, c.Quoted, t.Owner, l.config.Roles)
+	return tables.Expect(wanted, c.Quoted, t.Owner, tables.Config{Roles: l.config.Roles, Citus: l.config.Citus})
 }
 
 // recordSQL is what Migrate does last.

@@ -23,6 +23,8 @@ type Config struct {
 	Declared []tables.Table
 	// Hardened says that the application asked for hardened mode: what it lacks then breaks the boundary.
 	Hardened bool
+	// Citus says that the tables are distributed: policies have no sub-select there.
+	Citus bool
 }
 
 // observed are those that a tenant's SQL acts as, or could go back to being.

@@ -7,6 +7,8 @@ import (
 	"io"
 	"strings"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 // ErrLeak is returned when an attempt has succeeded, or has failed for another reason than it should.
@@ -26,7 +28,7 @@ func Run(ctx context.Context, s *Scene, topics []Topic, out io.Writer, verbose b
 	for _, topic := range topics {
 		printf("\n%s\n", topic.Title)
 		for _, attempt := range topic.Attempts {
-			v, err := s.try(topic.As(ctx), attempt)
+			v, err := s.try(topic.As(ctx), topic.owner(s), attempt)
 			if err != nil {
 				return fmt.Errorf("looking at the tables after %q: %w", attempt.Name, err)
 			}
@@ -40,8 +42,16 @@ func Run(ctx context.Context, s *Scene, topics []Topic, out io.Writer, verbose b
 	return ctx.Err()
 }
 
+// owner is the tenant whose rows an attempt may reach.
+func (t Topic) owner(s *Scene) uuid.UUID {
+	if t.Of.Tenant.ID != uuid.Nil {
+		return t.Of.Tenant.ID
+	}
+	return s.Me.Tenant.ID
+}
+
 // try makes one attempt and then looks, as the system, whether anything has changed.
-func (s *Scene) try(ctx context.Context, a Attempt) (verdict, error) {
+func (s *Scene) try(ctx context.Context, own uuid.UUID, a Attempt) (verdict, error) {
 	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
 	got, err := a.Try(ctx)
@@ -49,7 +59,7 @@ func (s *Scene) try(ctx context.Context, a Attempt) (verdict, error) {
 	if lookErr != nil {
 		return verdict{}, lookErr
 	}
-	return a.Want.judge(evidence{own: s.Me.Tenant.ID, rows: got, err: err, changed: changed}), nil
+	return a.Want.judge(evidence{own: own, rows: got, err: err, changed: changed}), nil
 }
 
 // tally counts attempts and prints them.

@@ -14,6 +14,7 @@ import (
 type Topic struct {
 	Title    string
 	As       Actor
+	Of       Party // who attempts; Scene.Me where it is left out
 	Attempts []Attempt
 }
 

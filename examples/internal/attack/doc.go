@@ -5,6 +5,7 @@
 //	attack.go    Run: makes attempts, prints what becomes of each, counts at the end
 //	attempt.go   Topic, Attempt: what is tried, and as whom
 //	outcome.go   Outcome: what must become of an attempt, and whether it has
-//	scene.go     Scene: who takes part; looks at all tables after each attempt
+//	scene.go     Scene: who takes part; fingerprint.go looks at all tables after each attempt
+//	apart.go     tenants with schemas and databases of their own, and attempts to get into these and out of them
 //	context.go, rows.go, commands.go, session.go, tree.go   attempts that every example makes, by topic
 package attack

@@ -18,9 +18,12 @@ type Scene struct {
 	Parent Party // of Me
 	Child  Party // of Me
 
+	Apart Apart // tenants with a place of their own, if there are any
+
 	st         *core.Stratum
 	orm        ORM
 	systemRole string // what work across tenants runs as
+	places     places
 	before     string // the fingerprint of all tables
 }
 
@@ -39,13 +42,16 @@ var ErrCast = errors.New("the attempts need a tenant with a parent and a child, 
 func NewScene(
 	ctx context.Context, st *core.Stratum, orm ORM, systemRole string, tree []core.Tenant,
 ) (*Scene, error) {
-	s := &Scene{st: st, orm: orm, systemRole: systemRole}
+	s := &Scene{st: st, orm: orm, systemRole: systemRole, places: placesOf(tree)}
 	parties, err := s.parties(ctx, tree)
 	if err != nil {
 		return nil, fmt.Errorf("choose tenants for the attempts: %w", err)
 	}
-	if !s.cast(parties, leaves(tree)) {
+	if !s.cast(shared(parties), leaves(tree)) {
 		return nil, ErrCast
+	}
+	if s.Apart, err = s.castApart(ctx, parties, leaves(tree)); err != nil {
+		return nil, fmt.Errorf("choose tenants for the attempts: %w", err)
 	}
 	_, err = s.changed(ctx)
 	return s, err
@@ -53,10 +59,10 @@ func NewScene(
 
 // parties returns the tenants that can take part, in the order of the tree.
 func (s *Scene) parties(ctx context.Context, tree []core.Tenant) ([]Party, error) {
-	ctx = core.AsSystem(ctx, "choose tenants for the attempts")
 	var parties []Party
 	for _, tenant := range tree {
 		p := Party{Tenant: tenant}
+		ctx := core.AsSystemAt(ctx, "choose tenants for the attempts", tenant.ID)
 		err := s.st.DB().QueryRowContext(ctx, `SELECT t.id, c.id, g.id
 			FROM (SELECT id FROM tickets WHERE tenant_id = $1 ORDER BY number LIMIT 1) t,
 			     (SELECT id FROM comments WHERE tenant_id = $1 ORDER BY written_at LIMIT 1) c,
@@ -103,24 +109,4 @@ func (s *Scene) cast(parties []Party, leaf map[uuid.UUID]bool) bool {
 		}
 	}
 	return false
-}
-
-// fingerprintSQL adds up a hash of every row there is, tenants included.
-const fingerprintSQL = `SELECT concat_ws(' ',
-	(SELECT sum(hash_record_extended(r, 0)) FROM countries r),
-	(SELECT sum(hash_record_extended(r, 0)) FROM tickets r),
-	(SELECT sum(hash_record_extended(r, 0)) FROM comments r),
-	(SELECT sum(hash_record_extended(r, 0)) FROM tags r),
-	(SELECT sum(hash_record_extended(r, 0)) FROM ticket_tags r),
-	(SELECT sum(hashtextextended(concat_ws(' ', id, path, slug, status), 0)) FROM stratum.tenants))`
-
-// changed reports whether any row of any tenant differs from the last time it was called. It looks as the system, from
-// another connection with another login. Attempts that rightly change rows of their own take that back.
-func (s *Scene) changed(ctx context.Context) (bool, error) {
-	var now string
-	ctx = core.AsSystem(context.WithoutCancel(ctx), "compare the tables after an attempt")
-	err := s.st.DB().QueryRowContext(ctx, fingerprintSQL).Scan(&now)
-	changed := now != s.before
-	s.before = now
-	return changed, err
 }

@@ -16,7 +16,9 @@ type Dataset struct {
 	Rows      map[string]*Rows // by the tenant's slug
 
 	places []position      // of Tenants, for errors
+	index  map[string]int  // in Tenants, by slug
 	codes  map[string]bool // of countries
+	placed map[string]bool // slugs in isolations.csv
 }
 
 // Rows are the rows of one tenant.
@@ -31,7 +33,9 @@ type Rows struct {
 
 // Read reads all files. Its error, an *InputError, names file and line.
 func Read(files fs.FS) (*Dataset, error) {
-	d := &Dataset{Rows: map[string]*Rows{}, codes: map[string]bool{}}
+	d := &Dataset{
+		Rows: map[string]*Rows{}, index: map[string]int{}, codes: map[string]bool{}, placed: map[string]bool{},
+	}
 	for _, file := range []struct {
 		name    string
 		columns []string
@@ -39,6 +43,7 @@ func Read(files fs.FS) (*Dataset, error) {
 	}{
 		{"countries.csv", []string{"code", "name"}, d.addCountry},
 		{"tenants.csv", []string{"slug", "name", "parent", "external_id"}, d.addTenant},
+		{"isolations.csv", []string{"tenant", "isolation"}, d.addIsolation},
 		{"tags.csv", []string{"tenant", "name"}, d.addTag},
 		{"tickets.csv", []string{
 			"tenant", "number", "subject", "status", "priority", "requester", "country", "opened_at", "closed_at",
@@ -83,10 +88,31 @@ func (d *Dataset) addTenant(r row) error {
 		byNumber: map[string]*Ticket{},
 		tagged:   map[[2]string]bool{},
 	}
+	d.index[slug] = len(d.Tenants)
 	d.Tenants = append(d.Tenants, core.NewTenant{
 		Slug: slug, Name: r.key("name"), ParentSlug: parent, ExternalID: r.key("external_id"),
 	})
 	d.places = append(d.places, r.position)
+	return nil
+}
+
+// addIsolation says how far a tenant's rows are kept apart from those of others. A tenant that has no line is kept like
+// the one above it.
+func (d *Dataset) addIsolation(r row) error {
+	if _, err := d.of(r); err != nil {
+		return err
+	}
+	slug, isolation := r.key("tenant"), core.Isolation(r.key("isolation"))
+	switch isolation {
+	case core.SharedIsolation, core.SchemaIsolation, core.DatabaseIsolation:
+	default:
+		return r.errorf("unknown isolation %q (shared, schema or database)", isolation)
+	}
+	if d.placed[slug] {
+		return r.errorf("tenant %q is there twice", slug)
+	}
+	d.placed[slug] = true
+	d.Tenants[d.index[slug]].Isolation = isolation
 	return nil
 }
 

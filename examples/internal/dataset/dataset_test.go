@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/stratum-hq/stratum-go/core"
 	"github.com/stratum-hq/stratum-go/examples/internal/dataset"
 	"github.com/stratum-hq/stratum-go/examples/internal/desktest"
 )
@@ -23,6 +24,11 @@ func TestReadDataset_builtIn(t *testing.T) {
 		total.Add(rows.Count())
 	}
 	require.Equal(t, dataset.Counts{Tickets: 3159, Comments: 5064, Tags: 926}, total)
+	isolations := map[core.Isolation]int{}
+	for _, tenant := range data.Tenants {
+		isolations[tenant.Isolation]++
+	}
+	require.Equal(t, map[core.Isolation]int{"": 49, core.SchemaIsolation: 3, core.DatabaseIsolation: 1}, isolations)
 }
 
 func TestReadDataset_keepsTextAsItStands(t *testing.T) {
@@ -64,6 +70,9 @@ func TestReadDataset_refuses(t *testing.T) {
 		"unknown tenant":        {"tickets.csv", strings.Replace(ticket, "mid", "who", 1), `tickets.csv:9: unknown tenant "who"`},
 		"unknown parent":        {"tenants.csv", "x,X,who,\n", `tenants.csv:8: unknown parent "who"`},
 		"tenant twice":          {"tenants.csv", "mid,X,top,\n", `tenants.csv:8: tenant "mid" is there twice`},
+		"isolation of nobody":   {"isolations.csv", "who,schema\n", `isolations.csv:2: unknown tenant "who"`},
+		"unknown isolation":     {"isolations.csv", "mid,cloud\n", `isolations.csv:2: unknown isolation "cloud"`},
+		"isolation twice":       {"isolations.csv", "mid,schema\nmid,shared\n", `isolations.csv:3: tenant "mid" is there twice`},
 		"unknown country":       {"tickets.csv", strings.Replace(ticket, ",,,", ",,XX,", 1), `tickets.csv:9: unknown country "XX"`},
 		"country twice":         {"countries.csv", "IE,Eire\n", `countries.csv:4: country "IE" is there twice`},
 		"country code":          {"countries.csv", "IRL,Eire\n", `countries.csv:4: country code "IRL"`},

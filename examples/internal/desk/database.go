@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/stratum-hq/stratum-go/core"
 	"github.com/stratum-hq/stratum-go/examples/internal/attack"
@@ -39,13 +40,17 @@ func (p Program) open(ctx context.Context, config Config, out io.Writer) (*desk,
 	return d, nil
 }
 
+const systemConns = 8
+
 // database returns three logins, as a production set-up should have: one for tenants' statements, which owns nothing
 // and can become nobody else; one for work across tenants; one that owns the tables. With -dsn alone all are the same.
 func (d *desk) database(ctx context.Context, config Config) (core.Options, error) {
 	d.systemRole = "stratum_system"
 	options := core.Options{
 		DSN: config.DSN, SystemDSN: config.SystemDSN, OwnerDSN: config.OwnerDSN,
-		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
+		// The attempts look at all databases again and again.
+		SystemMaxConns: systemConns,
+		Logger:         slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}
 	if config.DSN != "" {
 		return options, nil
@@ -60,12 +65,29 @@ func (d *desk) database(ctx context.Context, config Config) (core.Options, error
 	if err != nil {
 		return core.Options{}, err
 	}
+	if err := AllowDatabases(ctx, database); err != nil {
+		return core.Options{}, err
+	}
 	d.printf("%s, started in %s\n", server.Source(), since(started))
 	// Roles are shared by all databases of a server. These begin with the database's name, and go when it goes.
 	options.RolePrefix = database.Name + "_stratum"
 	options.DSN, options.SystemDSN, options.OwnerDSN = database.DSN, database.SystemDSN, database.OwnerDSN
 	d.systemRole = options.RolePrefix + "_system"
 	return options, nil
+}
+
+// AllowDatabases lets the login that owns the tables make databases for tenants: the one right that it needs for them.
+func AllowDatabases(ctx context.Context, database *stratumtest.Database) error {
+	owner, err := pgx.ParseConfig(database.OwnerDSN)
+	if err != nil {
+		return err
+	}
+	conn, err := pgx.Connect(ctx, database.AdminDSN)
+	if err != nil {
+		return err
+	}
+	_, err = conn.Exec(ctx, "ALTER ROLE "+pgx.Identifier{owner.User}.Sanitize()+" CREATEDB")
+	return errors.Join(err, conn.Close(context.WithoutCancel(ctx)))
 }
 
 // close gives everything back, also when ctx has ended.

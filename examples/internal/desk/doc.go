@@ -6,6 +6,7 @@
 //	config.go    Config: what the command line says
 //	database.go  a database for the program's run
 //	load.go      tenants first, then the rows of each
-//	report.go    the report on each tenant, and on subtrees
+//	migrate.go   the next version of the tables, everywhere; progress.go draws how far it is
+//	report.go    the report on each tenant, and on subtrees; summary.go counts
 //	serve.go     the same over HTTP; http.go what all handlers need
 package desk

@@ -23,6 +23,8 @@ func (d *desk) load(ctx context.Context, data *dataset.Dataset) error {
 	if err != nil {
 		return err
 	}
+	made := since(started)
+	started = time.Now()
 	var total dataset.Counts
 	for _, planned := range data.Tenants {
 		rows := data.Rows[planned.Slug]
@@ -34,9 +36,20 @@ func (d *desk) load(ctx context.Context, data *dataset.Dataset) error {
 			total.Add(rows.Count())
 		}
 	}
+	d.printf("%s, in %s\n", places(tenants), made)
 	d.printf("loaded %d tenants, %d countries, %d tickets, %d comments and %d tags in %s\n\n", len(data.Tenants),
 		len(data.Countries), total.Tickets, total.Comments, total.Tags, since(started))
 	return nil
+}
+
+// places says how the tenants are kept apart.
+func places(tenants map[string]core.Tenant) string {
+	n := map[core.Isolation]int{}
+	for _, tenant := range tenants {
+		n[tenant.Isolation]++
+	}
+	return fmt.Sprintf("%d tenants in shared tables, %d with a schema of their own, %d with a database",
+		n[core.SharedIsolation], n[core.SchemaIsolation], n[core.DatabaseIsolation])
 }
 
 // Load writes a dataset into an open application, without a word.

@@ -44,6 +44,8 @@ type App interface {
 	LoadRows(ctx context.Context, rows *dataset.Rows) (bool, error)
 	// Summarise counts in the scope of ctx.
 	Summarise(ctx context.Context) (Summary, error)
+	// Next is the next version of the tables, which have a column more, and what it brings.
+	Next(ctx context.Context) (title string, next core.Migrations, err error)
 	// Handler serves the desk over HTTP.
 	Handler() http.Handler
 	// Topics are all attempts.
@@ -89,6 +91,9 @@ func (p Program) RunConfig(ctx context.Context, config Config, out io.Writer) er
 // work loads the data and then does what the flags ask for.
 func (d *desk) work(ctx context.Context, config Config, data *dataset.Dataset) error {
 	if err := d.load(ctx, data); err != nil {
+		return err
+	}
+	if err := d.migrate(ctx); err != nil {
 		return err
 	}
 	if config.Serve {

@@ -3,7 +3,6 @@ package desk
 import (
 	"context"
 	"fmt"
-	"io"
 	"strings"
 	"text/tabwriter"
 
@@ -12,23 +11,18 @@ import (
 	"github.com/stratum-hq/stratum-go/core"
 )
 
-// Summary is the report's line for a tenant, or for a tenant and everything beneath it.
-type Summary struct {
-	Open     int64  `json:"open"`
-	Closed   int64  `json:"closed"`
-	Comments int64  `json:"comments"`
-	TopTag   string `json:"top_tag"`
-	Country  string `json:"country"`
-}
-
 // report prints each tenant's own tickets, and what the partners see of all their customers.
 func (d *desk) report(ctx context.Context) error {
 	tree, err := d.tree(ctx, uuid.Nil)
 	if err != nil {
 		return err
 	}
+	own := func(ctx context.Context, tenant core.Tenant) (Summary, string, error) {
+		s, err := d.app.Summarise(core.WithTenant(ctx, tenant.ID))
+		return s, keptIn(tenant), err
+	}
 	d.printf("Tickets of each tenant\n\n")
-	if err := d.table(ctx, tree, core.WithTenant); err != nil {
+	if err := d.table(ctx, tree, "KEPT IN", own); err != nil {
 		return err
 	}
 	var partners []core.Tenant
@@ -37,34 +31,46 @@ func (d *desk) report(ctx context.Context) error {
 			partners = append(partners, tenant)
 		}
 	}
+	beneath := func(ctx context.Context, tenant core.Tenant) (Summary, string, error) {
+		s, way, err := SummariseSubtree(ctx, d.app, tenant.ID)
+		return s, string(way), err
+	}
 	d.printf("\nTickets of the provider and its partners, with everything beneath them\n\n")
-	return d.table(ctx, partners, core.WithSubtree)
+	return d.table(ctx, partners, "COUNTED", beneath)
 }
 
-// scope is core.WithTenant or core.WithSubtree.
-type scope func(ctx context.Context, tenant uuid.UUID) context.Context
+// keptIn says where the rows of a tenant are.
+func keptIn(tenant core.Tenant) string {
+	switch tenant.Isolation {
+	case core.SchemaIsolation:
+		return "schema t_" + tenant.Label.String()
+	case core.DatabaseIsolation:
+		return "a database"
+	case core.SharedIsolation:
+	}
+	return "shared tables"
+}
 
-// table prints the summaries of tenants, each in a scope of its own.
-func (d *desk) table(ctx context.Context, tenants []core.Tenant, with scope) error {
+// summarise is a line of a table, and what is in its last column.
+type summarise func(ctx context.Context, tenant core.Tenant) (Summary, string, error)
+
+// table prints the summaries of tenants.
+func (d *desk) table(ctx context.Context, tenants []core.Tenant, column string, of summarise) error {
 	w := tabwriter.NewWriter(d.out, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(w, "TENANT\t OPEN\tCLOSED\tCOMMENTS\tTOP TAG\tMOSTLY IN")
+	_, _ = fmt.Fprintln(w, "TENANT\t OPEN\tCLOSED\tCOMMENTS\tTOP TAG\tMOSTLY IN\t"+column)
 	for _, tenant := range tenants {
 		if tenant.Status != core.StatusActive {
 			continue // it does not reach its own data
 		}
-		s, err := d.app.Summarise(with(ctx, tenant.ID))
+		s, last, err := of(ctx, tenant)
 		if err != nil {
 			return fmt.Errorf("report on tenant %q: %w", tenant.Slug, err)
 		}
-		s.print(w, tenant)
+		line := s.line()
+		_, _ = fmt.Fprintf(w, "%s%s\t%5d\t%6d\t%8d\t%s\t%s\t%s\n", strings.Repeat("  ", tenant.Depth()-1), tenant.Name,
+			line.Open, line.Closed, line.Comments, line.TopTag, line.Country, last) // w keeps an error until Flush
 	}
 	return w.Flush()
-}
-
-// print writes a line of the table. Its error is kept by w until Flush.
-func (s Summary) print(w io.Writer, tenant core.Tenant) {
-	_, _ = fmt.Fprintf(w, "%s%s\t%5d\t%6d\t%8d\t%s\t%s\n", strings.Repeat("  ", tenant.Depth()-1), tenant.Name,
-		s.Open, s.Closed, s.Comments, s.TopTag, s.Country)
 }
 
 // tree returns the tenants beneath parent, each in front of its own descendants; uuid.Nil asks for all.

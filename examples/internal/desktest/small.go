@@ -14,7 +14,8 @@ func small() map[string]string {
 		"tenants.csv": "slug,name,parent,external_id\n" +
 			"top,Top,,org_top\nmid,Mid,top,\nleaf,Leaf,mid,\nside,Side,top,\nidle,Idle,top,\n" +
 			"next,\"Next, \"\"2\"\"\",side,\n",
-		"tags.csv": "tenant,name\ntop,vip\nmid,vip\nleaf,vip\nside,vip\nmid,slow\n",
+		"isolations.csv": "tenant,isolation\n",
+		"tags.csv":       "tenant,name\ntop,vip\nmid,vip\nleaf,vip\nside,vip\nmid,slow\n",
 		"tickets.csv": "tenant,number,subject,status,priority,requester,country,opened_at,closed_at\n" +
 			"top,T-1,First,open,low,,IE,2025-01-01T10:00:00Z,\n" +
 			"mid,T-1,First,open,normal,ann@example.org,NO,2025-01-02T10:00:00Z,\n" +
@@ -31,6 +32,26 @@ func small() map[string]string {
 			"side,T-1,ann,Hello,2025-01-01T11:00:00Z\n",
 		"ticket_tags.csv": "tenant,ticket,tag\ntop,T-1,vip\nmid,T-1,vip\nmid,T-2,vip\nmid,T-2,slow\nside,T-1,vip\n",
 	}
+}
+
+// Mixed has, beside the small dataset, a tenant with a schema of its own, another one beneath it, and one with a
+// database.
+func Mixed() map[string]string {
+	const ticket = ",T-1,First,open,low,,IE,2025-01-01T10:00:00Z,\n"
+	more := map[string]string{
+		"tenants.csv":    "far,Far,,\nfar-near,Near,far,\nfar-vault,Vault,far,\n",
+		"isolations.csv": "far,schema\nfar-vault,database\n",
+		"tags.csv":       "far,vip\nfar-near,slow\nfar-vault,slow\n",
+		"tickets.csv":    "far" + ticket + "far-near" + ticket + "far-vault" + ticket,
+		"comments.csv": "far,T-1,ann,Hello,2025-01-01T11:00:00Z\nfar-near,T-1,ann,Hello,2025-01-01T11:00:00Z\n" +
+			"far-vault,T-1,ann,Hello,2025-01-01T11:00:00Z\n",
+		"ticket_tags.csv": "far,T-1,vip\nfar-near,T-1,slow\nfar-vault,T-1,slow\n",
+	}
+	files := small()
+	for name, rows := range more {
+		files[name] += rows
+	}
+	return files
 }
 
 // Files is the small dataset with some files replaced.

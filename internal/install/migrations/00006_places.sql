@@ -91,6 +91,16 @@ END $$;
 CREATE TRIGGER keep_tenant BEFORE DELETE ON stratum.tenants
     FOR EACH ROW WHEN (OLD.status <> 'provisioning') EXECUTE FUNCTION stratum.keep_tenant();
 
+-- Whatever changes a status, its satellite has yet to be told: also where it was told the same once before.
+CREATE FUNCTION stratum.forget_told() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    NEW.told_status := NULL;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER forget_told BEFORE UPDATE OF status ON stratum.tenants
+    FOR EACH ROW WHEN (OLD.status <> NEW.status AND OLD.told_status = NEW.told_status)
+    EXECUTE FUNCTION stratum.forget_told();
+
 -- A change of place turns the epoch, as one of status does.
 DROP TRIGGER turn_epoch ON stratum.tenants;
 CREATE CONSTRAINT TRIGGER turn_epoch AFTER UPDATE ON stratum.tenants DEFERRABLE INITIALLY DEFERRED
@@ -213,6 +223,37 @@ BEGIN
     RETURN pg_catalog.set_config('stratum.schema', own_schema, true);
 END $$;
 
+-- How the system enters the place of a tenant, whatever the tenant's status: what a program believes of the place need not
+-- be true any more, and the system would be refused nowhere. The lock is the tenant's, as in admit.
+CREATE FUNCTION stratum.enter_place(tenant uuid, own_schema text) RETURNS void LANGUAGE plpgsql VOLATILE SECURITY DEFINER AS $$
+DECLARE
+    here pg_catalog.bool;
+    place pg_catalog.text;
+BEGIN
+    PERFORM pg_catalog.pg_advisory_xact_lock_shared(pg_catalog.uuid_hash_extended(tenant, 0));
+    -- One snapshot for the whole transaction may be older than the lock, see admit.
+    IF pg_catalog.current_setting('transaction_isolation') OPERATOR(pg_catalog.<>) 'read committed'
+        AND pg_catalog.current_setting('transaction_read_only') OPERATOR(pg_catalog.=) 'off' THEN
+        PERFORM FROM stratum.tenants t WHERE t.id OPERATOR(pg_catalog.=) tenant FOR SHARE;
+    END IF;
+    SELECT t.placement OPERATOR(pg_catalog.=) s.placement AND CASE t.isolation
+                WHEN 'shared' THEN own_schema OPERATOR(pg_catalog.=) '' AND s.label IS NULL
+                WHEN 'schema' THEN own_schema OPERATOR(pg_catalog.=) ('t_' OPERATOR(pg_catalog.||) t.label)
+                    AND s.label IS NULL
+                ELSE own_schema OPERATOR(pg_catalog.=) '' AND s.label OPERATOR(pg_catalog.=) t.label END,
+            pg_catalog.concat_ws(' ', t.isolation, t.placement, t.label)
+        INTO here, place FROM stratum.tenants t, stratum.site s WHERE t.id OPERATOR(pg_catalog.=) tenant;
+    IF place IS NULL THEN
+        RAISE EXCEPTION 'unknown tenant' USING ERRCODE = 'ST002';
+    END IF;
+    IF NOT here THEN
+        RAISE EXCEPTION 'the data of the tenant is elsewhere' USING ERRCODE = 'ST010', DETAIL = place;
+    END IF;
+    IF own_schema OPERATOR(pg_catalog.<>) '' THEN
+        PERFORM stratum.enter_whole_schema(own_schema);
+    END IF;
+END $$;
+
 CREATE FUNCTION stratum.other_schema() RETURNS text LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
 BEGIN
     RAISE EXCEPTION 'the table is in the schema of another tenant' USING ERRCODE = 'ST012',
@@ -284,5 +325,6 @@ GRANT UPDATE (isolation, placement, residency, told_status) ON stratum.tenants T
 -- What has never been active may be taken back: a tenant whose provisioning is given up.
 GRANT DELETE ON stratum.tenants TO {{.SystemRole}};
 GRANT EXECUTE ON FUNCTION stratum.admit(uuid, text), stratum.admit(uuid, text, bytea, text), stratum.no_schema(),
-    stratum.enter_schema(text), stratum.enter_whole_schema(text), stratum.other_schema(), stratum.tenant_in(text),
-    stratum.nobody_elsewhere(), stratum.system_sees(), stratum.lives_here(uuid) TO PUBLIC;
+    stratum.enter_schema(text), stratum.enter_whole_schema(text), stratum.enter_place(uuid, text),
+    stratum.other_schema(), stratum.tenant_in(text), stratum.nobody_elsewhere(), stratum.system_sees(),
+    stratum.lives_here(uuid) TO PUBLIC;

@@ -18,3 +18,15 @@ CREATE TABLE stratum.ledger (
 
 REVOKE ALL ON stratum.ledger FROM PUBLIC;
 GRANT SELECT ON stratum.ledger TO {{.SystemRole}};
+
+-- The models that schemas and databases have been brought to, by their hashes, the latest few. What is recorded as being
+-- like one of them is brought to the next by the difference of the two, without a look at its tables.
+CREATE TABLE stratum.models (
+    hash     text COLLATE "C" NOT NULL,
+    model    text NOT NULL,
+    noted_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+
+    CONSTRAINT models_pkey PRIMARY KEY (hash)
+);
+
+REVOKE ALL ON stratum.models FROM PUBLIC;
