@@ -28,8 +28,8 @@ type ProvisionError struct {
 
 // Error says what to do.
 func (e *ProvisionError) Error() string {
-	return fmt.Sprintf("stratum: the tenant's place could not be made: %v (call Create again, or Tenants.Reconcile, which "+
-		"can also take it back)", e.Err)
+	return fmt.Sprintf("stratum: the tenant's place could not be made: %v (call Create again, or Tenants.Reconcile, "+
+		"which can also take it back)", e.Err)
 }
 
 // Unwrap returns the reason.

@@ -76,7 +76,8 @@ func (b *builder) makeTemplate(ctx context.Context, p Placement, owner *sql.DB, 
 		return err
 	}
 	// From here on nobody connects to it, or a copy could not be made.
-	_, err := owner.ExecContext(ctx, "ALTER DATABASE "+sqltext.Quote(t.name)+" WITH IS_TEMPLATE true ALLOW_CONNECTIONS false")
+	_, err := owner.ExecContext(ctx, "ALTER DATABASE "+sqltext.Quote(t.name)+
+		" WITH IS_TEMPLATE true ALLOW_CONNECTIONS false")
 	if err != nil {
 		return fmt.Errorf("stratum: finishing the template: %w", err)
 	}
@@ -114,7 +115,8 @@ func (b *builder) fillTemplate(ctx context.Context, p Placement, t newTemplate) 
 func dropTemplates(ctx context.Context, owner *sql.DB, t newTemplate) error {
 	const query = `SELECT coalesce(pg_catalog.array_to_json(pg_catalog.array_agg(datname::text)), '[]')::text
 		FROM pg_catalog.pg_database
-		WHERE pg_catalog.starts_with(datname::text, $1) AND datname <> $2 AND pg_catalog.pg_get_userbyid(datdba) = current_user`
+		WHERE pg_catalog.starts_with(datname::text, $1) AND datname <> $2
+			AND pg_catalog.pg_get_userbyid(datdba) = current_user`
 	old, err := readNames(ctx, owner, query, t.prefix, t.name)
 	if err != nil {
 		return fmt.Errorf("stratum: looking for older templates: %w", err)

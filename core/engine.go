@@ -87,8 +87,10 @@ func (s *Stratum) migrateEngine(ctx context.Context, owner *sql.DB) error {
 
 // TableConfig says how tables are migrated on the engine, for this module's other packages.
 func (s *Stratum) TableConfig(access.Token) tables.Config {
-	citus := s.engine == Citus
-	return tables.Config{Roles: s.roles, Citus: citus, TenantInPrimaryKey: citus || s.options.TenantInPrimaryKey}
+	distributed := s.engine == Citus
+	return tables.Config{
+		Roles: s.roles, Citus: distributed, TenantInPrimaryKey: distributed || s.options.TenantInPrimaryKey,
+	}
 }
 
 // checkLodging refuses a place that the engine has not got.

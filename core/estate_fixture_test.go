@@ -91,7 +91,7 @@ func emptyEstate(tb testing.TB, changes ...func(o *core.Options)) estate {
 
 // options are those of another program on the registry.
 func (e estate) options(changes ...func(o *core.Options)) core.Options {
-	o := e.Database.Options()
+	o := e.Options()
 	o.ResolveDSN = e.dsns.resolve
 	for _, change := range changes {
 		change(&o)

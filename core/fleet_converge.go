@@ -101,7 +101,9 @@ func (c *convergence) PlanMany(ctx context.Context, q fleet.Querier, targets []f
 
 // known returns the plans of those targets that are recorded to be like a model which is known, and the indexes of the
 // others. Where a target is not what is recorded its plan fails, and it is then looked at.
-func (c *convergence) known(ctx context.Context, q fleet.Querier, targets []fleet.Target) (plans [][]string, left []int, err error) {
+func (c *convergence) known(
+	ctx context.Context, q fleet.Querier, targets []fleet.Target,
+) (plans [][]string, left []int, err error) {
 	plans = make([][]string, len(targets))
 	var at site
 	var hashes map[string]string

@@ -66,7 +66,10 @@ func (f fleet) targetOf(t *testing.T, slug string) string {
 }
 
 // homeSchema is the name of the schema of the tenant at home.
-func (f fleet) homeSchema(t *testing.T) string { return "t_" + f.of(t, "home-schema").Label.String() }
+func (f fleet) homeSchema(t *testing.T) string {
+	t.Helper()
+	return "t_" + f.of(t, "home-schema").Label.String()
+}
 
 func (f fleet) migrate(t *testing.T, options core.FleetOptions) core.FleetReport {
 	t.Helper()
@@ -244,7 +247,7 @@ func TestFleetPoisoned(t *testing.T) {
 	require.Contains(t, drifts, poisoned)
 
 	runAs(t, dsn, "ALTER TABLE notes DROP COLUMN colour")
-	report = f.migrate(t, core.FleetOptions{Migrations: migrations})
+	f.migrate(t, core.FleetOptions{Migrations: migrations})
 	require.Empty(t, f.drifts(t))
 	require.Zero(t, f.migrate(t, core.FleetOptions{Migrations: migrations}).Done)
 }
@@ -410,7 +413,7 @@ func TestFleetLocked(t *testing.T) {
 		})
 	}
 	options.LockTimeout = 50 * time.Millisecond
-	report = f.migrate(t, options)
+	f.migrate(t, options)
 	require.NoError(t, <-released)
 	require.Empty(t, f.drifts(t))
 }

@@ -152,7 +152,7 @@ func (p *Placements) lagOf(ctx context.Context, d copies.Destination) []CopyLag 
 	lags := make([]CopyLag, len(found))
 	for i, l := range found {
 		lags[i] = CopyLag{
-			Target: d.Name, Table: l.Table.Schema + "." + l.Table.Name, Never: l.Never, Changes: l.Changes, Age: l.Age,
+			Target: d.Name, Table: l.Schema + "." + l.Name, Never: l.Never, Changes: l.Changes, Age: l.Age,
 			RefreshedAt: l.RefreshedAt,
 		}
 	}

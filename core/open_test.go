@@ -13,13 +13,13 @@ import (
 )
 
 // runAs runs SQL as the login of dsn, in one text.
-func runAs(t testing.TB, dsn, sql string) {
-	t.Helper()
-	conn, err := pgx.Connect(t.Context(), dsn)
-	require.NoError(t, err)
-	defer func() { require.NoError(t, conn.Close(t.Context())) }()
-	_, err = conn.PgConn().Exec(t.Context(), sql).ReadAll()
-	require.NoError(t, err, sql)
+func runAs(tb testing.TB, dsn, sql string) {
+	tb.Helper()
+	conn, err := pgx.Connect(tb.Context(), dsn)
+	require.NoError(tb, err)
+	defer func() { require.NoError(tb, conn.Close(tb.Context())) }()
+	_, err = conn.PgConn().Exec(tb.Context(), sql).ReadAll()
+	require.NoError(tb, err, sql)
 }
 
 // separate has roles of its own, so that a test may change them.

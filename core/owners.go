@@ -76,7 +76,7 @@ func (o *owners) close() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.closed = true
-	var errs []error
+	errs := make([]error, 0, len(o.byPlacement))
 	for _, db := range o.byPlacement {
 		errs = append(errs, db.Close())
 	}

@@ -21,7 +21,8 @@ var ErrUntold = errors.New("stratum: the status is changed in the registry, but 
 
 // untold are tenants that a satellite believes to have another status than they have.
 const untold = `SELECT id, isolation, placement, label, status, updated_at FROM stratum.tenants
-	WHERE (isolation = 'database' OR placement <> 'home') AND status <> 'provisioning' AND told_status IS DISTINCT FROM status `
+	WHERE (isolation = 'database' OR placement <> 'home') AND status <> 'provisioning'
+		AND told_status IS DISTINCT FROM status `
 
 // tell brings the statuses of tenants to the satellites that they live in.
 func (b *builder) tell(ctx context.Context, condition string, args ...any) error {

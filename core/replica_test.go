@@ -13,7 +13,7 @@ import (
 )
 
 // TestReplica has one cluster for all that leaves it as it was.
-func TestReplica(t *testing.T) {
+func TestReplica(t *testing.T) { //nolint:tparallel // they pause the same standby
 	t.Parallel()
 	c := newCluster(t, 1)
 	e := c.estate(t, "app")
@@ -55,6 +55,7 @@ func trio(t *testing.T, c *cluster, e estate, n core.NewTenant, slug string) map
 }
 
 func replicaServes(t *testing.T, c *cluster, e estate) {
+	t.Helper()
 	for isolation, tenant := range trio(t, c, e, core.NewTenant{}, "serves") {
 		ctx := reader(t, tenant.ID)
 		comesToReplica(ctx, t, e.st)
@@ -87,6 +88,7 @@ func replicaServes(t *testing.T, c *cluster, e estate) {
 }
 
 func replicaDoesNotServe(t *testing.T, _ *cluster, e estate) {
+	t.Helper()
 	tenant := e.create(t, core.NewTenant{Slug: "not-served"})
 	plain, ctx := core.WithTenant(t.Context(), tenant.ID), reader(t, tenant.ID)
 	comesToReplica(ctx, t, e.st)

@@ -20,8 +20,9 @@ type Spares struct {
 }
 
 // Prepare makes schemas or databases that wait for tenants, up to the number that is wanted, and returns how many it has
-// made. What an earlier call has left half done is finished first. Each tenant that is created takes one if there is one of its isolation at its placement, and is then active at
-// once; so call Prepare from time to time. Spares are migrated with the tenants by Fleet.
+// made. What an earlier call has left half done is finished first. Each tenant that is created takes
+// one if there is one of its isolation at its placement, and is then active at once; so call Prepare from time
+// to time. Spares are migrated with the tenants by Fleet.
 func (p *Placements) Prepare(ctx context.Context, spares Spares) (made int, err error) {
 	const op = "prepare spares"
 	if spares.Placement == "" {
@@ -111,7 +112,8 @@ func (b *builder) finishSpares(ctx context.Context, condition string, args ...an
 		})
 		return err
 	})
-	errs := []error{statementError(ctx, err)}
+	errs := make([]error, 0, len(left)+1)
+	errs = append(errs, statementError(ctx, err))
 	for _, l := range left {
 		errs = append(errs, b.finishSpare(ctx, l))
 	}

@@ -221,7 +221,9 @@ func (s *storm) work(t *testing.T, st *core.Stratum) {
 var errForeignRow = errors.New("a row of another tenant")
 
 // one is a statement or a transaction. Each body is the id of its tenant.
-func (s *storm) one(ctx context.Context, st *core.Stratum, tenant core.Tenant, kind int) error {
+func (s *storm) one( //nolint:gocyclo // a case for each kind
+	ctx context.Context, st *core.Stratum, tenant core.Tenant, kind int,
+) error {
 	db, own := st.DB(), tenant.ID.String()
 	const all = "SELECT body, tenant_id::text FROM notes ORDER BY id LIMIT 20"
 	switch kind {

@@ -143,7 +143,8 @@ func (t *Tenants) finishAll(ctx context.Context, created []Tenant) ([]Tenant, er
 	}
 	for i := range created {
 		if err := failed[i]; err != nil {
-			return created, &BatchError{Index: i, Slug: created[i].Slug, Err: &ProvisionError{Tenant: created[i].ID, Err: err}}
+			err = &ProvisionError{Tenant: created[i].ID, Err: err}
+			return created, &BatchError{Index: i, Slug: created[i].Slug, Err: err}
 		}
 	}
 	return created, nil

@@ -123,7 +123,8 @@ type openPlacements []Placement
 // openPlacements counts tenants only where their number matters.
 func (s session) openPlacements(ctx context.Context) (openPlacements, error) {
 	const query = `SELECT p.name, p.region, p.labels, p.capacity, p.state, CASE WHEN p.capacity > 0 THEN
-		(SELECT count(*) FROM stratum.tenants t WHERE t.placement = p.name) ELSE 0 END FROM stratum.placements p ORDER BY p.name`
+		(SELECT count(*) FROM stratum.tenants t WHERE t.placement = p.name) ELSE 0 END
+		FROM stratum.placements p ORDER BY p.name`
 	rows, err := s.tx.Query(ctx, query)
 	if err != nil {
 		return nil, err

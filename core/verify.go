@@ -93,8 +93,9 @@ func (s *Stratum) verifyConfig(declared []tables.Table) (verify.Config, error) {
 		return verify.Config{}, err
 	}
 	config := verify.Config{
-		Roles: s.roles, DataLogin: s.dataLogin.posture.Login, SystemLogin: s.systemLogin.posture.Login, OwnerLogin: owner.ConnConfig.User,
-		Declared: declared, Hardened: s.options.Hardened,
+		Roles: s.roles, DataLogin: s.dataLogin.posture.Login, SystemLogin: s.systemLogin.posture.Login,
+		OwnerLogin: owner.ConnConfig.User,
+		Declared:   declared, Hardened: s.options.Hardened,
 		Citus: s.engine == Citus,
 	}
 	for _, schema := range sqltext.SplitPath(withoutTemp(s.searchPath)) {

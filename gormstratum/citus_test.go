@@ -50,7 +50,7 @@ var citusTests = []struct {
 }
 
 // TestCitus runs against a cluster, and names what was not run where there is none.
-func TestCitus(t *testing.T) {
+func TestCitus(t *testing.T) { //nolint:tparallel // they share the tables
 	t.Parallel()
 	url := os.Getenv(citusVariable)
 	if url == "" {
@@ -60,21 +60,21 @@ func TestCitus(t *testing.T) {
 		return
 	}
 	c := openCluster(t, url)
-	for _, one := range citusTests { // one after the other: they share the tables
-		t.Run(one.name, func(t *testing.T) { one.test(t, c) }) //nolint:paralleltest // see above
+	for _, one := range citusTests { //nolint:paralleltest // one after the other: they share the tables
+		t.Run(one.name, func(t *testing.T) { one.test(t, c) })
 	}
 }
 
 // TestCitusStandIn runs what needs no workers.
-func TestCitusStandIn(t *testing.T) {
+func TestCitusStandIn(t *testing.T) { //nolint:tparallel // they share the tables
 	t.Parallel()
 	c := openStandIn(t)
-	for _, one := range citusTests {
+	for _, one := range citusTests { //nolint:paralleltest // they share the tables
 		if one.workers {
 			t.Logf("not run: TestCitusStandIn/%s (it is about workers)", one.name)
 			continue
 		}
-		t.Run(one.name, func(t *testing.T) { one.test(t, c) }) //nolint:paralleltest // they share the tables
+		t.Run(one.name, func(t *testing.T) { one.test(t, c) })
 	}
 }
 

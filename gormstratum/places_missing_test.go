@@ -104,7 +104,7 @@ func TestDatabaseMissing(t *testing.T) {
 	t.Parallel()
 	d := newPlaces(t)
 	r, neighbour := d.lodge(t, "gone", core.DatabaseIsolation), d.lodge(t, "neighbour", core.DatabaseIsolation)
-	d.exec(t, d.AdminDSN, `DROP DATABASE "`+d.databaseOf(t, r).Database.Name+`" WITH (FORCE)`)
+	d.exec(t, d.AdminDSN, `DROP DATABASE "`+d.databaseOf(t, r).Name+`" WITH (FORCE)`)
 	before := d.truth(t)
 	for _, st := range []*core.Stratum{d.st, d.openStratum(t, d.Options()), d.pooled(t)} {
 		asked := desk{Database: d.Database, st: st, db: d.db}
@@ -122,7 +122,7 @@ func TestDatabaseDown(t *testing.T) {
 	t.Parallel()
 	d := newPlaces(t)
 	r, neighbour := d.lodge(t, "down", core.DatabaseIsolation), d.lodge(t, "neighbour", core.DatabaseIsolation)
-	name := d.databaseOf(t, r).Database.Name
+	name := d.databaseOf(t, r).Name
 	before := d.truth(t)
 	d.exec(t, d.AdminDSN, `ALTER DATABASE "`+name+`" ALLOW_CONNECTIONS false;
 		SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = '`+name+`'`)

@@ -79,7 +79,10 @@ const generatedMethod = "StratumState"
 // generatedFuncs are the names of schemas for which ent would declare what the templates declare: a type of the name,
 // or one of its plural.
 func generatedFuncs() []string {
-	return []string{"OpenStratum", "StratumMigrate", "StratumMigrations", "StratumScript", "StratumVerify", "StratumTables", "StratumTable"}
+	return []string{
+		"OpenStratum", "StratumMigrate", "StratumMigrations", "StratumScript", "StratumVerify", "StratumTables",
+		"StratumTable",
+	}
 }
 
 // generatedPackages are those that ent generates beside the ones of schemas, with the features that Stratum turns on.

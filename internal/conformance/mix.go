@@ -26,12 +26,16 @@ type Mix struct {
 	Target, Other, Suspended Lodging
 }
 
-// home is the registry's database, and Away a placement that adapters register for the mixes.
-const home, Away = "home", "away"
+// Away is the placement that adapters register for the mixes.
+const Away = "away"
+
+// home is the registry's database.
+const home = "home"
 
 // Mixes are those in which the suite is run beside the one in which everything is shared.
 func Mixes() []Mix {
-	shared, schema, database := Lodging{}, Lodging{Isolation: core.SchemaIsolation}, Lodging{Isolation: core.DatabaseIsolation}
+	shared, schema := Lodging{}, Lodging{Isolation: core.SchemaIsolation}
+	database := Lodging{Isolation: core.DatabaseIsolation}
 	away := func(l Lodging) Lodging { return Lodging{Isolation: l.Isolation, Placement: Away} }
 	return []Mix{
 		{Name: "schemas", Target: schema, Other: schema, Suspended: schema},

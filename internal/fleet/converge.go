@@ -19,16 +19,17 @@ type Convergence interface {
 	// Hash identifies what the target is to become: its ledger says with it that it has. Empty where the model does not
 	// concern the target, which is then passed over.
 	Hash(t Target) string
-	// Plan returns the statements that make the target like the model, none where it is. They run in the transaction of q,
-	// in which the target's search_path is set and no other run is at work on the target.
+	// Plan returns the statements that make the target like the model, none where it is. They run in the transaction
+	// of q, in which the target's search_path is set and no other run is at work on the target.
 	Plan(ctx context.Context, q Querier, t Target) ([]string, error)
 }
 
 // BatchConvergence is a Convergence that reads the catalog for many targets at once.
 type BatchConvergence interface {
 	Convergence
-	// PlanMany returns what Plan would of each target, in their order. All are of one database. It runs outside of their
-	// transactions, with the search_path of the login; a plan is thrown away if another run was at the target meanwhile.
+	// PlanMany returns what Plan would of each target, in their order. All are of one database. It runs outside of
+	// their transactions, with the search_path of the login; a plan is thrown away if another run was at the target
+	// meanwhile.
 	// Where it returns an error each target is planned by itself.
 	PlanMany(ctx context.Context, q Querier, targets []Target) ([][]string, error)
 }
@@ -109,7 +110,8 @@ func (c *convergeSource) couple(todo []Target, states map[string]state, plans []
 		hash, seen := c.convergence.Hash(t), states[t.Schema]
 		if allJoin(plans[i]) && (len(plans[i]) > 0 || seen.hash != hash) {
 			v := &visit{target: t, opts: opts}
-			train = append(train, wagon{visit: v, body: join(plans[i]) + c.ledger(t).appliedSQL(hash, seen), last: true})
+			body := join(plans[i]) + c.ledger(t).appliedSQL(hash, seen)
+			train = append(train, wagon{visit: v, body: body, last: true})
 		}
 	}
 	return train

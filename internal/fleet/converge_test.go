@@ -74,9 +74,9 @@ func convergences(column string, sabotage func(fleet.Target) error) map[string]f
 // What has converged is not looked at again, except to verify it.
 func TestConverge(t *testing.T) {
 	t.Parallel()
-	for name, make := range convergences("a", nil) {
+	for name, start := range convergences("a", nil) {
 		h := newHarbour(t, 30, 1)
-		c, plans := make()
+		c, plans := start()
 		source := fleet.Converge("model", c)
 		dry, err := h.run(t, fleet.Options{DryRun: true}, source)
 		require.NoError(t, err)
@@ -121,10 +121,10 @@ func TestConvergePoisoned(t *testing.T) {
 		}
 		return nil
 	}
-	for name, make := range convergences("a", sabotage) {
+	for name, start := range convergences("a", sabotage) {
 		h := newHarbour(t, 30, 1)
 		h.exec(t, "DROP TABLE t_9.ship_1")
-		c, _ := make()
+		c, _ := start()
 		report, err := h.run(t, fleet.Options{}, fleet.Converge("model", c))
 		require.ErrorIs(t, err, errMine, name)
 		require.Equal(t, 28, report.Done, name)

@@ -9,8 +9,8 @@ import (
 // Refusals, for errors.Is.
 var (
 	// ErrInterrupted is why a target fails on which a migration outside of a transaction has begun and not ended.
-	ErrInterrupted = errors.New("stratum: the migration was interrupted and is no transaction, so that a part of it may " +
-		"be there (look at what it left, such as an invalid index, drop that, and run with Rerun)")
+	ErrInterrupted = errors.New("stratum: the migration was interrupted and is no transaction, so that a part of it " +
+		"may be there (look at what it left, such as an invalid index, drop that, and run with Rerun)")
 	// ErrCanary is why a run ends after its canary has failed, or has not been found.
 	ErrCanary = errors.New("stratum: the canary failed, nothing else was begun")
 	// ErrStopped is why a run with StopOnError ends after a target has failed.
@@ -88,7 +88,8 @@ func (e *Error) Error() string {
 	if e.Stopped != nil {
 		b.WriteString(e.Stopped.Error() + ": ")
 	}
-	fmt.Fprintf(&b, "stratum: targets that failed: %d (run again when the cause is gone: only what is left is run)", e.Failed)
+	fmt.Fprintf(&b, "stratum: targets that failed: %d (run again when the cause is gone: only what is left is run)",
+		e.Failed)
 	for i, f := range e.Failures {
 		if i == shownFailures {
 			b.WriteString("\n\t...")

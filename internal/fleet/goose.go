@@ -36,7 +36,8 @@ type GooseOptions struct {
 
 // Goose is a source of migrations that goose understands: files *.sql in a folder, and functions. They are read once,
 // here, and parsed by goose itself; variables that ENVSUB names are those of this moment. Each runs in a transaction
-// together with its row in the target's table, or outside of one where the file says NO TRANSACTION. Only Up is ever run.
+// together with its row in the target's table, or outside of one where the file says NO TRANSACTION. Only Up is
+// ever run.
 // Errors are goose's, and ErrTransaction.
 func Goose(ctx context.Context, fsys fs.FS, dir string, opts GooseOptions) (Source, error) {
 	if opts.Name == "" {

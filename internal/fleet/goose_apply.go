@@ -126,7 +126,7 @@ func (g *gooseSource) entered(ctx context.Context, tx *sql.Tx, v *visit, m *vers
 		return err
 	}
 	var locked bool
-	lock := "SELECT " + v.lock("pg_try_advisory_xact_lock")
+	lock := "SELECT " + v.lock("pg_try_advisory_xact_lock") //nolint:gosec // numbers
 	if err := tx.QueryRowContext(ctx, lock, pgx.QueryExecModeExec).Scan(&locked); err != nil {
 		return err
 	}
@@ -134,6 +134,7 @@ func (g *gooseSource) entered(ctx context.Context, tx *sql.Tx, v *visit, m *vers
 		return errBusy
 	}
 	var applied bool
+	//nolint:gosec // the table is quoted
 	look := fmt.Sprintf("SELECT EXISTS (SELECT FROM %s WHERE version_id = %d)", g.table(v.target), m.number)
 	err := tx.QueryRowContext(ctx, look, pgx.QueryExecModeExec).Scan(&applied)
 	if err != nil || applied {

@@ -13,7 +13,8 @@ import (
 // A name that a migration of a schema does not find there is looked for further along its search_path: a table that is
 // missing in the schema would have its shared namesake changed instead, for every tenant.
 
-// namesakesSQL finds the tables further along the search_path whose names a migration has. It is given the search_path, a
+// namesakesSQL finds the tables further along the search_path whose names a migration has. It is given the
+// search_path, a
 // schema, and a condition on names.
 const namesakesSQL = `SELECT pg_catalog.set_config('search_path', %[1]s, true);
 SELECT o.oid::text, o.relname FROM pg_catalog.pg_class o
@@ -67,7 +68,8 @@ func lacking(ctx context.Context, s *session, schemas []string, of []namesake) (
 	if len(names) == 0 || len(schemas) == 0 {
 		return nil, nil
 	}
-	found, err := s.send(ctx, fmt.Sprintf(lackingSQL, strings.Join(schemas, ", "), len(names), strings.Join(names, ", ")))
+	lacking := fmt.Sprintf(lackingSQL, strings.Join(schemas, ", "), len(names), strings.Join(names, ", "))
+	found, err := s.send(ctx, lacking)
 	if err != nil {
 		return nil, err
 	}

@@ -131,7 +131,8 @@ func (t *tally) fail(ctx context.Context, err *TargetError) {
 	if len(t.report.Failures) < maxFailures {
 		t.report.Failures = append(t.report.Failures, err)
 	}
-	t.opts.Logger.ErrorContext(ctx, "stratum: a target failed", "target", err.Target, "version", err.Version, "error", err)
+	t.opts.Logger.ErrorContext(ctx, "stratum: a target failed",
+		"target", err.Target, "version", err.Version, "error", err)
 }
 
 func (t *tally) plan(p Plan) {

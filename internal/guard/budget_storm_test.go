@@ -107,7 +107,7 @@ func (f *fleet) step(ctx context.Context, random *rand.Rand, i int, database str
 // expected passes over what a borrower that gives up must expect, and the unlucky one.
 func expected(ctx context.Context, err error) error {
 	if ctx.Err() != nil || errors.Is(err, errUnlucky) {
-		return nil
+		return nil //nolint:nilerr // it was to be expected
 	}
 	return err
 }

@@ -44,11 +44,11 @@ func TestCarriedSettings(t *testing.T) {
 				_, err := tx.Exec(ctx, command, pgx.QueryExecModeDescribeExec)
 				require.NoError(t, err, command)
 			}
-			var tenant, context, path, propagate string
+			var tenant, carried, path, propagate string
 			require.NoError(t, tx.QueryRow(ctx, settings, pgx.QueryExecModeDescribeExec).
-				Scan(&tenant, &context, &path, &propagate))
+				Scan(&tenant, &carried, &path, &propagate))
 			require.Equal(t, h.acme.String(), tenant)
-			require.Equal(t, string(note), context)
+			require.Equal(t, string(note), carried)
 			require.Equal(t, "public, pg_temp", strings.ReplaceAll(path, `"`, ""))
 			require.Equal(t, "local", propagate)
 			require.NoError(t, tx.Rollback(ctx))

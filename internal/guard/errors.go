@@ -33,11 +33,11 @@ var (
 		"indexes of a tenant-owned table begin with its tenant column: write ON CONFLICT (tenant_id, number), or " +
 		"name the constraint)")
 	ErrSchemaMissing = errors.New("stratum: the schema of the tenant is missing (restore it from a backup)")
-	ErrSchemaTable = errors.New("stratum: the schema of the tenant lacks a table (Fleet.Drift says which, and " +
+	ErrSchemaTable   = errors.New("stratum: the schema of the tenant lacks a table (Fleet.Drift says which, and " +
 		"Fleet.Migrate makes it)")
 	ErrDatabaseMissing = errors.New("stratum: the database of the tenant is missing (restore it from a backup)")
-	ErrDatabaseDown    = errors.New("stratum: the database that the tenant lives in cannot be reached (Placements.Health looks " +
-		"at all of them; a statement that has met this error has not been run)")
+	ErrDatabaseDown    = errors.New("stratum: the database that the tenant lives in cannot be reached (Placements.Health " +
+		"looks at all of them; a statement that has met this error has not been run)")
 	ErrTableMissing = errors.New("stratum: the database that the tenant lives in has no such table (external tables are in " +
 		"the registry's database alone, where core.AsSystem reaches them; whether one of the others is missing, " +
 		"Fleet.Drift says)")

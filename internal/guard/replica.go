@@ -47,7 +47,7 @@ type Found struct {
 
 // close closes the pools.
 func (f *Found) close() error {
-	var errs []error
+	errs := make([]error, 0, 2*len(f.Replicas))
 	for _, r := range f.Replicas {
 		errs = append(errs, r.Data.Close(), r.System.Close())
 	}

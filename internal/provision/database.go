@@ -103,6 +103,7 @@ func declare(ctx context.Context, tx *sql.Tx, model shape.Model) error {
 			sqltext.Literal(string(s.Class))+", "+column+")")
 		schemas[s.Schema] = true
 	}
+	//nolint:gosec // the values are quoted
 	_, err := tx.ExecContext(ctx, "INSERT INTO stratum.tables AS t (table_schema, table_name, class, tenant_column) VALUES "+
 		strings.Join(values, ", ")+" ON CONFLICT (table_schema, table_name) DO UPDATE SET class = excluded.class, "+
 		"tenant_column = excluded.tenant_column WHERE (t.class, t.tenant_column) IS DISTINCT FROM "+

@@ -34,7 +34,8 @@ WITH schemas AS (
 	SELECT 2, e.extname::text, format('CREATE EXTENSION IF NOT EXISTS %I SCHEMA %I', e.extname, n.nspname)
 	FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname NOT IN ('plpgsql', 'ltree')
 	UNION ALL
-	SELECT 3, t.oid::regtype::text, format('DO $stratum$ BEGIN IF to_regtype(%L) IS NULL THEN CREATE TYPE %s AS ENUM (%s); '
+	SELECT 3, t.oid::regtype::text, format('DO $stratum$ BEGIN IF to_regtype(%L) IS NULL THEN CREATE TYPE %s '
+		'AS ENUM (%s); '
 		'END IF; END $stratum$', format('%I.%I', s.nspname, t.typname), format('%I.%I', s.nspname, t.typname),
 		(SELECT string_agg(quote_literal(v.enumlabel), ', ' ORDER BY v.enumsortorder) FROM pg_enum v
 			WHERE v.enumtypid = t.oid))
@@ -44,7 +45,8 @@ WITH schemas AS (
 		format('%I.%I', s.nspname, t.typname), v.enumlabel)
 	FROM own t JOIN schemas s ON s.oid = t.typnamespace JOIN pg_enum v ON v.enumtypid = t.oid WHERE t.typtype = 'e'
 	UNION ALL
-	SELECT 5, t.oid::regtype::text, format('DO $stratum$ BEGIN IF to_regtype(%L) IS NULL THEN CREATE DOMAIN %s AS %s%s%s%s; '
+	SELECT 5, t.oid::regtype::text, format('DO $stratum$ BEGIN IF to_regtype(%L) IS NULL THEN CREATE DOMAIN %s '
+		'AS %s%s%s%s; '
 		'END IF; END $stratum$', format('%I.%I', s.nspname, t.typname), format('%I.%I', s.nspname, t.typname),
 		format_type(t.typbasetype, t.typtypmod), coalesce(' DEFAULT ' || t.typdefault, ''),
 		CASE WHEN t.typnotnull THEN ' NOT NULL' ELSE '' END,
@@ -87,9 +89,11 @@ func ReadExtras(ctx context.Context, tx *sql.Tx) (Extras, error) {
 func (e Extras) Make(ctx context.Context, db *sql.DB, roles install.Roles, schemas []string) error {
 	statements := append([]string(nil), e.statements...)
 	for _, schema := range schemas {
-		statements = append(statements, "GRANT USAGE ON SCHEMA "+sqltext.Quote(schema)+" TO "+sqltext.QuoteEach(roles.All()))
+		statements = append(statements,
+			"GRANT USAGE ON SCHEMA "+sqltext.Quote(schema)+" TO "+sqltext.QuoteEach(roles.All()))
 	}
 	for _, statement := range statements {
+		//nolint:gosec // the server has written the statements
 		text := "BEGIN; SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL check_function_bodies = off; " +
 			statement + "; COMMIT"
 		if strings.HasPrefix(statement, "ALTER TYPE") {

@@ -86,7 +86,8 @@ type Resident struct {
 
 // ResidentSQL tells a satellite of a tenant, or of its new status. A satellite knows neither the tree nor names: each
 // tenant is a root there, and is called by its label. See Resident.Args.
-const ResidentSQL = `INSERT INTO stratum.tenants AS t (id, label, path, slug, name, isolation, placement, status, updated_at)
+const ResidentSQL = `INSERT INTO stratum.tenants AS t (id, label, path, slug, name, isolation, placement, status,
+		updated_at)
 	VALUES ($1, $2, $3, $4, $2, $5, $6, $7, coalesce($8::timestamptz, clock_timestamp()))
 	ON CONFLICT (id) DO UPDATE SET status = excluded.status, isolation = excluded.isolation,
 		placement = excluded.placement, updated_at = excluded.updated_at

@@ -30,7 +30,8 @@ type versionTable struct {
 }
 
 // versionTablesSQL finds tables by goose's columns, since each may be called something else.
-const versionTablesSQL = `SELECT coalesce(json_agg(c.relname::text ORDER BY c.relname), '[]')::text FROM pg_catalog.pg_class c
+const versionTablesSQL = `SELECT coalesce(json_agg(c.relname::text ORDER BY c.relname), '[]')::text
+	FROM pg_catalog.pg_class c
 	WHERE c.relnamespace = pg_catalog.to_regnamespace(pg_catalog.quote_ident($1)) AND c.relkind = 'r' AND (
 		SELECT pg_catalog.array_agg(a.attname::text ORDER BY a.attname::text COLLATE "C") FROM pg_catalog.pg_attribute a
 		WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped

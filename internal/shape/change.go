@@ -28,7 +28,7 @@ const (
 )
 
 // Change is one way in which what there is differs from what is wanted, and what cures it.
-type Change struct {
+type Change struct { //nolint:recvcheck // it is built in place, and a value from then on
 	Kind Kind
 	// Schema and Table are the table concerned.
 	Schema, Table string

@@ -126,22 +126,28 @@ func (p *pair) alterColumn(c *Change, h, w Column) {
 	case hasDefault && (retyped || resourced):
 		c.do(dropColumn, p.want.alter(column+" DROP DEFAULT"))
 	}
-	var changes []string
-	if h.NotNull && !w.NotNull {
-		changes = append(changes, column+" DROP NOT NULL")
-	}
-	if retyped {
-		changes = append(changes, column+" TYPE "+w.typed()+" USING "+quote(w.Name)+"::"+w.Type)
-	}
-	if !h.NotNull && w.NotNull {
-		changes = append(changes, column+" SET NOT NULL")
-	}
+	changes := retype(h, w)
 	if retyped || resourced {
 		changes = append(changes, p.want.resource(h, w, resourced)...)
 	}
 	if len(changes) > 0 {
 		c.do(alterColumn, p.want.alter(changes...))
 	}
+}
+
+// retype changes type and NOT NULL, in an order in which the rows fit.
+func retype(h, w Column) (changes []string) {
+	column := "ALTER COLUMN " + quote(w.Name)
+	if h.NotNull && !w.NotNull {
+		changes = append(changes, column+" DROP NOT NULL")
+	}
+	if h.typed() != w.typed() {
+		changes = append(changes, column+" TYPE "+w.typed()+" USING "+quote(w.Name)+"::"+w.Type)
+	}
+	if !h.NotNull && w.NotNull {
+		changes = append(changes, column+" SET NOT NULL")
+	}
+	return changes
 }
 
 // resource says where the values of a column come from whose type or source has changed.

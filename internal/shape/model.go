@@ -44,7 +44,7 @@ func ReadModel(ctx context.Context, q Querier, specs []Spec) (Model, error) {
 	m := Model{Specs: slices.DeleteFunc(slices.Clone(specs), func(s Spec) bool {
 		return !s.Class.hasTenant() && s.Class != Global
 	})}
-	schemas, names := []string{}, []string{}
+	schemas, names := []string{}, make([]string, 0, len(m.Specs))
 	for _, s := range m.Specs {
 		names = append(names, s.Name)
 		if !slices.Contains(schemas, s.Schema) {

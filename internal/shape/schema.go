@@ -177,7 +177,7 @@ func (p Policy) forSchema(roles Roles) Policy {
 // grant gives the roles these rights on the table, USAGE on its sequences where they may insert, and nobody else any.
 func (t *Table) grant(roles, rights []string) {
 	t.Grants = nil
-	var usage []Grant
+	usage := make([]Grant, 0, len(roles))
 	for _, role := range slices.Sorted(slices.Values(roles)) {
 		t.Grants = append(t.Grants, Grant{Role: role, Privileges: rights})
 		usage = append(usage, Grant{Role: role, Privileges: []string{rightUsage}})

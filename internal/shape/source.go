@@ -9,7 +9,7 @@ import (
 
 // PgxQuerier is a transaction of pgx.
 type PgxQuerier interface {
-	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+	Query(ctx context.Context, query string, args ...any) (pgx.Rows, error)
 }
 
 // source is either of the two.
@@ -29,7 +29,7 @@ type cursor interface {
 type standard struct{ q Querier }
 
 func (s standard) query(ctx context.Context, text string, args ...any) (cursor, error) {
-	rows, err := s.q.QueryContext(ctx, text, args...) //nolint:rowserrcheck,sqlclosecheck // the reader does both
+	rows, err := s.q.QueryContext(ctx, text, args...) //nolint:rowserrcheck // the reader does both
 	if err != nil {
 		return nil, err
 	}

@@ -16,7 +16,8 @@ func checkCitus(v *view) error {
 		case t.Kind == Owned && len(t.GlobalUniques) > 0:
 			name := t.GlobalUniques[0].Name
 			return t.refusedByCitus(name, "the index "+quote(name)+" is declared as globally unique, and what is "+
-				"unique on shards has the tenant column", "make it unique per tenant, or keep the values in a global table")
+				"unique on shards has the tenant column",
+				"make it unique per tenant, or keep the values in a global table")
 		}
 		for _, key := range t.ForeignKeys {
 			if err := v.checkCitusKey(t, key); err != nil {

@@ -76,7 +76,9 @@ func (s *Scene) IntoSchemas() []Attempt {
 		{"a join with a schema's tickets", Refused(core.ErrPermission), s.exec(
 			"SELECT c.code FROM countries c JOIN " + theirs + ".tickets t ON t.country_code = c.code",
 		)},
-		{"INSERT into a schema", Refused(core.ErrPermission), s.exec("INSERT INTO " + theirs + ".tags (name) VALUES ('x')")},
+		{"INSERT into a schema", Refused(core.ErrPermission), s.exec(
+			"INSERT INTO " + theirs + ".tags (name) VALUES ('x')",
+		)},
 		{"DROP SCHEMA", Refused(core.ErrPermission), s.exec("DROP SCHEMA " + theirs + " CASCADE")},
 		{"SET search_path", Refused(core.ErrCommand), s.exec("SET search_path = " + theirs)},
 		{"set_config of search_path", Refused(core.ErrCommand), s.exec(
@@ -99,7 +101,9 @@ func (s *Scene) OutOfSchema() []Attempt {
 	own := "('" + s.Apart.Schema.Tenant.ID.String() + "', 'left here')"
 	return []Attempt{
 		{"the shared tables by their name", Refused(core.ErrPermission), s.exec("SELECT * FROM public.tickets")},
-		{"INSERT into the shared tables", Refused(core.ErrPermission), s.exec("INSERT INTO public.tags (name) VALUES ('x')")},
+		{"INSERT into the shared tables", Refused(core.ErrPermission), s.exec(
+			"INSERT INTO public.tags (name) VALUES ('x')",
+		)},
 		{"DELETE from the shared tables", Refused(core.ErrPermission), s.exec("DELETE FROM public.comments")},
 		{"another's schema by its name", Refused(core.ErrCrossTenant), s.exec("SELECT * FROM " + theirs + ".tickets")},
 		{"UPDATE in another's schema", Refused(core.ErrCrossTenant), s.exec(

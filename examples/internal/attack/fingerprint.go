@@ -32,7 +32,7 @@ func placesOf(tree []core.Tenant) places {
 
 // hashesOf are a query's columns that add up a hash of every row of tables in schemas.
 func hashesOf(schemas []string, tables ...string) string {
-	var columns []string
+	columns := make([]string, 0, len(schemas)*len(tables))
 	for _, schema := range schemas {
 		for _, table := range tables {
 			columns = append(columns, "(SELECT sum(hash_record_extended(r, 0)) FROM "+schema+"."+table+" r)")

@@ -15,7 +15,7 @@ import (
 )
 
 // Summary counts what is in a scope: a tenant's rows, or those of a tenant and everything beneath it.
-type Summary struct {
+type Summary struct { //nolint:recvcheck // it is added up in place, and a value from then on
 	Open, Closed, Comments int64
 	Tags                   map[string]int64 // how many tickets have the tag of a name
 	Countries              map[string]int64 // how many tickets are from the country of a name
