@@ -26,9 +26,8 @@ type Options struct {
 	// SystemDSN is the login that AsSystem and Tenants use. Defaults to DSN.
 	SystemDSN string
 
-	// ReplicaDSNs lead to streaming replicas of the server of DSN, for reads under WithReplica. Only where a replica
-	// is and
-	// how it is reached is taken from its DSN: database, login and password are those of DSN and SystemDSN, which a
+	// ReplicaDSNs lead to streaming replicas of the server of DSN, for reads under WithReplica. Only where a replica is
+	// and how it is reached is taken from its DSN: database, login and password are those of DSN and SystemDSN, which a
 	// replica has too. Behind a pooler the DSN must say default_query_exec_mode=cache_describe. They take the place of
 	// those that Placements.Register has for "home". Defaults to those.
 	ReplicaDSNs []string

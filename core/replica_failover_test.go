@@ -150,55 +150,71 @@ func TestReplicaStorm(t *testing.T) {
 		tenants = append(tenants, tenant.ID)
 	}
 	c.settle(t)
-	var replica, primary atomic.Int64
-	until := time.Now().Add(8 * time.Second)
+	storm := &weather{st: e.st, until: time.Now().Add(8 * time.Second)}
 	var work sync.WaitGroup
 	for i, tenant := range tenants {
-		work.Go(func() { weather(t, e.st, tenant, i, until, &replica, &primary) })
+		work.Go(func() { storm.rage(t, tenant, i) })
 	}
-	for time.Now().Before(until) {
+	for storm.on() {
 		c.pause(t)
-		before := primary.Load()
-		require.Eventually(t, func() bool { return primary.Load() > before+10 || time.Now().After(until) }, time.Minute, time.Millisecond)
+		storm.await(t, &storm.primary)
 		c.resume(t)
-		before = replica.Load()
-		require.Eventually(t, func() bool { return replica.Load() > before+10 || time.Now().After(until) }, time.Minute, time.Millisecond)
+		storm.await(t, &storm.replica)
 	}
 	work.Wait()
-	t.Logf("%d reads on replicas, %d on the primary", replica.Load(), primary.Load())
-	require.Positive(t, replica.Load())
-	require.Positive(t, primary.Load())
+	t.Logf("%d reads on replicas, %d on the primary", storm.replica.Load(), storm.primary.Load())
+	require.Positive(t, storm.replica.Load())
+	require.Positive(t, storm.primary.Load())
 }
 
-// weather writes one note after the other, and reads it.
-//
-//nolint:revive // what it takes is the storm's
-func weather(
-	t *testing.T, st *core.Stratum, tenant uuid.UUID, seed int, until time.Time, replica, primary *atomic.Int64,
-) {
+// weather is what goes on, and how many reads went where.
+type weather struct {
+	st               *core.Stratum
+	until            time.Time
+	replica, primary atomic.Int64
+}
+
+func (s *weather) on() bool { return time.Now().Before(s.until) }
+
+// await waits until some more reads have gone to one side.
+func (s *weather) await(t *testing.T, reads *atomic.Int64) {
 	t.Helper()
+	before := reads.Load()
+	require.Eventually(t, func() bool { return reads.Load() > before+10 || !s.on() }, time.Minute, time.Millisecond)
+}
+
+// rage writes one note after the other, and reads them.
+func (s *weather) rage(t *testing.T, tenant uuid.UUID, seed int) {
 	ctx := reader(t, tenant)
-	all := writes(st)
+	all := writes(s.st)
 	kinds := []string{"exec", "transaction", "returning", "tx of pgx"}
-	for n := 1; time.Now().Before(until); n++ {
+	for n := 1; s.on(); n++ {
 		if err := all[kinds[(n+seed)%len(kinds)]](ctx, "x"); err != nil {
 			t.Errorf("write: %v", err)
 			return
 		}
 		for range 1 + n%5 {
-			var found, foreign int
-			var standby bool
-			err := st.DB().QueryRowContext(ctx, "SELECT count(*), count(*) FILTER (WHERE tenant_id <> $1), pg_is_in_recovery() FROM notes",
-				tenant).Scan(&found, &foreign, &standby)
-			if err != nil || found != n || foreign != 0 {
-				t.Errorf("%d notes of %d, %d foreign, standby %v: %v", found, n, foreign, standby, err)
+			if !s.read(ctx, t, tenant, n) {
 				return
-			}
-			if standby {
-				replica.Add(1)
-			} else {
-				primary.Add(1)
 			}
 		}
 	}
+}
+
+// read wants to see n notes of the tenant, and none of others.
+func (s *weather) read(ctx context.Context, t *testing.T, tenant uuid.UUID, n int) bool {
+	var found, foreign int
+	var standby bool
+	err := s.st.DB().QueryRowContext(ctx, "SELECT count(*), count(*) FILTER (WHERE tenant_id <> $1), pg_is_in_recovery() FROM notes",
+		tenant).Scan(&found, &foreign, &standby)
+	if err != nil || found != n || foreign != 0 {
+		t.Errorf("%d notes of %d, %d foreign, standby %v: %v", found, n, foreign, standby, err)
+		return false
+	}
+	if standby {
+		s.replica.Add(1)
+	} else {
+		s.primary.Add(1)
+	}
+	return true
 }

@@ -18,22 +18,17 @@ import (
 // run: Options.ReplicaDSNs, and Placement.ReplicaDSNs. It goes with any scope, and stays when the scope changes.
 //
 // To a replica go, with the rights and limits that they have on the primary: queries outside a transaction (SELECT,
-// WITH,
-// VALUES and TABLE; not those that write, lock rows or take an advisory lock, and nothing that is sent with Exec), a
-// Lookup, and transactions that begin read-only. All else goes to the primary, as a transaction does that begins
-// read-write, with every statement in it. What a function writes that a query calls, a replica refuses: whatever a
-// replica
-// refuses is sent once more to the primary, unless it is a transaction that has begun, or has handed out rows. So no
-// write
-// fails because of WithReplica, except that of a function that handles the refusal itself. A read sees one snapshot,
-// that of
-// its admission; a read-only transaction has the isolation level repeatable read there.
+// WITH, VALUES and TABLE; not those that write, lock rows or take an advisory lock, and nothing that is sent with
+// Exec), a Lookup, and transactions that begin read-only. All else goes to the primary, as a transaction does that
+// begins read-write, with every statement in it. What a function writes that a query calls, a replica refuses: whatever
+// a replica refuses is sent once more to the primary, unless it is a transaction that has begun, or has handed out
+// rows, or is a wrong value (SQLSTATE class 22) or a statement whose time is up. So no write fails because of
+// WithReplica, except that of a function that handles the refusal itself. A read sees one snapshot, that of its
+// admission; a read-only transaction has the isolation level repeatable read there.
 //
 // A read sees the tenant's own writes: what was written in this process for the same tenant, with WithTenant,
-// WithSubtree
-// or AsSystemAt, and for AsSystem what AsSystem wrote. As long as no replica has replayed those, reads go to the
-// primary;
-// nothing ever waits for a replica. WriteToken and AfterWrite do the same across tenants and processes.
+// WithSubtree or AsSystemAt, and for AsSystem what AsSystem wrote. As long as no replica has replayed those, reads go
+// to the primary; nothing ever waits for a replica. WriteToken and AfterWrite do the same across tenants and processes.
 //
 // Otherwise a replica shows what had been written a moment ago. That is true of a tenant's status too: a tenant that is
 // suspended is refused there as soon as the replica has replayed that. Options.MaxReplicaLag bounds the moment.
@@ -57,10 +52,8 @@ func (s *Stratum) WriteToken(ctx context.Context) (string, error) {
 const tokenBase = 36
 
 // AfterWrite returns a context whose reads under WithReplica see all that the token of WriteToken stands for: they go
-// to
-// the primary as long as no replica does. An empty token is none. A token that is none of the placement's server has
-// them
-// all go to the primary; of several, those of other servers are passed over as long as one is of this.
+// to the primary as long as no replica does. An empty token is none. A token that is none of the placement's server has
+// them all go to the primary; of several, those of other servers are passed over as long as one is of this.
 func AfterWrite(ctx context.Context, token string) context.Context {
 	if token == "" {
 		return ctx

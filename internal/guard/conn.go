@@ -64,8 +64,7 @@ func (c *conn) QueryContext(ctx context.Context, query string, args []driver.Nam
 }
 
 // query is the one way by which a statement reaches the server. Who wants no rows wants what else the statement does,
-// so
-// that a replica is of no use.
+// so that a replica is of no use.
 func (c *conn) query(ctx context.Context, sql string, named []driver.NamedValue, wantsRows bool) (*rows, error) {
 	sc, err := c.admit(ctx)
 	if err != nil {

@@ -75,8 +75,7 @@ const (
 	placeSQL = `, stratum.enter_place($2, $7)`
 
 	// replayedSQL says how far a replica has come, and before which transaction all are over. A server that is a
-	// replica no
-	// more, or never was one, refuses.
+	// replica no more, or never was one, refuses.
 	replayedSQL = `, CASE WHEN pg_catalog.pg_is_in_recovery() ` +
 		`THEN pg_catalog.pg_last_wal_replay_lsn()::pg_catalog.text ELSE stratum.stale_epoch() END` +
 		`, pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())`
@@ -273,8 +272,7 @@ func (c *Connector) admission(ctx context.Context, where at, e *entry, forms *wa
 }
 
 // standing is what is known of tenants where a statement runs. Each replica has its own: one may have seen the epoch
-// of a
-// change, and not yet the change.
+// of a change, and not yet the change.
 func (w at) standing() *standing {
 	if w.replica != nil {
 		return &w.replica.standing
@@ -301,8 +299,7 @@ func (e *entry) read(r *pgconn.ResultReader) (pgconn.CommandTag, error) {
 }
 
 // hear keeps what enter has returned. On a replica an epoch may be seen before the change that it stands for, and it
-// does
-// not say of a transaction that it is under way: the epoch counts only when all are over that are as old.
+// does not say of a transaction that it is under way: the epoch counts only when all are over that are as old.
 func (e *entry) hear(values [][]byte) {
 	oldest := int64(math.MaxInt64)
 	if e.replica != nil {
@@ -336,7 +333,8 @@ func describeContext(s scope.Scope, a scope.Actor) ([]byte, error) {
 	return json.Marshal(note)
 }
 
-// withoutNul replaces what JSON can write and PostgreSQL's jsonb cannot hold: a trigger that reads the note would fail.
+// withoutNul replaces what JSON can write and PostgreSQL's jsonb cannot hold: a trigger that reads the note would
+// fail.
 func withoutNul(s string) string { return strings.ReplaceAll(s, "\x00", "\ufffd") }
 
 // literal writes enter with its arguments in place, for the simple protocol. The session has made sure that strings

@@ -18,8 +18,7 @@ import (
 
 // Reads may go to a streaming replica of a tenant's database, where their ctx wishes so. What a replica serves has been
 // written before and is never somebody else's, since the replica has the primary's roles, policies and tenants. It is
-// the
-// primary that has the last word: what a replica refuses is sent there once more.
+// the primary that has the last word: what a replica refuses is sent there once more.
 
 // Replica is a replica of one database.
 type Replica struct {
@@ -159,8 +158,7 @@ func (r *Replicas) Close() error {
 }
 
 // borrow returns a replica that has what statements of the scope must see, and a session on it; nil where there is
-// none.
-// It never waits for a replica to catch up.
+// none. It never waits for a replica to catch up.
 func (r *Replicas) borrow(ctx context.Context, found *Found, p *Place, sc scope.Scope) (*Replica, *session) {
 	need, ok := r.need(ctx, found.Cluster, p.Database.pool(sc.Kind), sc)
 	if !ok {
@@ -347,6 +345,5 @@ func (s *Standby) CheckReplica(cluster uint64) func(context.Context, *pgx.Conn) 
 }
 
 // ErrNoReplica is why a server is not read from.
-var ErrNoReplica = errors.New("stratum: the server is no streaming replica of the placement's server (check " +
-	"where the " +
-	"DSN leads; one that was promoted must be taken off the list of replicas)")
+var ErrNoReplica = errors.New("stratum: the server is no streaming replica of the placement's server (check where " +
+	"the DSN leads; one that was promoted must be taken off the list of replicas)")

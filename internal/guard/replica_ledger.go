@@ -16,8 +16,7 @@ const maxMarks = 1 << 16
 const samplesPerLag = 4
 
 // ledger remembers who has written to a database, and how far the primary had come then. For most writes the position
-// is
-// not known; the next read that needs it asks, and the answer holds for all who had written until then.
+// is not known; the next read that needs it asks, and the answer holds for all who had written until then.
 type ledger struct {
 	mu      sync.Mutex
 	clock   uint64 // counts writes
