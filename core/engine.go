@@ -77,10 +77,23 @@ func (s *Stratum) checkEngine(logins ...login) error {
 	return nil
 }
 
+// errEngineElsewhere refuses a registry from before the database was Citus'. The system's policies look for no tenants
+// elsewhere there: a statement that must see all of them would miss theirs in silence.
+var errEngineElsewhere = fmt.Errorf("%w: there are tenants whose data is in a schema or a database of their own, or at "+
+	"another placement (move them into the shared tables of the registry's database first, or archive them)", ErrEngine)
+
 // migrateEngine has the workers know what the policies of tables need.
 func (s *Stratum) migrateEngine(ctx context.Context, owner *sql.DB) error {
 	if s.engine != Citus {
 		return nil
+	}
+	elsewhere, err := s.locations(ctx, "WHERE (isolation <> 'shared' OR placement <> 'home') "+
+		"AND status <> 'archived' LIMIT 1")
+	switch {
+	case err != nil:
+		return err
+	case len(elsewhere) > 0:
+		return errEngineElsewhere
 	}
 	return citus.Migrate(ctx, owner, s.roles.All())
 }

@@ -43,8 +43,7 @@ var (
 		"Fleet.Drift says)")
 	ErrLogin = errors.New("stratum: the server does not accept the login or its password (look where the DSN comes " +
 		"from: a rotated password is read again with each new connection of a placement)")
-	ErrElsewhere = errors.New("stratum: the data of the tenant is elsewhere (as the system, write it at its " +
-		"place with " +
+	ErrElsewhere = errors.New("stratum: the data of the tenant is elsewhere (as the system, write it at its place with " +
 		"core.AsSystemAt; as the tenant, try again: it is being moved)")
 	ErrSubtreeElsewhere = errors.New("stratum: the subtree has tenants whose data is in a schema or a database of " +
 		"their own, and one statement cannot read them all (visit each with Tenants.ForEach, or " +

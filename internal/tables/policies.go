@@ -31,8 +31,10 @@ type rule struct {
 func (m *Migration) rules(t *target) []rule {
 	// Writes of the subtree role are for the tenant itself: a descendant's rows can be read and not touched.
 	own, read := ownRows(t), visibleRows(t)
+	sees, writes := seenBySystem(), livesHere(t)
 	if m.citus {
-		read = carriedRows(t)
+		// Workers have no list of tenants to look at, and nobody's rows are elsewhere: core refuses that.
+		read, sees, writes = carriedRows(t), condition{"true", "true"}, condition{"true", "true"}
 	}
 	admit := condition{"stratum.admit_owner()", "stratum.admit_owner()"}
 	tenant, subtree := m.roles.Tenant, m.roles.Subtree
@@ -42,7 +44,7 @@ func (m *Migration) rules(t *target) []rule {
 		newRule(policySubtreeInsert, "INSERT", subtree, condition{}, own),
 		newRule(policySubtreeUpdate, "UPDATE", subtree, own, own),
 		newRule(policySubtreeDelete, "DELETE", subtree, own, condition{}),
-		newRule(policySystem, "ALL", m.roles.System, seenBySystem(), livesHere(t)),
+		newRule(policySystem, "ALL", m.roles.System, sees, writes),
 		ownerRule(t.rel, admit),
 	}
 	if t.Kind == Mixed {
