@@ -18,8 +18,7 @@ import (
 )
 
 // ProvisionError is returned for a tenant that has been listed and whose schema or database could not be made. The
-// tenant
-// stays provisioning: nobody reaches it.
+// tenant stays provisioning: nobody reaches it.
 type ProvisionError struct {
 	// Tenant is the tenant's id.
 	Tenant uuid.UUID
@@ -43,8 +42,7 @@ type builder struct {
 }
 
 // build makes the place of a tenant that is provisioning, or what is missing of it, and makes the tenant active. One
-// that
-// is no longer provisioning is left as it is: somebody else was first.
+// that is no longer provisioning is left as it is: somebody else was first.
 func (b *builder) build(ctx context.Context, t Tenant) error {
 	l := location{isolation: t.Isolation, placement: t.Placement, label: t.Label.String()}
 	if l.home() {
@@ -178,7 +176,8 @@ func (b *builder) makeDatabase(ctx context.Context, p Placement, resident provis
 
 // fill makes the tables of a database, and notes what they are.
 func (b *builder) fill(
-	ctx context.Context, tx *sql.Tx, blueprint provision.Blueprint, work func(context.Context, *sql.Tx, shape.Model) error,
+	ctx context.Context, tx *sql.Tx, blueprint provision.Blueprint,
+	work func(context.Context, *sql.Tx, shape.Model) error,
 ) error {
 	schema, err := b.st.Fleet.baseSchema()
 	if err != nil {
@@ -228,8 +227,7 @@ func (s *Stratum) placement(ctx context.Context, name string) (Placement, error)
 }
 
 // prepareSatellite makes a database fit for tenants: schema stratum, and the tables of the model where there is one.
-// One
-// that is inhabited must have been made fit before.
+// One that is inhabited must have been made fit before.
 func (s *Stratum) prepareSatellite(ctx context.Context, p Placement, inhabited bool) error {
 	registry, err := s.registry.get(ctx, s)
 	if err != nil {

@@ -94,8 +94,7 @@ func levels(tenants []Tenant) (levels [][]int) {
 }
 
 // jobs groups the tenants of a level by what is made in one go: schemas of one placement, up to a chunk. There are
-// enough
-// jobs for all workers to end at about the same time.
+// enough jobs for all workers to end at about the same time.
 func jobs(tenants []Tenant, level []int) (jobs [][]int) {
 	open := make(map[string]int)
 	chunk := min(batchChunk, 1+(len(level)-1)/batchWorkers)

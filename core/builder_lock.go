@@ -26,8 +26,7 @@ func newBuilder(st *Stratum) *builder {
 
 // exclusively runs work on the place of a label while nobody else does, in this program or another: one that makes a
 // tenant's place and one that takes it back would leave something behind, or drop what has become active. The lock is
-// in
-// the registry's database, wherever the place is, and ends with the connection of whoever has it.
+// in the registry's database, wherever the place is, and ends with the connection of whoever has it.
 //
 // While it runs the fleet waits with what it does once the model has
 // changed, so that nothing is made from an older one unseen: see settle.

@@ -38,9 +38,8 @@ func AsSystem(ctx context.Context, reason string) context.Context {
 }
 
 // AsSystemAt is AsSystem at the place of a tenant: in the schema or the database that it may have of its own, or in the
-// shared tables where it lives. AsSystem alone works in the shared tables of the registry's database, and sees
-// nothing of
-// tenants that are elsewhere.
+// shared tables where it lives. AsSystem alone works in the shared tables of the registry's database, and sees nothing
+// of tenants that are elsewhere.
 func AsSystemAt(ctx context.Context, reason string, tenant uuid.UUID) context.Context {
 	return scope.With(ctx, scope.Scope{Kind: scope.System, Reason: reason, At: tenant})
 }

@@ -130,8 +130,7 @@ func (d *databases) make(ctx context.Context, key databaseKey) (*guard.Database,
 }
 
 // databaseName is that of a tenant's own database. A server has the databases of several applications, hence the
-// prefix,
-// and several registries of one application, as for tests, hence the registry.
+// prefix, and several registries of one application, as for tests, hence the registry.
 func (s *Stratum) databaseName(registry uuid.UUID, label string) string {
 	return s.databasePrefix(registry) + "t_" + label
 }

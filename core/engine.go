@@ -79,7 +79,7 @@ func (s *Stratum) checkEngine(logins ...login) error {
 
 // errEngineElsewhere refuses a registry from before the database was Citus'. The system's policies look for no tenants
 // elsewhere there: a statement that must see all of them would miss theirs in silence.
-var errEngineElsewhere = fmt.Errorf("%w: there are tenants whose data is in a schema or a database of their own, or at "+
+var errEngineElsewhere = fmt.Errorf("%w: there are tenants whose data is in a schema or a database of their own, or "+
 	"another placement (move them into the shared tables of the registry's database first, or archive them)", ErrEngine)
 
 // migrateEngine has the workers know what the policies of tables need.

@@ -47,8 +47,8 @@ var (
 	// ErrSchemaMissing is returned for a statement whose tenant's own schema is not there.
 	ErrSchemaMissing = guard.ErrSchemaMissing
 	// ErrSchemaTable is returned for a statement at a tenant's own schema that lacks a table: for each of the system,
-	// and outside of a transaction also for the one of a tenant that is refused because of it, which is an ErrPermission
-	// too.
+	// and outside of a transaction also for the one of a tenant that is refused because of it, which is an
+	// ErrPermission too.
 	ErrSchemaTable = guard.ErrSchemaTable
 	// ErrDatabaseMissing is returned for a statement whose tenant's own database is not there.
 	ErrDatabaseMissing = guard.ErrDatabaseMissing

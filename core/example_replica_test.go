@@ -8,8 +8,8 @@ import (
 	"github.com/stratum-hq/stratum-go/core"
 )
 
-// A read that may come from a replica sees what its tenant has written here, and with a token what others have. Where there
-// is no replica, as in this example, all reads go to the primary.
+// A read that may come from a replica sees what its tenant has written here, and with a token what others have. Where
+// there is no replica, as in this example, all reads go to the primary.
 func ExampleWithReplica() {
 	ctx := context.Background()
 	st, cleanUp := openExample(ctx)
@@ -18,7 +18,7 @@ func ExampleWithReplica() {
 
 	ctx = core.WithTenant(ctx, acme.ID)
 	if _, err := st.DB().ExecContext(ctx, "INSERT INTO users (email) VALUES ('ann@acme.example')"); err != nil {
-		log.Fatal(err)
+		log.Fatal(err) //nolint:gocritic // an example
 	}
 	token, err := st.WriteToken(ctx) // for a cookie, or a message to another process
 	if err != nil {

@@ -12,10 +12,8 @@ import (
 )
 
 // Fleet runs migrations everywhere: over the shared tables, over the schemas and databases of tenants, and over those
-// that
-// wait for one. Each is a target, which is migrated once, in a transaction together with the record of it; whatever
-// ends
-// a run, the next one does what is left. Only the operator does so.
+// that wait for one. Each is a target, which is migrated once, in a transaction together with the record of it;
+// whatever ends a run, the next one does what is left. Only the operator does so.
 type Fleet struct {
 	st *Stratum
 }
@@ -60,16 +58,13 @@ type GooseOptions struct {
 	// To is the newest version to run. Defaults to all.
 	To int64
 	// Global says that the migrations are of global tables: they are run in the registry's database alone, and the
-	// copies
-	// of these tables elsewhere follow. Those of tenants' tables are run on each target, so keep the two in folders,
-	// and
-	// with values of Name and Table, of their own. Defaults to false.
+	// copies of these tables elsewhere follow. Those of tenants' tables are run on each target, so keep the two in
+	// folders, and with values of Name and Table, of their own. Defaults to false.
 	Global bool
 }
 
 // Goose are migrations as goose has them, SQL files in a folder and functions, for each target by itself. Names of
-// tables
-// in them have no schema. A tenant's place that is made later is made from the model, and counts as migrated.
+// tables in them have no schema. A tenant's place that is made later is made from the model, and counts as migrated.
 func Goose(ctx context.Context, fsys fs.FS, dir string, options GooseOptions) (Migrations, error) {
 	source, err := fleet.Goose(ctx, fsys, dir, fleet.GooseOptions{
 		Name: options.Name, Table: options.Table, Migrations: options.Migrations, OutOfOrder: options.OutOfOrder,
@@ -113,26 +108,21 @@ type FleetOptions struct {
 	// tenant. Targets are named as in Fleet.Targets.
 	Canary FleetCanary
 	// LockTimeout is how long a migration waits for a table that somebody uses, with everybody else behind it, before
-	// it
-	// steps back and tries again. Defaults to 2 s.
+	// it steps back and tries again. Defaults to 2 s.
 	LockTimeout time.Duration
 	// Retries is how often a target is tried again after a lock that was not to be had, a deadlock or a lost
-	// connection.
-	// Negative is never. Defaults to 5.
+	// connection. Negative is never. Defaults to 5.
 	Retries int
 	// StopOnError has no further target begun after one has failed. Defaults to false.
 	StopOnError bool
-	// AllowDestructive lets columns be changed in ways that may lose data where the model says so. What the model
-	// does not
-	// have is never dropped. Defaults to false: such a target fails and says which column.
+	// AllowDestructive lets columns be changed in ways that may lose data where the model says so. What the model does
+	// not have is never dropped. Defaults to false: such a target fails and says which column.
 	AllowDestructive bool
 	// DryRun changes nothing and reports what would be run. Of what an ORM would do to the model only the shared
-	// tables'
-	// part is known. Defaults to false.
+	// tables' part is known. Defaults to false.
 	DryRun bool
-	// Verify compares all targets with the model. Otherwise those are not looked at that are recorded as being like
-	// it, or
-	// like an earlier one, which then get what is new in it. Defaults to false.
+	// Verify compares all targets with the model. Otherwise those are not looked at that are recorded as being like it,
+	// or like an earlier one, which then get what is new in it. Defaults to false.
 	Verify bool
 	// Rerun has migrations outside of transactions run again that were interrupted before. Defaults to false.
 	Rerun bool

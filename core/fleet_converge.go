@@ -224,9 +224,8 @@ func restrict(have map[string]shape.Shape, wanted shape.Shape) shape.Shape {
 	return found
 }
 
-// statements are those of changes that lose nothing, and of others where that is allowed. What the model does not
-// have is
-// left alone: somebody may need it, and drift tells.
+// statements are those of changes that lose nothing, and of others where that is allowed. What the model does not have
+// is left alone: somebody may need it, and drift tells.
 func (c *convergence) statements(changes []shape.Change) ([]string, error) {
 	var kept []shape.Change
 	for _, change := range changes {

@@ -41,8 +41,7 @@ type Difference struct {
 const driftBatch = 50
 
 // Drift compares the targets with the model, and yields those that differ or cannot be looked at. It changes nothing.
-// An
-// error ends it.
+// An error ends it.
 func (f *Fleet) Drift(ctx context.Context) iter.Seq2[Drift, error] {
 	return func(yield func(Drift, error) bool) {
 		if err := f.st.Placements.checkCaller(ctx); err != nil {

@@ -138,8 +138,7 @@ func (r *fleetRun) migrateVersions(ctx context.Context) error {
 }
 
 // versions runs versioned migrations on all targets. Places that were being made meanwhile from the older model, and
-// were
-// not listed yet, follow.
+// were not listed yet, follow.
 func (r *fleetRun) versions(ctx context.Context, versioned []fleet.Source) error {
 	seen := make(map[string]bool)
 	err := r.sources(ctx, func(yield func(fleet.Target, error) bool) {
@@ -199,8 +198,8 @@ func (r *fleetRun) migrateShared(ctx context.Context, m SharedMigration) error {
 	return m.Run(ctx)
 }
 
-// canary brings the canary to the model to come, and nobody else. Where that has new global tables, or types, what refers
-// to them cannot be made yet: the canary then goes first after the shared tables.
+// canary brings the canary to the model to come, and nobody else. Where that has new global tables, or types, what
+// refers to them cannot be made yet: the canary then goes first after the shared tables.
 func (r *fleetRun) canary(ctx context.Context, coming upgrade) error {
 	if r.options.Canary.None {
 		return nil

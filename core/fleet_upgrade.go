@@ -20,8 +20,8 @@ const satelliteWorkers = 4
 // errand is what is done at a target, with the name of the database where that is not the placement's own.
 type errand func(p Placement, t FleetTarget, database string) error
 
-// each calls fn for each target of these kinds and all shared tables but the model, a few at a time, and returns what it
-// returned by target.
+// each calls fn for each target of these kinds and all shared tables but the model, a few at a time, and returns what
+// it returned by target.
 func (f *Fleet) each(ctx context.Context, kinds []Isolation, fn errand) (map[string]error, error) {
 	next, stop := iter.Pull2(f.listOf(ctx, kinds...))
 	defer stop()
@@ -70,9 +70,9 @@ func (f *Fleet) visit(ctx context.Context, t FleetTarget, fn errand) error {
 	return fn(p, t, database)
 }
 
-// upgrade brings schema stratum up to date in all databases but the registry's, which Migrate does, and makes there what
-// the tables of the model need beside themselves. A database where that fails fails as a target, too, and is reported
-// there.
+// upgrade brings schema stratum up to date in all databases but the registry's, which Migrate does, and makes there
+// what the tables of the model need beside themselves. A database where that fails fails as a target, too, and is
+// reported there.
 func (f *Fleet) upgrade(ctx context.Context, model shape.Model) error {
 	extras := sync.OnceValues(func() (provision.Extras, error) { return f.st.Tenants.builder.readExtras(ctx) })
 	failed, err := f.each(ctx, copiesAlone.kinds(), func(p Placement, _ FleetTarget, database string) error {

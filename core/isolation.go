@@ -16,8 +16,7 @@ const (
 	// SchemaIsolation gives the tenant a schema of its own. Global and external tables stay within reach.
 	SchemaIsolation Isolation = "schema"
 	// DatabaseIsolation gives the tenant a database of its own. Global tables are there as copies to read, external
-	// ones
-	// are not.
+	// ones are not.
 	DatabaseIsolation Isolation = "database"
 )
 

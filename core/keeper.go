@@ -16,8 +16,7 @@ import (
 )
 
 // keeper keeps the copies of global tables in other databases current, from the moment on at which this handle has to
-// do
-// with one. Of all programs on a registry one works, and the others stand by.
+// do with one. Of all programs on a registry one works, and the others stand by.
 type keeper struct {
 	mu      sync.Mutex
 	cancel  context.CancelFunc

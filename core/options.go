@@ -34,10 +34,8 @@ type Options struct {
 
 	// MaxReplicaLag is how old what a replica shows may be: every read under WithReplica sees all that was committed so
 	// long before, or goes to the primary. The primary is asked for that how far it has written, up to four times in
-	// this
-	// time, and no replica is used while it does not answer. Where reads are further apart than MaxReplicaLag, most
-	// go to
-	// the primary. Defaults to 0, no bound.
+	// this time, and no replica is used while it does not answer. Where reads are further apart than MaxReplicaLag,
+	// most go to the primary. Defaults to 0, no bound.
 	MaxReplicaLag time.Duration
 
 	// RolePrefix starts the names of the roles that statements run as. Roles are shared by the databases of a server:

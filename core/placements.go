@@ -232,9 +232,8 @@ type PlacementHealth struct {
 }
 
 // Health looks at each placement with the login for tenants and with that of the system: whether it answers, and
-// whether
-// its schema serves this program. Placements are looked at side by side, so that one that is down does not hide others.
-// The error is that of reading the list; those of placements are in their results.
+// whether its schema serves this program. Placements are looked at side by side, so that one that is down does not hide
+// others. The error is that of reading the list; those of placements are in their results.
 func (p *Placements) Health(ctx context.Context) ([]PlacementHealth, error) {
 	all, err := p.List(ctx)
 	if err != nil {

@@ -33,8 +33,10 @@ func checkReference(field, reference string) error {
 		return &InvalidError{Field: field, Reason: "must be a reference to a DSN, such as env:EU_DSN or " +
 			"file:/run/secrets/eu, and not the DSN itself"}
 	case !referencePattern.MatchString(reference):
-		return &InvalidError{Field: field,
-			Reason: "must be env:NAME, file:/path, or scheme:name for Options.ResolveDSN"}
+		return &InvalidError{
+			Field:  field,
+			Reason: "must be env:NAME, file:/path, or scheme:name for Options.ResolveDSN",
+		}
 	}
 	return nil
 }

@@ -79,8 +79,7 @@ func (b *builder) tellOne(ctx context.Context, r provision.Resident) error {
 // ReconcileOptions say what Reconcile does.
 type ReconcileOptions struct {
 	// Remove takes back tenants that are provisioning instead of finishing them: what was made of their place is
-	// dropped,
-	// and they are listed no more. Defaults to false.
+	// dropped, and they are listed no more. Defaults to false.
 	Remove bool
 	// Tenants are the tenants to look at. Defaults to all.
 	Tenants []uuid.UUID
@@ -98,8 +97,7 @@ type ReconcileReport struct {
 
 // Reconcile finishes what a crash or an error has left half done: tenants that are provisioning become active or are
 // taken back, spares are finished, and satellites that were out of reach are told of changed statuses. It may run in
-// many
-// programs at once, and at each start of one.
+// many programs at once, and at each start of one.
 //
 // Failures of single tenants are in the report; the error is that of the first of them, or of the registry.
 func (t *Tenants) Reconcile(ctx context.Context, options ReconcileOptions) (ReconcileReport, error) {

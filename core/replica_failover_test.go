@@ -185,6 +185,7 @@ func (s *weather) await(t *testing.T, reads *atomic.Int64) {
 
 // rage writes one note after the other, and reads them.
 func (s *weather) rage(t *testing.T, tenant uuid.UUID, seed int) {
+	t.Helper()
 	ctx := reader(t, tenant)
 	all := writes(s.st)
 	kinds := []string{"exec", "transaction", "returning", "tx of pgx"}
@@ -203,6 +204,7 @@ func (s *weather) rage(t *testing.T, tenant uuid.UUID, seed int) {
 
 // read wants to see n notes of the tenant, and none of others.
 func (s *weather) read(ctx context.Context, t *testing.T, tenant uuid.UUID, n int) bool {
+	t.Helper()
 	var found, foreign int
 	var standby bool
 	err := s.st.DB().QueryRowContext(ctx, "SELECT count(*), count(*) FILTER (WHERE tenant_id <> $1), pg_is_in_recovery() FROM notes",

@@ -53,6 +53,7 @@ func writes(st *core.Stratum) map[string]func(ctx context.Context, body string) 
 }
 
 func replicaOwnWrites(t *testing.T, c *cluster, e estate) {
+	t.Helper()
 	other := e.create(t, core.NewTenant{Slug: "bystander"})
 	tenants := map[string]uuid.UUID{}
 	for name := range writes(e.st) {
@@ -121,6 +122,7 @@ func replicaSystemWrites(t *testing.T, e estate, tenant uuid.UUID) {
 
 // A function that a query calls writes: the replica refuses, and the primary does it once.
 func replicaWriteInQuery(t *testing.T, _ *cluster, e estate) {
+	t.Helper()
 	tenant := e.create(t, core.NewTenant{Slug: "writes-in-query"})
 	ctx := reader(t, tenant.ID)
 	comesToReplica(ctx, t, e.st)
@@ -136,6 +138,7 @@ func replicaWriteInQuery(t *testing.T, _ *cluster, e estate) {
 }
 
 func replicaTokens(t *testing.T, c *cluster, e estate) {
+	t.Helper()
 	tenant := e.create(t, core.NewTenant{Slug: "tokens"})
 	ctx := reader(t, tenant.ID)
 	other := e.open(t, c.replicas)
@@ -163,6 +166,7 @@ func replicaTokens(t *testing.T, c *cluster, e estate) {
 }
 
 func replicaLag(t *testing.T, c *cluster, e estate) {
+	t.Helper()
 	tenant := e.create(t, core.NewTenant{Slug: "lag"})
 	ctx := reader(t, tenant.ID)
 	careful := e.open(t, c.replicas, func(o *core.Options) { o.MaxReplicaLag = 300 * time.Millisecond })
@@ -180,6 +184,7 @@ func replicaLag(t *testing.T, c *cluster, e estate) {
 
 // All ways of sending statements take part.
 func replicaModes(t *testing.T, c *cluster, e estate) {
+	t.Helper()
 	for _, mode := range []string{"cache_statement", "cache_describe", "describe_exec", "simple_protocol"} {
 		st := e.open(t, c.replicas, func(o *core.Options) { o.DSN += "&default_query_exec_mode=" + mode })
 		for name, write := range writes(st) {

@@ -19,8 +19,7 @@ const maxKnown = 1 << 17
 // router leads each statement to the database and the schema where its tenant's data is. It knows the tenants that are
 // elsewhere than in the shared tables of the registry's database: statements go there first, and the refusal says where
 // the tenant is. What it knows is kept until a database refuses the tenant, so that a tenant's path does not lead
-// through
-// the registry while nothing changes, and goes on while the registry is down.
+// through the registry while nothing changes, and goes on while the registry is down.
 type router struct {
 	st   *Stratum
 	home *guard.Place

@@ -19,10 +19,10 @@ type Spares struct {
 	Count int
 }
 
-// Prepare makes schemas or databases that wait for tenants, up to the number that is wanted, and returns how many it has
-// made. What an earlier call has left half done is finished first. Each tenant that is created takes one if there is one
-// of its isolation at its placement, and is then active at once; so call Prepare from time to time. Spares are migrated
-// with the tenants by Fleet.
+// Prepare makes schemas or databases that wait for tenants, up to the number that is wanted, and returns how many it
+// has made. What an earlier call has left half done is finished first. Each tenant that is created takes one if there
+// is one of its isolation at its placement, and is then active at once; so call Prepare from time to time. Spares are
+// migrated with the tenants by Fleet.
 func (p *Placements) Prepare(ctx context.Context, spares Spares) (made int, err error) {
 	const op = "prepare spares"
 	if spares.Placement == "" {

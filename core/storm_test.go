@@ -199,6 +199,7 @@ func (s *storm) connections(t *testing.T, conn *pgx.Conn) (n [2]int) {
 
 // work does one thing as one tenant, and gives up at a random moment now and then.
 func (s *storm) work(t *testing.T, st *core.Stratum) {
+	t.Helper()
 	tenant := s.tenants[rand.N(len(s.tenants))]
 	ctx := core.WithTenant(t.Context(), tenant.ID)
 	cancelled := rand.N(5) == 0

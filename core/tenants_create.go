@@ -39,9 +39,8 @@ type NewTenant struct {
 }
 
 // Create adds an active tenant, behind its siblings, beneath an active parent. A schema or a database of its own is
-// made
-// before it returns, with all the tables, and is looked at; until then the tenant is provisioning. If the program ends
-// meanwhile, or the error is a *ProvisionError, the same call goes on with it, and so does Reconcile. It returns
+// made before it returns, with all the tables, and is looked at; until then the tenant is provisioning. If the program
+// ends meanwhile, or the error is a *ProvisionError, the same call goes on with it, and so does Reconcile. It returns
 //
 //   - ErrInvalidTenant, as an *InvalidError that names the field;
 //   - ErrTenantNotFound when there is no such parent;

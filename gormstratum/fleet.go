@@ -27,7 +27,8 @@ func Migrations(db *gorm.DB, options MigrateOptions) core.Migrations {
 				return err
 			}
 			return m.rehearse(ctx, script.DefaultLockTimeout(), func(ctx context.Context, tx *sql.Tx,
-				_ []string) error {
+				_ []string,
+			) error {
 				return look(ctx, tx)
 			})
 		},

@@ -1,4 +1,5 @@
-// Command places measures what it costs that a tenant has a schema or a database of its own. See README.md of the module.
+// Command places measures what it costs that a tenant has a schema or a database of its own. See README.md of the
+// module.
 package main
 
 import (

@@ -22,8 +22,10 @@ func (a *app) apartTopics(ctx context.Context, s *scene) ([]attack.Topic, error)
 	return []attack.Topic{
 		{Title: "From the shared tables into a tenant's own schema", As: s.AsMe, Attempts: slices.Concat(
 			into.readAttempts(), into.edgeAttempts(), into.linkAttempts(), s.IntoSchemas())},
-		{Title: "From the shared tables into a tenant's own database", As: s.AsMe,
-			Attempts: intoDatabase.readAttempts()},
+		{
+			Title: "From the shared tables into a tenant's own database", As: s.AsMe,
+			Attempts: intoDatabase.readAttempts(),
+		},
 		{Title: "From a tenant's own schema into the shared tables", As: out.AsMe, Of: schema, Attempts: slices.Concat(
 			out.readAttempts(), out.linkAttempts(), out.OutOfSchema())},
 		{Title: "From a tenant's own database", As: outOfDatabase.AsMe, Of: database, Attempts: slices.Concat(

@@ -45,7 +45,8 @@ func Mixes() []Mix {
 		{Name: "shared beside schema", Target: shared, Other: schema, Suspended: schema},
 		{Name: "shared away beside shared", Target: away(shared), Other: shared, Suspended: away(schema)},
 		{
-			Name: "schema away beside database away", Target: away(schema), Other: away(database), Suspended: away(shared),
+			Name:   "schema away beside database away",
+			Target: away(schema), Other: away(database), Suspended: away(shared),
 		},
 	}
 }

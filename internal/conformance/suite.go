@@ -33,7 +33,8 @@ type Path struct {
 	// to none.
 	Tenant error
 	// Qualified is set for a path that names the shared tables by their schema. Where the target has a schema of its
-	// own the path does not lead there: tenants are refused, and the system, which may read all, reads the shared tables.
+	// own the path does not lead there: tenants are refused, and the system, which may read all, reads the shared
+	// tables.
 	Qualified bool
 }
 

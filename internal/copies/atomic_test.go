@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -134,7 +135,7 @@ func TestRefreshIsEqual(t *testing.T) {
 		n := rapid.IntRange(1, 9).Draw(rt, "n")
 		for _, s := range statements {
 			// Some violate a constraint of the source, which is as good a change as any.
-			_, _ = from.Exec(t.Context(), strings.ReplaceAll(s, "$n", fmt.Sprint(n)))
+			_, _ = from.Exec(t.Context(), strings.ReplaceAll(s, "$n", strconv.Itoa(n)))
 			n = n%9 + 1
 		}
 		_, err := copies.Refresh(t.Context(), from, copies.Target{Conn: to}, shop())

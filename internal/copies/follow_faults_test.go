@@ -42,6 +42,7 @@ func (f *following) starts(t *testing.T, stream bool) {
 func TestFollowSurvivesItsConnections(t *testing.T) {
 	t.Parallel()
 	modes(t, func(t *testing.T, source, target place, stream bool) {
+		t.Helper()
 		f := follow(t, source, nil, target.destination(shop()))
 		f.starts(t, stream)
 		for i := range 5 {
@@ -62,6 +63,7 @@ func TestFollowSurvivesItsConnections(t *testing.T) {
 func TestFollowTakesOver(t *testing.T) {
 	t.Parallel()
 	modes(t, func(t *testing.T, source, target place, stream bool) {
+		t.Helper()
 		first := follow(t, source, nil, target.destination(shop()))
 		first.starts(t, stream)
 		second := follow(t, source, nil, target.destination(shop()))
@@ -87,6 +89,7 @@ func TestFollowTakesOver(t *testing.T) {
 func TestFollowLeavesOthersAlone(t *testing.T) {
 	t.Parallel()
 	modes(t, func(t *testing.T, source, target place, stream bool) {
+		t.Helper()
 		other := newPlace(t, shopDDL)
 		var down atomic.Bool
 		sick := other.destination(shop())
@@ -131,6 +134,7 @@ func acknowledged(t *testing.T, source place) {
 func TestFollowTakesUpTargets(t *testing.T) {
 	t.Parallel()
 	modes(t, func(t *testing.T, source, target place, stream bool) {
+		t.Helper()
 		other := newPlace(t, shopDDL)
 		f := follow(t, source, func(c *copies.Config) { c.Poll = 50 * time.Millisecond }, target.destination(shop()))
 		f.starts(t, stream)
@@ -166,6 +170,7 @@ func TestFollowPolls(t *testing.T) {
 func TestFollowPrunes(t *testing.T) {
 	t.Parallel()
 	modes(t, func(t *testing.T, source, target place, stream bool) {
+		t.Helper()
 		f := follow(t, source, func(c *copies.Config) {
 			c.Poll, c.KeepChanges = 100*time.Millisecond, 3
 		}, target.destination(shop()))
@@ -266,6 +271,7 @@ func TestFollowNeverGoesBack(t *testing.T) {
 func TestFollowReportsRefusals(t *testing.T) {
 	t.Parallel()
 	modes(t, func(t *testing.T, source, target place, stream bool) {
+		t.Helper()
 		f := follow(t, source, nil, target.destination(shop()))
 		f.starts(t, stream)
 		target.exec(t, `CREATE TABLE invoices (country varchar(2) REFERENCES countries);

@@ -29,8 +29,7 @@ type BatchConvergence interface {
 	Convergence
 	// PlanMany returns what Plan would of each target, in their order. All are of one database. It runs outside of
 	// their transactions, with the search_path of the login; a plan is thrown away if another run was at the target
-	// meanwhile.
-	// Where it returns an error each target is planned by itself.
+	// meanwhile. Where it returns an error each target is planned by itself.
 	PlanMany(ctx context.Context, q Querier, targets []Target) ([][]string, error)
 }
 

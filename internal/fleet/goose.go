@@ -28,8 +28,7 @@ type GooseOptions struct {
 	// OutOfOrder also runs migrations older than a target's newest. Defaults to false: such a target fails.
 	OutOfOrder bool
 	// Outside lets migrations of a schema change tables outside of it. Defaults to false: a target whose migration
-	// does,
-	// because it names a table that the schema lacks and its search_path has, fails with ErrOutside.
+	// does, because it names a table that the schema lacks and its search_path has, fails with ErrOutside.
 	Outside bool
 	// To is the newest version to run. Defaults to all.
 	To int64
@@ -37,9 +36,8 @@ type GooseOptions struct {
 
 // Goose is a source of migrations that goose understands: files *.sql in a folder, and functions. They are read once,
 // here, and parsed by goose itself; variables that ENVSUB names are those of this moment. Each runs in a transaction
-// together with its row in the target's table, or outside of one where the file says NO TRANSACTION. Only Up is
-// ever run.
-// Errors are goose's, and ErrTransaction.
+// together with its row in the target's table, or outside of one where the file says NO TRANSACTION. Only Up is ever
+// run. Errors are goose's, and ErrTransaction.
 func Goose(ctx context.Context, fsys fs.FS, dir string, opts GooseOptions) (Source, error) {
 	if opts.Name == "" {
 		opts.Name = "goose"

@@ -13,9 +13,8 @@ import (
 // A name that a migration of a schema does not find there is looked for further along its search_path: a table that is
 // missing in the schema would have its shared namesake changed instead, for every tenant.
 
-// namesakesSQL finds the tables further along the search_path whose names a migration has. It is given the
-// search_path, a
-// schema, and a condition on names.
+// namesakesSQL finds the tables further along the search_path whose names a migration has. It is given the search_path,
+// a schema, and a condition on names.
 const namesakesSQL = `SELECT pg_catalog.set_config('search_path', %[1]s, true);
 SELECT o.oid::text, o.relname FROM pg_catalog.pg_class o
 WHERE o.relkind IN ('r', 'p', 'v', 'm', 'S') %[3]s AND o.relnamespace = ANY (ARRAY(
@@ -81,8 +80,7 @@ func lacking(ctx context.Context, s *session, schemas []string, of []namesake) (
 }
 
 // open are the schemas of a batch in which one of the migrations would go further along. What is further along is
-// looked
-// at once for each connection.
+// looked at once for each connection.
 func (g *gooseSource) open(ctx context.Context, s *session, all []waiting) (map[string]bool, error) {
 	var schemas []string
 	var of []namesake

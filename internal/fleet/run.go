@@ -8,13 +8,11 @@ import (
 )
 
 // Run brings targets to the newest step of each source. A target is done by the steps that it lacks; where it lacks
-// none
-// it costs a look at its ledger. Run may be called by any number of processes at once, and again after whatever ended
-// it: only what is left is run.
+// none it costs a look at its ledger. Run may be called by any number of processes at once, and again after whatever
+// ended it: only what is left is run.
 //
 // It returns *Error where targets have failed, with the report of all others; the error of ctx, or of Targets, where
-// the
-// run ended early; and ErrCanary where the named canary is not among the targets.
+// the run ended early; and ErrCanary where the named canary is not among the targets.
 func Run(ctx context.Context, opts Options) (Report, error) {
 	if err := opts.validate(); err != nil {
 		return Report{}, err

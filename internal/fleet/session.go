@@ -129,8 +129,7 @@ func (v *visit) lockTimeout() string {
 }
 
 // enterSQL begins a transaction of the target. Its SELECT ends with whether the transaction has the target's lock; a
-// dry
-// run needs none. Each statement sees what others have committed, so that what is looked at is newer than the lock.
+// dry run needs none. Each statement sees what others have committed, so that what is looked at is newer than the lock.
 func (v *visit) enterSQL() string {
 	mode, lock := "READ WRITE", v.lock("pg_try_advisory_xact_lock")
 	if v.opts.DryRun {

@@ -14,8 +14,7 @@ type Source interface {
 	// batch is how many targets prepare is given at most.
 	batch() int
 	// prepare looks at targets of the session's database together, and does what can be done together. Whatever it
-	// fails
-	// at is left to visit.
+	// fails at is left to visit.
 	prepare(ctx context.Context, s *session, opts Options, targets []Target) prepared
 	// visit brings a target to the newest step, or tells of it in a dry run. Called again, it goes on where it was.
 	visit(ctx context.Context, v *visit) error
@@ -52,8 +51,7 @@ type visit struct {
 }
 
 // enter begins a transaction that has the target's lock, and looks at something in it. While another run has the lock
-// it
-// waits outside of a transaction: a snapshot would hold up an index that is built concurrently under that lock.
+// it waits outside of a transaction: a snapshot would hold up an index that is built concurrently under that lock.
 func (v *visit) enter(ctx context.Context, look string) (*pgconn.Result, error) {
 	for pause := firstWait; ; pause = min(2*pause, maxWait) {
 		found, locked, err := v.session.enter(ctx, v.enterSQL(), look)

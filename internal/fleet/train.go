@@ -41,8 +41,7 @@ func textOf(train []wagon) string {
 const flushSQL = "SELECT pg_catalog.pg_logical_emit_message(true, 'stratum', '')"
 
 // send sends a train, again without the target that has stopped it, and adds to known whose work is done. Whatever
-// failed
-// is left to a visit, which looks again.
+// failed is left to a visit, which looks again.
 func sendTrain(ctx context.Context, s *session, opts Options, train []wagon, known prepared) {
 	for len(train) > 0 {
 		results, err := s.send(ctx, textOf(train))

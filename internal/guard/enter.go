@@ -45,8 +45,7 @@ func (r Roles) of(k scope.Kind) string {
 // search_path.
 //
 // Parameters: $1 search_path, $2 tenant, $3 context, $4 role, $5 epoch or proof, $6 statement_timeout, $7 the schema
-// that
-// the tenant has of its own.
+// that the tenant has of its own.
 const (
 	pathSQL = `SELECT CASE WHEN pg_catalog.current_setting('search_path') OPERATOR(pg_catalog.<>) $1 ` +
 		`THEN pg_catalog.set_config('search_path', $1, true) END, `
@@ -67,11 +66,11 @@ const (
 	// readmitSQL is the short way for connections on which nothing is prepared.
 	readmitSQL = `SELECT stratum.readmit($2, $5, $1, $3)`
 	// schemaSQL says in which schema the statement is about to work, and refuses one that is not there. It stands
-	// behind
-	// the admission, and before the role is switched.
+	// behind the admission, and before the role is switched.
 	schemaSQL = `, stratum.enter_schema($7)`
 	// placeSQL does so for the system at the place of a tenant. It has rights on the shared tables too: in a schema
-	// that lacks a table, its statement would reach the shared one, and where the tenant has moved, what was left behind.
+	// that lacks a table, its statement would reach the shared one, and where the tenant has moved, what was left
+	// behind.
 	placeSQL = `, stratum.enter_place($2, $7)`
 
 	// replayedSQL says how far a replica has come, and before which transaction all are over. A server that is a

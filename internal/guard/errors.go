@@ -36,15 +36,15 @@ var (
 	ErrSchemaTable   = errors.New("stratum: the schema of the tenant lacks a table (Fleet.Drift says which, and " +
 		"Fleet.Migrate makes it)")
 	ErrDatabaseMissing = errors.New("stratum: the database of the tenant is missing (restore it from a backup)")
-	ErrDatabaseDown    = errors.New("stratum: the database that the tenant lives in cannot be reached (Placements.Health " +
-		"looks at all of them; a statement that has met this error has not been run)")
-	ErrTableMissing = errors.New("stratum: the database that the tenant lives in has no such table (external tables are " +
-		"in the registry's database alone, where core.AsSystem reaches them; whether one of the others is missing, " +
-		"Fleet.Drift says)")
+	ErrDatabaseDown    = errors.New("stratum: the database that the tenant lives in cannot be reached " +
+		"(Placements.Health looks at all of them; a statement that has met this error has not been run)")
+	ErrTableMissing = errors.New("stratum: the database that the tenant lives in has no such table (external tables " +
+		"are in the registry's database alone, where core.AsSystem reaches them; whether one of the others is " +
+		"missing, Fleet.Drift says)")
 	ErrLogin = errors.New("stratum: the server does not accept the login or its password (look where the DSN comes " +
 		"from: a rotated password is read again with each new connection of a placement)")
-	ErrElsewhere = errors.New("stratum: the data of the tenant is elsewhere (as the system, write it at its place with " +
-		"core.AsSystemAt; as the tenant, try again: it is being moved)")
+	ErrElsewhere = errors.New("stratum: the data of the tenant is elsewhere (as the system, write it at its place " +
+		"with core.AsSystemAt; as the tenant, try again: it is being moved)")
 	ErrSubtreeElsewhere = errors.New("stratum: the subtree has tenants whose data is in a schema or a database of " +
 		"their own, and one statement cannot read them all (visit each with Tenants.ForEach, or " +
 		"gormstratum.ForEachTenant)")

@@ -19,8 +19,7 @@ type Router interface {
 	// Place returns where statements of the scope run.
 	Place(ctx context.Context, sc scope.Scope) (*Place, error)
 	// Elsewhere is told that the data of the scope's tenant is not at p: detail is what the registry's database knows
-	// of
-	// it, or empty where another one has no such tenant. It reports whether Place has another answer now.
+	// of it, or empty where another one has no such tenant. It reports whether Place has another answer now.
 	Elsewhere(sc scope.Scope, p *Place, detail string) bool
 }
 
@@ -38,8 +37,7 @@ type Database struct {
 }
 
 // NewDatabase returns a database that two pools lead to. proofKey reads the key with which signed Forms prove there
-// that
-// a tenant is admitted.
+// that a tenant is admitted.
 func NewDatabase(name string, data, system *Pool, proofKey func(context.Context) ([]byte, error)) *Database {
 	return &Database{Name: name, Data: data, System: system, prover: prover{load: proofKey}}
 }
@@ -196,8 +194,7 @@ func (e *PlacementError) Unwrap() error { return e.Err }
 const maxMoves = 2
 
 // moved reports whether a statement or a transaction is to be tried once more, since the tenant's data is elsewhere
-// than
-// it was believed to be: the server has refused it before it did anything.
+// than it was believed to be: the server has refused it before it did anything.
 func (c *Connector) moved(err error, p *Place, sc scope.Scope, moves int) bool {
 	if c.config.Router == nil || p == nil || moves >= maxMoves {
 		return false

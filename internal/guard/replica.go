@@ -198,8 +198,7 @@ func (r *Replicas) try(ctx context.Context, replica *Replica, kind scope.Kind, n
 		return nil
 	}
 	// Only now: a connection that is new has told how far its server has come, which may have been put back to an
-	// earlier
-	// state.
+	// earlier state.
 	if standby.replayed.Load() >= need {
 		return s
 	}

@@ -19,7 +19,8 @@ type Options struct {
 	Owner *sql.DB
 	// Prefix is the prefix of the roles. Defaults to DefaultPrefix.
 	Prefix string
-	// DataLogin is the login that works for tenants. It is given the tenant, subtree and schema roles. Defaults to none.
+	// DataLogin is the login that works for tenants. It is given the tenant, subtree and schema roles. Defaults to
+	// none.
 	DataLogin string
 	// SystemLogin is the login that works across tenants. It is given the system role. Defaults to none.
 	SystemLogin string

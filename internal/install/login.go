@@ -134,9 +134,9 @@ type defaultFact struct {
 	Setting  string `json:"setting"`
 }
 
-// loginSQL takes the name of the login ($1) and of the roles: tenant ($2), subtree ($3), system ($4), schema ($5).
-// Any login
-// may run it. The column inherit_option exists since PostgreSQL 16; through jsonb the statement is good for 15 too.
+// loginSQL takes the name of the login ($1) and of the roles: tenant ($2), subtree ($3), system ($4), schema ($5). Any
+// login may run it. The column inherit_option exists since PostgreSQL 16; through jsonb the statement is good for 15
+// too.
 const loginSQL = `
 WITH me AS (
 	SELECT r.*, current_setting('server_version_num')::int AS version,

@@ -1,7 +1,6 @@
 // Package provision makes the schema or the database that a tenant has of its own, prepares databases for tenants, and
-// takes both away again. It works as the owner of the tables. Everything it does can be repeated: what is there
-// already is
-// compared with what is wanted, so that a second call finishes what a crash has left.
+// takes both away again. It works as the owner of the tables. Everything it does can be repeated: what is there already
+// is compared with what is wanted, so that a second call finishes what a crash has left.
 //
 //	model.go      ReadModel: the shared tables that everything is made from
 //	versions.go   Blueprint: the model, and the migrations that have led to it, which what is made counts as having

@@ -8,8 +8,7 @@ import (
 
 // The ranges of integer keys. The shared tables of the registry's database have the numbers up to the first range; each
 // schema and database of a tenant, and the shared tables of each other database, have a range of their own, by the
-// number
-// in the tenant's label. So a tenant's rows can be put beside those of others with the keys that they have.
+// number in the tenant's label. So a tenant's rows can be put beside those of others with the keys that they have.
 const (
 	// bigHome is the last number of the registry's shared tables, a million million.
 	bigHome = 1 << 40

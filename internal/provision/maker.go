@@ -44,10 +44,10 @@ func (m *Maker) Make(ctx context.Context, tx *sql.Tx, s Schema) error {
 	return nil
 }
 
-// Verify looks that the schemas are as they must be. The first that the maker has made is read as a whole. All others were
-// made by the same statements on the same server, and must be as that one in rights, policies, keys, indexes and triggers,
-// which something else than the statements may have a part in: default privileges, or the server's own triggers. What
-// columns and expressions are, takes the server as long to print as the tables take to be made.
+// Verify looks that the schemas are as they must be. The first that the maker has made is read as a whole. All others
+// were made by the same statements on the same server, and must be as that one in rights, policies, keys, indexes and
+// triggers, which something else than the statements may have a part in: default privileges, or the server's own
+// triggers. What columns and expressions are, takes the server as long to print as the tables take to be made.
 func (m *Maker) Verify(ctx context.Context, tx *sql.Tx, schemas []Schema) error {
 	wanted, err := m.shape(schemas[0])
 	if err != nil {
@@ -124,7 +124,8 @@ WITH wanted AS MATERIALIZED (
 		k.confdelsetcols, k.confmatchtype, k.convalidated, k.condeferrable, k.condeferred)
 	FROM owner r JOIN pg_catalog.pg_constraint k ON k.conrelid = r.oid
 	LEFT JOIN pg_catalog.pg_class f ON f.oid = k.confrelid
-	UNION ALL SELECT r.name, pg_catalog.concat_ws(' ', 'i', x.relname, i.indkey, i.indclass, i.indcollation, i.indoption,
+	UNION ALL SELECT r.name, pg_catalog.concat_ws(' ', 'i', x.relname, i.indkey, i.indclass, i.indcollation,
+			i.indoption,
 		i.indisunique, i.indisprimary, i.indisvalid, i.indisreplident, i.indnullsnotdistinct, i.indpred IS NULL,
 		i.indexprs IS NULL)
 	FROM owner r JOIN pg_catalog.pg_index i ON i.indrelid = r.oid JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid
@@ -136,7 +137,8 @@ WITH wanted AS MATERIALIZED (
 	JOIN pg_catalog.pg_trigger t ON t.tgrelid = r.oid AND NOT t.tgisinternal
 	UNION ALL SELECT name, pg_catalog.concat_ws(' ', 'n', nspowner, nspacl) FROM wanted
 ), fingerprint AS MATERIALIZED (
-	SELECT name, pg_catalog.md5(pg_catalog.string_agg(line, ';' ORDER BY line COLLATE "C")) AS sum FROM item GROUP BY name
+	SELECT name, pg_catalog.md5(pg_catalog.string_agg(line, ';' ORDER BY line COLLATE "C")) AS sum
+	FROM item GROUP BY name
 )
 SELECT coalesce(pg_catalog.json_object_agg(name, sum), '{}')::text FROM fingerprint`
 

@@ -10,8 +10,7 @@ const signedSQL = `coalesce((SELECT s.required FROM stratum.signing s), false)`
 const tenantSQL = `coalesce(pg_get_function_sqlbody('stratum.tenant_id()'::regprocedure), '')`
 
 // serverSQL takes our roles ($1), the data and the system login ($2), whom a tenant's SQL can act as ($3), which are
-// the
-// tenant, subtree and schema roles and the data login, and the system role ($4).
+// the tenant, subtree and schema roles and the data login, and the system role ($4).
 func serverSQL() string {
 	return `
 WITH version AS (

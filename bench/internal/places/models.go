@@ -78,10 +78,11 @@ func migrations() []string {
 		{"payments", "amount bigint NOT NULL", []string{"order"}, nil},
 		{"remarks", "text text NOT NULL", []string{"order"}, nil},
 	}
-	list := []string{`CREATE TABLE tickets (tenant_id uuid NOT NULL, id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+	list := make([]string, 0, 1+len(tables))
+	list = append(list, `CREATE TABLE tickets (tenant_id uuid NOT NULL, id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
 		number bigint NOT NULL, title text NOT NULL, body text NOT NULL, created_at timestamptz NOT NULL,
 		updated_at timestamptz NOT NULL, UNIQUE (tenant_id, id));
-		CREATE INDEX ON tickets (tenant_id, created_at)`}
+		CREATE INDEX ON tickets (tenant_id, created_at)`)
 	for _, t := range tables {
 		columns := []string{"tenant_id uuid NOT NULL", "id bigserial PRIMARY KEY"}
 		if t.columns != "" {

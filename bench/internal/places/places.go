@@ -36,7 +36,8 @@ func Main(ctx context.Context, args []string, out, log io.Writer) error {
 	flags := flag.NewFlagSet("places", flag.ContinueOnError)
 	flags.SetOutput(log)
 	flags.IntVar(&options.Rows, "rows", 2000, "rows of each tenant that is measured")
-	flags.DurationVar(&options.Time, "time", 4*time.Second, "how long each operation is measured for each kind of tenant")
+	flags.DurationVar(&options.Time, "time", 4*time.Second,
+		"how long each operation is measured for each kind of tenant")
 	flags.IntVar(&options.Databases, "databases", 15, "how many databases are made each way")
 	if err := flags.Parse(args); err != nil {
 		return err

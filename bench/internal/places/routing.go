@@ -2,6 +2,7 @@ package places
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"time"
@@ -30,7 +31,8 @@ const body = "lorem ipsum lorem ipsum lorem ipsum lorem ipsum lorem ipsum lorem 
 
 func operations() []operation {
 	return []operation{
-		{"point-read",
+		{
+			"point-read",
 			func(db *gorm.DB, tenant, id uuid.UUID) error {
 				var row world.Ticket
 				return theirs(db.First(&row, "id = ?", id).Error, row.TenantID, tenant)
@@ -38,27 +40,33 @@ func operations() []operation {
 			func(db *gorm.DB, tenant, id uuid.UUID) error {
 				var row world.Plain
 				return theirs(db.Where("tenant_id = ?", tenant).First(&row, "id = ?", id).Error, row.TenantID, tenant)
-			}},
-		{"insert",
+			},
+		},
+		{
+			"insert",
 			func(db *gorm.DB, _, _ uuid.UUID) error {
 				return db.Create(&world.Ticket{Number: 1, Title: "ticket", Body: body}).Error
 			},
 			func(db *gorm.DB, tenant, _ uuid.UUID) error {
 				return db.Create(&world.Plain{TenantID: tenant, Number: 1, Title: "ticket", Body: body}).Error
-			}},
-		{"update",
+			},
+		},
+		{
+			"update",
 			func(db *gorm.DB, _, id uuid.UUID) error {
 				return one(db.Model(&world.Ticket{}).Where("id = ?", id).Update("title", "changed"))
 			},
 			func(db *gorm.DB, tenant, id uuid.UUID) error {
-				return one(db.Model(&world.Plain{}).Where("tenant_id = ? AND id = ?", tenant, id).Update("title", "changed"))
-			}},
+				plain := db.Model(&world.Plain{}).Where("tenant_id = ? AND id = ?", tenant, id)
+				return one(plain.Update("title", "changed"))
+			},
+		},
 	}
 }
 
 func theirs(err error, got, want uuid.UUID) error {
 	if err == nil && got != want {
-		return fmt.Errorf("a row of another tenant")
+		return errors.New("a row of another tenant")
 	}
 	return err
 }
@@ -94,8 +102,8 @@ func (b *bench) routing(ctx context.Context, w *realm) error {
 				return fmt.Errorf("%s: %s: %w", h.kind, op.name, err)
 			}
 			name := "places/" + string(h.kind) + "/" + op.name
-			b.logf("%s: plugin %.0f us, by hand %.0f us, %d slices", name, sample.Median(times[0]), sample.Median(times[1]),
-				len(times[0]))
+			b.logf("%s: plugin %.0f us, by hand %.0f us, %d slices", name,
+				sample.Median(times[0]), sample.Median(times[1]), len(times[0]))
 			b.line(name, sample.PairedRatio(times[0], times[1]), sample.AtMost(routingGoal))
 		}
 	}
