@@ -77,9 +77,6 @@ func (r *reading) attempt(ctx context.Context, where at, s *session) error {
 	if err != nil {
 		return err
 	}
-	if e.replica != nil {
-		e.carried = append(e.carried, wholeSQL)
-	}
 	items := []item{it}
 	results, err := s.send(ctx, e, items)
 	if err != nil {

@@ -41,13 +41,12 @@ func (c *conn) item(ctx context.Context, where at, s *session, sql string, args 
 }
 
 // readOnlySQL makes a transaction read-only. It cannot be taken back in that transaction: PostgreSQL refuses once a
-// first snapshot was taken, which this statement does. And it says that rows of all tenants are looked for, which the
-// policies of the system refuse where some of them are elsewhere.
-const readOnlySQL = `SELECT pg_catalog.set_config('transaction_read_only', 'on', true), ` +
-	`pg_catalog.set_config('stratum.whole', 'on', true)`
+// first snapshot was taken, which this statement does.
+const readOnlySQL = `SELECT pg_catalog.set_config('transaction_read_only', 'on', true)`
 
-// wholeSQL says the same to a replica, whose transactions are read-only anyway.
-const wholeSQL = "SET LOCAL stratum.whole TO 'on'"
+// wholeSQL refuses what has read tables of tenants while some of those have theirs elsewhere. It stands behind the
+// statement, whose rows count for nothing then.
+const wholeSQL = "SELECT stratum.passed_over_nobody()"
 
 // beginReadOnlySQL begins such a transaction where settings are carried, which needs a block.
 const beginReadOnlySQL = "begin read only"
@@ -79,6 +78,9 @@ func (s *session) send(ctx context.Context, e *entry, items []item) (*pgconn.Mul
 			b.ExecStatement(desc, s.builder.ParamValues, s.builder.ParamFormats, formats)
 		}
 	}
+	if e != nil {
+		b.ExecParams(wholeSQL, nil, nil, nil, nil)
+	}
 	if e != nil && e.hasBlock() {
 		b.ExecParams("commit", nil, nil, nil, nil)
 	}
@@ -97,6 +99,9 @@ func (s *session) sendSimple(ctx context.Context, e *entry, items []item) (*pgco
 			return nil, err
 		}
 		texts = append(texts, text)
+	}
+	if e != nil {
+		texts = append(texts, wholeSQL)
 	}
 	if e != nil && e.replica != nil {
 		texts = append(texts, "commit")

@@ -31,10 +31,11 @@ type rule struct {
 func (m *Migration) rules(t *target) []rule {
 	// Writes of the subtree role are for the tenant itself: a descendant's rows can be read and not touched.
 	own, read := ownRows(t), visibleRows(t)
-	sees, writes := seenBySystem(), livesHere(t)
+	all := condition{"true", "true"}
+	writes := livesHere(t)
 	if m.citus {
 		// Workers have no list of tenants to look at, and nobody's rows are elsewhere: core refuses that.
-		read, sees, writes = carriedRows(t), condition{"true", "true"}, condition{"true", "true"}
+		read, writes = carriedRows(t), all
 	}
 	admit := condition{"stratum.admit_owner()", "stratum.admit_owner()"}
 	tenant, subtree := m.roles.Tenant, m.roles.Subtree
@@ -44,7 +45,7 @@ func (m *Migration) rules(t *target) []rule {
 		newRule(policySubtreeInsert, "INSERT", subtree, condition{}, own),
 		newRule(policySubtreeUpdate, "UPDATE", subtree, own, own),
 		newRule(policySubtreeDelete, "DELETE", subtree, own, condition{}),
-		newRule(policySystem, "ALL", m.roles.System, sees, writes),
+		newRule(policySystem, "ALL", m.roles.System, all, writes),
 		ownerRule(t.rel, admit),
 	}
 	if t.Kind == Mixed {
@@ -71,9 +72,6 @@ func ownRows(t *target) condition {
 		printed: "(" + t.rel.column(t.Column).Quoted + " = stratum.tenant_id())",
 	}
 }
-
-// seenBySystem is every row that is here.
-func seenBySystem() condition { return condition{"stratum.system_sees()", "stratum.system_sees()"} }
 
 // livesHere are rows of tenants that share these tables. Those of others would be out of their reach.
 func livesHere(t *target) condition {
