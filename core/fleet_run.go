@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 
 	"github.com/stratum-hq/stratum-go/internal/fleet"
 	"github.com/stratum-hq/stratum-go/internal/provision"
@@ -249,9 +250,10 @@ func newGlobals(now, coming shape.Model) bool {
 // sources runs sources on targets that have not failed, and adds what came of it to the report. Failures of single
 // targets are no error yet, unless the model itself is among them, or the run is to stop.
 func (r *fleetRun) sources(ctx context.Context, targets iter.Seq2[fleet.Target, error], sources ...fleet.Source) error {
+	before := maps.Clone(r.ended) // which grows while the targets are listed
 	left := func(yield func(fleet.Target, error) bool) {
 		for t, err := range targets {
-			if err == nil && r.ended[t.ID] == fleet.Failed {
+			if err == nil && before[t.ID] == fleet.Failed {
 				continue
 			}
 			if !yield(t, err) {

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -105,7 +106,8 @@ func inOwnerTx(ctx context.Context, db *sql.DB, fn func(tx *sql.Tx) error) error
 		return err
 	}
 	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("stratum: committing: %w", err)
+		// Where ctx has ended the transaction says only that it is over.
+		return fmt.Errorf("stratum: committing: %w", cmp.Or(ctx.Err(), err))
 	}
 	return nil
 }

@@ -35,21 +35,21 @@ var consumers = []struct {
 	{
 		name:     "core without an ORM",
 		imports:  []string{"core"},
-		modules:  sorted(pgx, pool, migrations, uuid),
+		modules:  sorted(pgx, pool, migrations, replication, uuid),
 		mustNot:  slices.Concat(gorm, ent, []string{self + "/gormstratum", self + "/entstratum"}),
 		mustHave: []string{self + "/core", self + "/internal/guard"},
 	},
 	{
 		name:     "core with GORM",
 		imports:  []string{"core", "gormstratum"},
-		modules:  sorted(pgx, pool, migrations, uuid, gormAndDriver),
+		modules:  sorted(pgx, pool, migrations, replication, uuid, gormAndDriver),
 		mustNot:  slices.Concat(ent, []string{self + "/entstratum"}),
 		mustHave: []string{self + "/core", self + "/gormstratum", "gorm.io/gorm"},
 	},
 	{
 		name:     "core with ent",
 		imports:  []string{"core", "entstratum"},
-		modules:  sorted(pgx, pool, migrations, uuid, entAndAtlas),
+		modules:  sorted(pgx, pool, migrations, replication, uuid, entAndAtlas),
 		mustNot:  slices.Concat(gorm, codegen, []string{self + "/gormstratum"}),
 		mustHave: []string{self + "/core", self + "/entstratum", "entgo.io/ent"},
 	},
@@ -72,6 +72,11 @@ var (
 		"github.com/pressly/goose/v3",
 		"github.com/sethvargo/go-retry",
 		"go.uber.org/multierr",
+	}
+	// replication keeps the copies of global tables current.
+	replication = []string{
+		"github.com/jackc/pgio",
+		"github.com/jackc/pglogrepl",
 	}
 	uuid = []string{
 		"github.com/google/uuid",
