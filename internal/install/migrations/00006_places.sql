@@ -44,7 +44,7 @@ CREATE TABLE stratum.placements (
 
     CONSTRAINT placements_name_check CHECK (name ~ '^[a-z][a-z0-9_-]{0,30}$'),
     CONSTRAINT placements_dsn_check CHECK (concat_ws('|', dsn, system_dsn, owner_dsn, array_to_string(replica_dsns, '|'))
-        !~* '(postgres(ql)?://|password|host *=|@)'),
+        !~* '(postgres(ql)?://|password *=|host *=|@)'),
     CONSTRAINT placements_labels_check CHECK (jsonb_typeof(labels) = 'object'),
     CONSTRAINT placements_capacity_check CHECK (capacity >= 0),
     CONSTRAINT placements_state_check CHECK (state IN ('active', 'draining', 'closed'))
