@@ -197,16 +197,7 @@ BEGIN
         HINT = 'Restore it, or make it anew with Tenants.Reconcile.';
 END $$;
 
--- Says which schema the statement is about to work in, and refuses one that is not there.
-CREATE FUNCTION stratum.enter_schema(own_schema text) RETURNS text LANGUAGE plpgsql VOLATILE AS $$
-BEGIN
-    IF pg_catalog.to_regnamespace(own_schema) IS NULL THEN
-        RETURN stratum.no_schema();
-    END IF;
-    RETURN pg_catalog.set_config('stratum.schema', own_schema, true);
-END $$;
-
--- The same for the system, which has rights on the shared tables: where the tenant's table is missing, a statement would
+-- How the system enters a schema, which has rights on the shared tables: where the tenant's table is missing, a statement would
 -- reach the shared one.
 CREATE FUNCTION stratum.enter_whole_schema(own_schema text) RETURNS text LANGUAGE plpgsql VOLATILE SECURITY DEFINER AS $$
 DECLARE
@@ -326,6 +317,6 @@ GRANT UPDATE (isolation, placement, residency, told_status) ON stratum.tenants T
 -- What has never been active may be taken back: a tenant whose provisioning is given up.
 GRANT DELETE ON stratum.tenants TO {{.SystemRole}};
 GRANT EXECUTE ON FUNCTION stratum.admit(uuid, text), stratum.admit(uuid, text, bytea, text), stratum.no_schema(),
-    stratum.enter_schema(text), stratum.enter_whole_schema(text), stratum.enter_place(uuid, text),
+    stratum.enter_whole_schema(text), stratum.enter_place(uuid, text),
     stratum.other_schema(), stratum.tenant_in(text), stratum.passed_over_nobody(),
     stratum.lives_here(uuid) TO PUBLIC;
