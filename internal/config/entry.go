@@ -11,9 +11,6 @@ import (
 // Archived is the status of a tenant whose entries hold for nobody beneath it.
 const Archived = "archived"
 
-// MaxKeyLength is the most characters that a key may have. The database has the same limit.
-const MaxKeyLength = 128
-
 // Tenant is a step on the path from a root to a tenant, as it was when the path was read.
 type Tenant struct {
 	ID     uuid.UUID
@@ -29,13 +26,13 @@ type Entry struct {
 	Value     json.RawMessage // JSON, where null is a value like others
 	Locked    bool
 	Sensitive bool
-	Version   int64 // no two writes have the same
-	UpdatedAt time.Time
+	Version   int64     // no two writes have the same
+	UpdatedAt time.Time // zero in a Snapshot
 }
 
-// ValidKey reports whether key has the form of a key: lower-case letters, digits, "_", "." and "-", a letter first.
-func ValidKey(key string) bool {
-	return len(key) <= MaxKeyLength && keyPattern().MatchString(key)
-}
+// keyPattern is that of the table's constraint config_key_check.
+var keyPattern = regexp.MustCompile(`^[a-z][a-z0-9_.-]{0,127}$`)
 
-func keyPattern() *regexp.Regexp { return regexp.MustCompile(`^[a-z][a-z0-9_.-]*$`) }
+// ValidKey reports whether key has the form of a key: a lower-case letter and at most 127 lower-case letters, digits,
+// "_", "." and "-".
+func ValidKey(key string) bool { return keyPattern.MatchString(key) }
