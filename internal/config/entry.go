@@ -26,8 +26,8 @@ type Entry struct {
 	Value     json.RawMessage // JSON, where null is a value like others
 	Locked    bool
 	Sensitive bool
-	Version   int64     // no two writes have the same
-	UpdatedAt time.Time // zero in a Snapshot
+	Version   int64 // no two writes have the same
+	UpdatedAt time.Time
 }
 
 // keyPattern is that of the table's constraint config_key_check.

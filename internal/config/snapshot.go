@@ -89,15 +89,15 @@ func (s *Snapshot) Keys() []string {
 // Size is about how many bytes the snapshot takes.
 func (s *Snapshot) Size() int { return s.size }
 
-// Find returns the tenant of the path with this id, and reports whether there is one: who is not on the path of a
-// tenant has nothing to do with its config.
-func (s *Snapshot) Find(id uuid.UUID) (Tenant, bool) {
+// Depth returns the depth of the tenant with this id on the path, or -1: who is not on the path of a tenant has nothing
+// to do with its config.
+func (s *Snapshot) Depth(id uuid.UUID) int {
 	for i := len(s.path) - 1; i >= 0; i-- {
 		if s.path[i].ID == id {
-			return s.path[i], true
+			return i
 		}
 	}
-	return Tenant{}, false
+	return -1
 }
 
 // Source is the tenant that has set the entry.
