@@ -113,11 +113,11 @@ func (e *ConfigExplanation) reason() string {
 	case e.Value.Default:
 		return "no tenant has set it, so the declared default holds"
 	case e.Value.Locked && e.Value.Source.Slug != e.Tenant:
-		return fmt.Sprintf("%q has locked it, and no tenant above", e.Value.Source.Slug)
+		return fmt.Sprintf("%s has locked it, and no tenant above", e.Value.Source.Slug)
 	case e.Value.Source.Slug == e.Tenant:
 		return "the tenant has set it itself, and no tenant above has locked it"
 	default:
-		return fmt.Sprintf("%q is the nearest to have set it, and no tenant has locked it", e.Value.Source.Slug)
+		return fmt.Sprintf("%s is the nearest to have set it, and no tenant has locked it", e.Value.Source.Slug)
 	}
 }
 
@@ -128,7 +128,7 @@ func (e ConfigExplanation) String() string {
 	if e.Value != nil {
 		held = shorten(e.Value.text())
 	}
-	fmt.Fprintf(&b, "%s for %q: %s (%s)\n", e.Key, e.Tenant, held, e.Reason)
+	fmt.Fprintf(&b, "%s for %s: %s (%s)\n", e.Key, e.Tenant, held, e.Reason)
 	const padding = 2
 	w := tabwriter.NewWriter(&b, 0, 0, padding, ' ', 0)
 	_, _ = fmt.Fprintln(w, "TENANT\tOUTCOME\tLOCK\tVALUE")
