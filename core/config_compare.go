@@ -94,7 +94,7 @@ func (c *Config) Drift(ctx context.Context, tenant uuid.UUID) ([]ConfigDrift, er
 	if _, err := scope.Check(ctx); err != nil {
 		return nil, operationError(op, err)
 	}
-	s, _, v, err := c.chain(ctx, tenant, "")
+	s, entries, v, err := c.chain(ctx, tenant, "")
 	if err != nil {
 		return nil, operationError(op, err)
 	}
@@ -106,7 +106,7 @@ func (c *Config) Drift(ctx context.Context, tenant uuid.UUID) ([]ConfigDrift, er
 	if err != nil {
 		return nil, err
 	}
-	found := config.FindDrift(s, descendants)
+	found := config.FindDrift(s.Path(), entries, descendants)
 	drift := make([]ConfigDrift, len(found))
 	for i, d := range found {
 		drift[i] = v.drift(s, d)

@@ -31,10 +31,12 @@ type Drift struct {
 	From   Tenant // who has set Entry, and for Shadows who has locked the key
 }
 
-// FindDrift compares descendants with the tenant that s is of. They come as in a walk of the tree: each right behind
-// its parent or behind an earlier sibling's descendants. Archived ones are passed over, and have no say beneath.
-func FindDrift(s *Snapshot, descendants []Descendant) []Drift {
-	w := walk{base: s, held: []map[string]holder{{}}}
+// FindDrift compares descendants with the tenant at the end of a path, on which the entries are. They come as in a walk
+// of the tree: each right behind its parent or behind an earlier sibling's descendants. Archived ones are passed over,
+// and have no say beneath.
+func FindDrift(path []Tenant, entries []Entry, descendants []Descendant) []Drift {
+	// What a child without entries inherits, which is not what holds for an archived parent itself.
+	w := walk{base: New(append(path[:len(path):len(path)], Tenant{}), entries), held: []map[string]holder{{}}}
 	for i := range descendants {
 		w.visit(&descendants[i])
 	}

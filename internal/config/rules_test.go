@@ -119,7 +119,7 @@ func TestDriftAgreesWithTheRules(t *testing.T) {
 			nodes = append(nodes, node{append(above.path[:level:level], tenant), entries})
 		}
 		found := make(map[uuid.UUID]config.Drift)
-		for _, d := range config.FindDrift(config.New(base, baseEntries), walk) {
+		for _, d := range config.FindDrift(base, baseEntries, walk) {
 			require.NotContains(rt, found, d.Tenant.ID, "one key, one line")
 			found[d.Tenant.ID] = d
 		}
