@@ -118,7 +118,9 @@ func raceLocks(c *configTree) ([]func() error, func([]error)) {
 }
 
 func raceBatches(c *configTree) ([]func() error, func([]error)) {
-	changes := []core.ConfigChange{{Key: "a", Value: 1}, {Key: "b", Value: 1}, {Key: "c", Value: 1, Locked: core.On}}
+	changes := []core.ConfigChange{
+		{Key: "a", Value: 1}, {Key: "b", Value: 1, Locked: core.On}, {Key: "c", Value: 1, Locked: core.On},
+	}
 	backwards := []core.ConfigChange{changes[2], changes[1], changes[0]}
 	batch := func(at uuid.UUID, changes []core.ConfigChange) func() error {
 		return func() error {
