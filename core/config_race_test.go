@@ -1,6 +1,7 @@
 package core_test
 
 import (
+	"context"
 	"errors"
 	"sync/atomic"
 	"testing"
@@ -145,6 +146,7 @@ func TestConfigKeepsMovesAway(t *testing.T) {
 	ctx := t.Context()
 	tx, err := f.admin.Begin(ctx)
 	require.NoError(t, err)
+	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
 	_, err = tx.Exec(ctx, "LOCK TABLE stratum.config IN EXCLUSIVE MODE")
 	require.NoError(t, err)
 	waiting := func(kind string) func() bool {
@@ -159,7 +161,7 @@ func TestConfigKeepsMovesAway(t *testing.T) {
 	go func() { set <- second(c.try(c.shop, core.ConfigChange{Value: 2})) }()
 	require.Eventually(t, waiting("relation"), time.Minute, time.Millisecond)
 	go func() { moved <- c.f.move(c.ctx, c.acme.ID, uuid.Nil) }()
-	require.Eventually(t, waiting("advisory"), time.Minute, time.Millisecond, "the move waits")
+	require.Eventually(t, waiting("advisory"), 10*time.Second, time.Millisecond, "the move waits")
 	require.NoError(t, tx.Commit(ctx))
 	require.NoError(t, <-set)
 	require.NoError(t, <-moved)
