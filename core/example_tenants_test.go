@@ -14,7 +14,7 @@ import (
 
 // openExample returns a handle on a throw-away database. An application gives core.Open its own DSN and calls Migrate
 // once, at start.
-func openExample(ctx context.Context) (st *core.Stratum, cleanUp func()) {
+func openExample(ctx context.Context, keys ...core.ConfigKey) (st *core.Stratum, cleanUp func()) {
 	server, err := exampleServer()
 	if err != nil {
 		log.Fatal(err)
@@ -25,7 +25,7 @@ func openExample(ctx context.Context) (st *core.Stratum, cleanUp func()) {
 	}
 	st, err = core.Open(ctx, core.Options{
 		DSN: db.DSN, OwnerDSN: db.OwnerDSN, SystemDSN: db.SystemDSN, RolePrefix: db.Name + "_role",
-		Logger: slog.New(slog.DiscardHandler),
+		Logger: slog.New(slog.DiscardHandler), ConfigKeys: keys,
 	})
 	if err != nil {
 		log.Fatal(err)

@@ -86,6 +86,10 @@ type Options struct {
 	// and GORM's leaves it. Defaults to false: primary keys are as the ORM declares them.
 	TenantInPrimaryKey bool
 
+	// ConfigKeys are the keys that may be written to Config, each a Key. Others are refused with ErrConfigUnknown, and
+	// values that are not of the type of their key with ErrConfigInvalid. Defaults to none: any key, with any JSON.
+	ConfigKeys []ConfigKey
+
 	// Limits keep one tenant from taking all connections, or the server's time. Defaults to no limits.
 	Limits Limits
 

@@ -23,6 +23,8 @@ import (
 type Stratum struct {
 	// Tenants is the tree of tenants.
 	Tenants *Tenants
+	// Config is what tenants have set, for themselves and for all beneath them.
+	Config *Config
 	// Placements are the databases in which tenants live.
 	Placements *Placements
 	// Fleet runs migrations over all of them, and over the schemas and databases of tenants.
@@ -71,6 +73,10 @@ func Open(ctx context.Context, options Options) (*Stratum, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: Options.RolePrefix: %w", ErrConfig, err)
 	}
+	keys, err := declare(options.ConfigKeys)
+	if err != nil {
+		return nil, err
+	}
 	s := &Stratum{
 		options: options, roles: roles,
 		budget: guard.NewBudget(options.MaxConns), systemBudget: guard.NewBudget(options.SystemMaxConns),
@@ -81,6 +87,7 @@ func Open(ctx context.Context, options Options) (*Stratum, error) {
 	}
 	s.Tenants = newTenants(s.registryTx, s.registryRead)
 	s.Tenants.builder = newBuilder(s)
+	s.Config = newConfig(s.Tenants, s.registryRead, keys)
 	return s, nil
 }
 

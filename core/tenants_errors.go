@@ -243,7 +243,7 @@ func databaseError(e *pgconn.PgError) error {
 	return &DatabaseError{Code: e.Code, cause: e}
 }
 
-// constraintError returns what the violation of a constraint of stratum.tenants means, or nil.
+// constraintError returns what the violation of a constraint of stratum.tenants or stratum.config means, or nil.
 func constraintError(constraint string) error {
 	switch constraint {
 	case "tenants_pkey":
@@ -260,7 +260,7 @@ func constraintError(constraint string) error {
 		return &InvalidError{Field: "ExternalID", Reason: "does not match what the database allows"}
 	case "tenants_metadata_check":
 		return &InvalidError{Field: "Metadata", Reason: "does not match what the database allows"}
-	case "tenants_parent_id_fkey":
+	case "tenants_parent_id_fkey", "config_tenant_id_fkey":
 		return ErrTenantNotFound
 	case "tenants_depth_check":
 		return ErrDepth

@@ -28,7 +28,7 @@ func TestTenantsModel(t *testing.T) {
 			return
 		}
 		// Sequences share the table, one after the other, and each starts with nothing.
-		f.tamper(t, "TRUNCATE stratum.tenants")
+		f.tamper(t, "TRUNCATE stratum.tenants CASCADE")
 		m := newMachine(t.Context(), f, rt)
 		rt.Repeat(m.actions())
 	})

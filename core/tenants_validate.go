@@ -79,12 +79,16 @@ func encodeMetadata(metadata map[string]any) (string, error) {
 		return "", &InvalidError{Field: "Metadata", Reason: "must have at most " + strconv.Itoa(MaxMetadataSize) +
 			" bytes as JSON"}
 	}
-	text := string(encoded)
-	// Doubled backslashes are escaped ones; without them every backslash left begins an escape. encoding/json writes
-	// invalid UTF-8 as an escaped replacement character, but a real one as it is.
-	escapes := strings.ReplaceAll(text, `\\`, "")
-	if strings.Contains(escapes, `\u0000`) || strings.Contains(escapes, `\ufffd`) {
+	if !storableJSON(encoded) {
 		return "", &InvalidError{Field: "Metadata", Reason: "must be valid UTF-8 without a NUL character"}
 	}
-	return text, nil
+	return string(encoded), nil
+}
+
+// storableJSON reports whether PostgreSQL can store what encoding/json has written.
+func storableJSON(encoded []byte) bool {
+	// Doubled backslashes are escaped ones; without them every backslash left begins an escape. encoding/json writes
+	// invalid UTF-8 as an escaped replacement character, but a real one as it is.
+	escapes := strings.ReplaceAll(string(encoded), `\\`, "")
+	return !strings.Contains(escapes, `\u0000`) && !strings.Contains(escapes, `\ufffd`)
 }

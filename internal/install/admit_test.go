@@ -87,7 +87,7 @@ func TestEpochTurns(t *testing.T) {
 		require.Equal(t, epochOf(t, db), admit(t, conn, other.id), change.sql)
 	}
 	before := epochOf(t, db)
-	exec(t, db.OwnerDSN, "TRUNCATE stratum.tenants")
+	exec(t, db.OwnerDSN, "TRUNCATE stratum.tenants CASCADE")
 	require.NotEqual(t, before, epochOf(t, db))
 }
 

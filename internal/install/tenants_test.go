@@ -24,6 +24,7 @@ func TestOnlySystemReachesTheRegistry(t *testing.T) {
 			"SELECT FROM stratum.tenants", "DELETE FROM stratum.tenants", "SELECT nextval('stratum.tenant_number')",
 			"UPDATE stratum.schema_info SET version = 99", "CREATE TABLE stratum.mine ()", "CREATE TEMP TABLE mine ()",
 			"CREATE TABLE public.mine ()", "SELECT FROM stratum.schema_migrations", "SET ROLE " + roles.System,
+			"SELECT FROM stratum.config", "DELETE FROM stratum.config", "SELECT nextval('stratum.config_version')",
 		} {
 			_, err := conn.Exec(t.Context(), query)
 			require.Equal(t, "42501", code(err), "%s as %s", query, role)
@@ -33,6 +34,7 @@ func TestOnlySystemReachesTheRegistry(t *testing.T) {
 	for _, query := range []string{
 		"UPDATE stratum.tenants SET id = gen_random_uuid()", "UPDATE stratum.tenants SET label = 'x'",
 		"DELETE FROM stratum.tenants", "TRUNCATE stratum.tenants", "UPDATE stratum.schema_info SET version = 99",
+		"UPDATE stratum.config SET tenant_id = gen_random_uuid()", "UPDATE stratum.config SET key = 'x'",
 	} {
 		_, err := system.Exec(t.Context(), query)
 		require.Equal(t, "42501", code(err), query)

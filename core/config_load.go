@@ -1,0 +1,144 @@
+package core
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/stratum-hq/stratum-go/internal/config"
+	"github.com/stratum-hq/stratum-go/internal/scope"
+)
+
+// chainQuery returns the tenants from the root to $1, and behind them what they have set, or for a $2 that is not empty
+// what they have set of that key. One statement, so that a move in between cannot mix two paths. As with line, labels
+// are keys of the ancestors, and no function of ltree's is named. A tenant comes in the columns of an entry, with its
+// label for the key and a depth below zero: columns of their own would be sent with each entry too.
+const chainQuery = `WITH line AS MATERIALIZED (
+		SELECT id, label, slug, status, array_length(string_to_array(path::text, '.'), 1)::int - 1 AS depth
+		FROM stratum.tenants WHERE label = ANY(
+			(SELECT string_to_array(self.path::text, '.') FROM stratum.tenants self WHERE self.id = $1)::text[]))
+	SELECT -1 - depth, label, jsonb_build_object('id', id, 'slug', slug, 'status', status), false, false, 0::bigint,
+		'epoch'::timestamptz FROM line
+	UNION ALL
+	SELECT l.depth, c.key, c.value, c.locked, c.sensitive, c.version, c.updated_at
+	FROM line l JOIN stratum.config c ON c.tenant_id = l.id WHERE $2::text = '' OR c.key = $2`
+
+// load returns the resolved config of a tenant, or ErrTenantNotFound, in one round trip to the registry. It does not
+// ask who wants to know.
+func (c *Config) load(ctx context.Context, tenant uuid.UUID) (*config.Snapshot, error) {
+	path, entries, err := c.fetch(ctx, tenant, "")
+	if err != nil {
+		return nil, err
+	}
+	return config.New(path, entries), nil
+}
+
+// chain returns all that is set on the path of a tenant, of one key or of all, for the caller of ctx.
+func (c *Config) chain(
+	ctx context.Context, tenant uuid.UUID, key string,
+) (*config.Snapshot, []config.Entry, viewer, error) {
+	sc, err := scope.Check(ctx)
+	if err != nil {
+		return nil, nil, viewer{}, err
+	}
+	path, entries, err := c.fetch(ctx, tenant, key)
+	if err != nil {
+		return nil, nil, viewer{}, err
+	}
+	s := config.New(path, entries)
+	v, err := view(s, sc)
+	return s, entries, v, err
+}
+
+func (c *Config) fetch(
+	ctx context.Context, tenant uuid.UUID, key string,
+) (path []config.Tenant, entries []config.Entry, err error) {
+	err = c.read(ctx, func(rows pgx.Rows) (err error) {
+		path, entries, err = scanChain(rows)
+		return err
+	}, chainQuery, tenant, key)
+	if err == nil && len(path) == 0 {
+		err = ErrTenantNotFound
+	}
+	return path, entries, statementError(ctx, err)
+}
+
+// scanChain reads the rows of chainQuery, in whatever order they come.
+func scanChain(rows pgx.Rows) (path []config.Tenant, entries []config.Entry, err error) {
+	var (
+		e     config.Entry
+		value []byte
+		into  = []any{&e.Depth, &e.Key, &value, &e.Locked, &e.Sensitive, &e.Version, &e.UpdatedAt}
+	)
+	for rows.Next() {
+		if err := rows.Scan(into...); err != nil {
+			return nil, nil, err
+		}
+		if e.Depth >= 0 {
+			e.Value = value
+			entries = append(entries, e)
+			continue
+		}
+		depth := -1 - e.Depth
+		for len(path) <= depth {
+			path = append(path, config.Tenant{})
+		}
+		path[depth].Label = e.Key
+		if err := json.Unmarshal(value, &path[depth]); err != nil {
+			return nil, nil, err
+		}
+	}
+	return path, entries, rows.Err()
+}
+
+func sortByKey(values []ConfigValue) {
+	slices.SortFunc(values, func(a, b ConfigValue) int { return strings.Compare(a.Key, b.Key) })
+}
+
+// pinnedKey is where Pin keeps its snapshot in a ctx.
+type pinnedKey struct{}
+
+type pinned struct {
+	of       *Config
+	tenant   uuid.UUID
+	snapshot *config.Snapshot
+}
+
+// Pin returns a ctx that has the resolved config of its tenant with it: what is read of that tenant under the ctx comes
+// from there, without a look at the database or a cache, and stays the same however it is changed meanwhile, by this
+// ctx too. It is meant for one request. The config of other tenants is read as without Pin. Errors are those of Get.
+func (c *Config) Pin(ctx context.Context) (context.Context, error) {
+	tenant, err := tenantOf(ctx)
+	if err != nil {
+		return nil, operationError("pin config", err)
+	}
+	s, _, err := c.snapshot(ctx, tenant)
+	if err != nil {
+		return nil, operationError("pin config", err)
+	}
+	return context.WithValue(ctx, pinnedKey{}, &pinned{of: c, tenant: tenant, snapshot: s}), nil
+}
+
+// pinnedIn returns the snapshot of a tenant that ctx has with it, or nil.
+func pinnedIn(ctx context.Context, c *Config, tenant uuid.UUID) *config.Snapshot {
+	if p, ok := ctx.Value(pinnedKey{}).(*pinned); ok && p.of == c && p.tenant == tenant {
+		return p.snapshot
+	}
+	return nil
+}
+
+// tenantOf returns the tenant that ctx names: AsSystem is none.
+func tenantOf(ctx context.Context) (uuid.UUID, error) {
+	sc, err := scope.Check(ctx)
+	if err != nil {
+		return uuid.Nil, err
+	}
+	if sc.Kind == scope.System {
+		return uuid.Nil, ErrNoTenant
+	}
+	return sc.Tenant, nil
+}

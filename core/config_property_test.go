@@ -1,0 +1,206 @@
+package core_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/stratum-hq/stratum-go/core"
+)
+
+// resolveConfig is how a test reads the config of a tenant.
+type resolveConfig func(ctx context.Context, tenant uuid.UUID) ([]core.ConfigValue, error)
+
+// TestConfigModel runs random sequences of changes to the tree and to config, and compares what holds for every tenant
+// with the model after each.
+func TestConfigModel(t *testing.T) {
+	t.Parallel()
+	f, st := newConfigForest(t)
+	checkConfigModel(t, f, st, st.Config.Resolve)
+}
+
+// checkConfigModel has the changes made through st and the config read through resolve.
+func checkConfigModel(t *testing.T, f forest, st *core.Stratum, resolve resolveConfig) {
+	t.Helper()
+	start := time.Now()
+	rapid.Check(t, func(rt *rapid.T) {
+		if time.Since(start) > propertyTime {
+			return
+		}
+		f.tamper(t, "TRUNCATE stratum.tenants CASCADE")
+		m := &configMachine{
+			machine: machine{ctx: t.Context(), f: f, model: &modelForest{nodes: make(map[uuid.UUID]*modelNode)}},
+			st:      st, resolve: resolve, entries: make(map[uuid.UUID]map[string]modelEntry),
+		}
+		for range rapid.IntRange(1, 3).Draw(rt, "roots") {
+			m.create(rt, m.create(rt, m.create(rt, uuid.Nil)))
+		}
+		rt.Repeat(m.actions())
+	})
+}
+
+// modelEntry is what a tenant has set for a key.
+type modelEntry struct {
+	value  string
+	locked bool
+}
+
+// configMachine drives the database and a model of config in step.
+type configMachine struct {
+	machine
+
+	st      *core.Stratum
+	resolve resolveConfig
+	entries map[uuid.UUID]map[string]modelEntry
+	values  int
+}
+
+// held is the reference: what holds for a tenant.
+func (m *configMachine) held(tenant uuid.UUID, key string) (held modelEntry, ok bool) {
+	for at := tenant; at != uuid.Nil; at = m.model.nodes[at].parent {
+		if e, set := m.entries[at][key]; set && (at == tenant || m.model.nodes[at].status != core.StatusArchived) {
+			if e.locked || !ok { // going up: the first entry, and then every lock
+				held, ok = e, true
+			}
+		}
+	}
+	return held, ok
+}
+
+// lockedAbove reports whether an ancestor has locked a key.
+func (m *configMachine) lockedAbove(tenant uuid.UUID, key string) bool {
+	for at := m.model.nodes[tenant].parent; at != uuid.Nil; at = m.model.nodes[at].parent {
+		if m.entries[at][key].locked && m.model.nodes[at].status != core.StatusArchived {
+			return true
+		}
+	}
+	return false
+}
+
+func (m *configMachine) actions() map[string]func(rt *rapid.T) {
+	tree := m.machine.actions()
+	return map[string]func(rt *rapid.T){
+		"":       m.compare,
+		"set":    m.set,
+		"set 2":  m.set,
+		"lock":   m.lock,
+		"unlock": m.unlock,
+		"delete": m.delete,
+		"move":   tree["move"], "create": tree["create"],
+		"suspend subtree": tree["suspend subtree"], "archive": tree["archive"], "restore": tree["restore"], "resume": tree["resume"],
+	}
+}
+
+// refusal is why the model refuses a change.
+func (m *configMachine) refusal(tenant uuid.UUID, key string, needsOwn, needsUnlocked bool) error {
+	node := m.model.nodes[tenant]
+	_, own := m.entries[tenant][key]
+	switch {
+	case node == nil:
+		return core.ErrTenantNotFound
+	case node.status == core.StatusArchived:
+		return core.ErrTenantState
+	case needsUnlocked && m.lockedAbove(tenant, key):
+		return core.ErrConfigLocked
+	case needsOwn && !own:
+		return core.ErrConfigNotFound
+	default:
+		return nil
+	}
+}
+
+func (m *configMachine) draw(rt *rapid.T) (tenant uuid.UUID, key string) {
+	return m.any(rt, "tenant"), rapid.SampledFrom([]string{"a", "b"}).Draw(rt, "key")
+}
+
+func (m *configMachine) set(rt *rapid.T) {
+	tenant, key := m.draw(rt)
+	locked := rapid.SampledFrom([]core.Switch{core.Keep, core.Keep, core.On, core.Off}).Draw(rt, "locked")
+	m.values++
+	_, err := m.st.Config.Set(asSystem(m.ctx), tenant, core.ConfigChange{Key: key, Value: m.values, Locked: locked})
+	want := m.refusal(tenant, key, false, true)
+	m.agree(rt, want, err)
+	if want != nil {
+		return
+	}
+	m.put(tenant, key, modelEntry{
+		fmt.Sprint(m.values), locked == core.On || locked == core.Keep && m.entries[tenant][key].locked,
+	})
+}
+
+func (m *configMachine) put(tenant uuid.UUID, key string, e modelEntry) {
+	if m.entries[tenant] == nil {
+		m.entries[tenant] = make(map[string]modelEntry)
+	}
+	m.entries[tenant][key] = e
+}
+
+func (m *configMachine) lock(rt *rapid.T) {
+	tenant, key := m.draw(rt)
+	shadowed, err := m.st.Config.Lock(asSystem(m.ctx), tenant, key)
+	want := m.refusal(tenant, key, true, true)
+	m.agree(rt, want, err)
+	if want != nil {
+		return
+	}
+	m.put(tenant, key, modelEntry{m.entries[tenant][key].value, true})
+	n := 0
+	for id := range m.model.nodes {
+		_, own := m.entries[id][key]
+		if own && id != tenant && m.beneath(id, tenant) && m.model.nodes[id].status != core.StatusArchived {
+			n++
+		}
+	}
+	require.Equal(rt, n, shadowed)
+}
+
+func (m *configMachine) beneath(id, above uuid.UUID) bool {
+	for at := id; at != uuid.Nil; at = m.model.nodes[at].parent {
+		if at == above {
+			return true
+		}
+	}
+	return false
+}
+
+func (m *configMachine) unlock(rt *rapid.T) {
+	tenant, key := m.draw(rt)
+	want := m.refusal(tenant, key, true, false)
+	m.agree(rt, want, m.st.Config.Unlock(asSystem(m.ctx), tenant, key))
+	if want == nil {
+		m.put(tenant, key, modelEntry{m.entries[tenant][key].value, false})
+	}
+}
+
+func (m *configMachine) delete(rt *rapid.T) {
+	tenant, key := m.draw(rt)
+	want := m.refusal(tenant, key, true, false)
+	m.agree(rt, want, m.st.Config.Delete(asSystem(m.ctx), tenant, key))
+	if want == nil {
+		delete(m.entries[tenant], key)
+	}
+}
+
+// compare holds the config of every tenant against the model.
+func (m *configMachine) compare(rt *rapid.T) {
+	for id := range m.model.nodes {
+		values, err := m.resolve(asSystem(m.ctx), id)
+		require.NoError(rt, err)
+		got := make(map[string]modelEntry)
+		for _, v := range values {
+			got[v.Key] = modelEntry{string(v.Value), v.Locked}
+		}
+		want := make(map[string]modelEntry)
+		for _, key := range []string{"a", "b"} {
+			if held, ok := m.held(id, key); ok {
+				want[key] = held
+			}
+		}
+		require.Equal(rt, want, got)
+	}
+}
