@@ -233,8 +233,9 @@ func TestOvertaken(t *testing.T) {
 }
 
 // A run does not grow with its fleet, but for 16 bytes or so for each target.
+//
+//nolint:paralleltest // others would have a share in the memory that it measures
 func TestMemory(t *testing.T) {
-	t.Parallel()
 	h := newHarbour(t, 1, 1)
 	const targets = 30_000
 	var first, last runtime.MemStats
