@@ -51,7 +51,7 @@ type configTree struct {
 
 	f                                  forest
 	st                                 *core.Stratum
-	ctx                                context.Context
+	ctx                                context.Context //nolint:containedctx // that of the test
 	root, msp, acme, shop, lab, globex core.Tenant
 }
 

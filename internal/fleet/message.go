@@ -35,8 +35,8 @@ func passes(err error) bool {
 			strings.HasPrefix(code, "08")
 	}
 	var network net.Error
-	return errors.Is(err, errNotReached) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &network) ||
-		pgconn.SafeToRetry(err)
+	return errors.Is(err, errNotReached) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.As(err, &network) || pgconn.SafeToRetry(err)
 }
 
 // sqlState is the server's code, or "" where the error is not the server's.

@@ -19,7 +19,7 @@ const (
 // time there: it is hundreds of files.
 func memoryDir() string {
 	var stat syscall.Statfs_t
-	if err := syscall.Statfs(sharedMemory, &stat); err != nil || int64(stat.Type) != tmpfsMagic {
+	if err := syscall.Statfs(sharedMemory, &stat); err != nil || stat.Type != tmpfsMagic {
 		return ""
 	}
 	//nolint:gosec // the size of a block is positive
