@@ -106,16 +106,15 @@ func (s *session) load(ctx context.Context) error {
 	}
 }
 
-// rest waits until next or for a change, of which several within a moment count as one.
+// rest waits until next or for a change, of which several in a row count as one.
 func (s *session) rest(ctx context.Context, next time.Time) error {
-	const moment = 100 * time.Millisecond
 	timer := time.NewTimer(time.Until(next))
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
 	case <-timer.C:
 	case <-s.reload:
-		wait(ctx, min(moment, time.Until(next)))
+		wait(ctx, min(s.Backoff, time.Until(next)))
 	}
 	return ctx.Err()
 }
@@ -192,6 +191,9 @@ func (s *session) onChange(name string) {
 	select {
 	case s.reload <- struct{}{}:
 	default: // asked for already
+	}
+	if name == targetsNote {
+		return
 	}
 	if name == "" {
 		// Tables themselves have changed: see Install.
