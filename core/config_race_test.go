@@ -4,6 +4,7 @@ import (
 	"errors"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
@@ -132,4 +133,33 @@ func raceBatches(c *configTree) ([]func() error, func([]error)) {
 			require.True(c, err == nil || errors.Is(err, core.ErrConfigLocked), "%v", errs)
 		}
 	}
+}
+
+// TestConfigKeepsMovesAway holds a change up just before it writes: what it was decided on must not change meanwhile.
+func TestConfigKeepsMovesAway(t *testing.T) {
+	t.Parallel()
+	f, st := newConfigForest(t)
+	c := newConfigTree(t, f, st)
+	ctx := t.Context()
+	tx, err := f.admin.Begin(ctx)
+	require.NoError(t, err)
+	_, err = tx.Exec(ctx, "LOCK TABLE stratum.config IN EXCLUSIVE MODE")
+	require.NoError(t, err)
+	waiting := func(kind string) func() bool {
+		return func() bool {
+			var n int
+			err := tx.QueryRow(ctx, "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = $1 AND database = "+
+				"(SELECT oid FROM pg_database WHERE datname = current_database())", kind).Scan(&n)
+			return err == nil && n == 1
+		}
+	}
+	set, moved := make(chan error, 1), make(chan error, 1)
+	go func() { set <- second(c.try(c.shop, core.ConfigChange{Value: 2})) }()
+	require.Eventually(t, waiting("relation"), time.Minute, time.Millisecond)
+	go func() { moved <- c.f.move(c.ctx, c.acme.ID, uuid.Nil) }()
+	require.Eventually(t, waiting("advisory"), time.Minute, time.Millisecond, "the move waits")
+	require.NoError(t, tx.Commit(ctx))
+	require.NoError(t, <-set)
+	require.NoError(t, <-moved)
+	c.want("2", c.shop, c.shop)
 }
