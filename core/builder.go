@@ -215,6 +215,9 @@ func (s *Stratum) activate(ctx context.Context, id uuid.UUID, l location) error 
 		_, err := tx.Exec(ctx, statement, id, told)
 		return err
 	})
+	if err == nil {
+		s.cached.catchUp(ctx)
+	}
 	return statementError(ctx, err)
 }
 

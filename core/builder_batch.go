@@ -222,10 +222,14 @@ func (b *builder) activateAll(ctx context.Context, tenants []Tenant) error {
 	const statement = `UPDATE stratum.tenants SET status = 'active', updated_at = clock_timestamp(),
 			told_status = CASE WHEN placement <> 'home' THEN 'active' END
 		WHERE id = ANY($1) AND status = 'provisioning'`
-	return statementError(ctx, b.st.registryTx(ctx, func(tx pgx.Tx) error {
+	err := b.st.registryTx(ctx, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, statement, idsOf(tenants))
 		return err
-	}))
+	})
+	if err == nil {
+		b.st.cached.catchUp(ctx)
+	}
+	return statementError(ctx, err)
 }
 
 // blueprint reads what places are made from.

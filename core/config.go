@@ -30,6 +30,7 @@ type Config struct {
 	source func(ctx context.Context, tenant uuid.UUID) (*config.Snapshot, error)
 	// committed is told which tenant's entries a transaction has changed, after its commit. It may be nil.
 	committed func(label string)
+	cache     *configCache
 }
 
 func newConfig(tenants *Tenants, read reader, keys declared) *Config {

@@ -90,6 +90,9 @@ type Options struct {
 	// values that are not of the type of their key with ErrConfigInvalid. Defaults to none: any key, with any JSON.
 	ConfigKeys []ConfigKey
 
+	// ConfigCache says how Config is kept in memory. Defaults to 32 MiB, current to within a notification's time.
+	ConfigCache ConfigCache
+
 	// Limits keep one tenant from taking all connections, or the server's time. Defaults to no limits.
 	Limits Limits
 
@@ -124,6 +127,7 @@ func (o Options) withDefaults() Options {
 	if o.PoolIdleTime == 0 {
 		o.PoolIdleTime = defaultPoolIdleTime
 	}
+	o.ConfigCache = o.ConfigCache.withDefaults(o.SystemDSN)
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
@@ -143,7 +147,7 @@ func (o Options) validate() error {
 	case o.PoolIdleTime < 0:
 		return fmt.Errorf("%w: Options.PoolIdleTime must not be negative (leave it out for the default)", ErrConfig)
 	}
-	if err := errors.Join(o.Engine.validate(), o.Limits.Tenant.validate()); err != nil {
+	if err := errors.Join(o.Engine.validate(), o.Limits.Tenant.validate(), o.ConfigCache.validate()); err != nil {
 		return err
 	}
 	// All three, so that a mistake in the owner's, which Migrate alone uses, shows at once.

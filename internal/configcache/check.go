@@ -3,10 +3,13 @@ package configcache
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/stratum-hq/stratum-go/internal/config"
 )
 
 // Reader runs one SELECT as the system, in a single round trip.
@@ -20,6 +23,11 @@ type Change struct {
 	Tenant uuid.UUID
 	// Key is the key that was changed. Empty where it may be any, as when a tenant has moved.
 	Key string
+}
+
+// Concerns tells whether a snapshot may be outdated by the change.
+func (c Change) Concerns(s *config.Snapshot) bool {
+	return c.Label == "" || slices.Contains(s.Labels(), c.Label)
 }
 
 // parseChange reads the payload of a notification: label, tenant and key. What cannot be read may be anything.

@@ -1,28 +1,22 @@
 package configcache
 
 import (
-	"slices"
-
 	"github.com/google/uuid"
 
 	"github.com/stratum-hq/stratum-go/internal/config"
 )
 
-// change is one that was heard of: of a label, or of a single tenant, or of everything.
-type change struct {
-	label  string
-	tenant uuid.UUID
+// past is a change that was heard of: of a label or of everything, or, for alone, of what is kept of one tenant.
+type past struct {
+	label string
+	alone uuid.UUID
 }
 
-func (c change) concerns(s *config.Snapshot) bool {
-	switch {
-	case c.tenant != uuid.Nil:
-		return s.Tenant().ID == c.tenant
-	case c.label == "":
-		return true
-	default:
-		return slices.Contains(s.Labels(), c.label)
+func (p past) concerns(s *config.Snapshot) bool {
+	if p.alone != uuid.Nil {
+		return s.Tenant().ID == p.alone
 	}
+	return Change{Label: p.label}.Concerns(s)
 }
 
 // history has the last changes that were heard of, by their number. A load remembers the number at which it began, so
@@ -30,12 +24,12 @@ func (c change) concerns(s *config.Snapshot) bool {
 // been another one before does no harm: the label of who has moved is on both.
 type history struct {
 	n       uint64
-	changes [1024]change
+	changes [1024]past
 }
 
-func (h *history) add(c change) {
+func (h *history) add(p past) {
 	h.n++
-	h.changes[h.n%uint64(len(h.changes))] = c
+	h.changes[h.n%uint64(len(h.changes))] = p
 }
 
 // missed tells whether a change with a number above from and up to to concerns a snapshot. If it cannot know it says so.
@@ -93,7 +87,7 @@ func (x *index) clear() {
 func (c *Cache) Invalidate(label string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.history.add(change{label: label})
+	c.history.add(past{label: label})
 	if label == "" {
 		c.entries.InvalidateAll()
 		c.index.clear()
@@ -117,7 +111,7 @@ func (c *Cache) keep(tenant uuid.UUID, e *entry) {
 func (c *Cache) keepSpare(tenant uuid.UUID, s *config.Snapshot) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.history.add(change{tenant: tenant})
+	c.history.add(past{alone: tenant})
 	c.keep(tenant, &entry{snapshot: s, spare: true})
 }
 
