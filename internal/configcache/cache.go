@@ -126,6 +126,7 @@ func (c *Cache) bypass(ctx context.Context, tenant uuid.UUID) (*config.Snapshot,
 		// What is kept, or loaded by those who share, may be older than this: then so would be the next read.
 		return c.share(ctx, tenant)
 	case err == nil:
+		c.down.Store(0)
 		c.keepSpare(tenant, s)
 	case ok && ctx.Err() == nil && c.options.Unreachable(err):
 		c.down.Store(c.now() + int64(c.options.MaxStale))

@@ -130,7 +130,7 @@ func (f *Follower) connect(ctx context.Context) (_ *pgx.Conn, err error) {
 	if pid != conn.PgConn().PID() {
 		return nil, ErrPooled
 	}
-	if _, err := conn.Exec(ctx, "LISTEN stratum_config", pgx.QueryExecModeSimpleProtocol); err != nil {
+	if _, err := conn.Exec(ctx, `LISTEN "stratum.config"`, pgx.QueryExecModeSimpleProtocol); err != nil {
 		return nil, fmt.Errorf("stratum: listening for changes of config: %w", err)
 	}
 	return conn, nil

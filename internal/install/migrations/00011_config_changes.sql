@@ -82,7 +82,7 @@ BEGIN
     IF counted IS NULL THEN
         RETURN;
     END IF;
-    PERFORM pg_notify('stratum_config', concat(the_label, ' ', the_tenant, ' ', the_key));
+    PERFORM pg_notify('stratum.config', concat(the_label, ' ', the_tenant, ' ', the_key));
     IF counted % 500 = 0 THEN
         PERFORM stratum.trim_config_changes();
     END IF;
