@@ -48,7 +48,8 @@ func isEnded(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// board returns the flight for a tenant, and whether the caller is the one to load.
+// board returns the flight for a tenant, and whether the caller is the one to load. One that has landed since the caller
+// looked has left its snapshot.
 func (c *Cache) board(tenant uuid.UUID) (f *flight, mine bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -56,6 +57,11 @@ func (c *Cache) board(tenant uuid.UUID) (f *flight, mine bool) {
 		return f, false
 	}
 	f = &flight{began: c.history.n, done: make(chan struct{}), err: context.Canceled}
+	if e, ok := c.entries.GetIfPresent(tenant); ok && !e.spare {
+		f.snapshot, f.err = e.snapshot, nil
+		close(f.done)
+		return f, false
+	}
 	c.flights[tenant] = f
 	return f, true
 }

@@ -64,8 +64,8 @@ DECLARE
     so_far int;
     counted bigint;
 BEGIN
-    IF EXISTS (SELECT FROM stratum.config_changes c
-        WHERE c.xid = pg_current_xact_id() AND c.label IN ('', the_label) AND c.key = '') THEN
+    IF EXISTS (SELECT FROM stratum.config_changes c WHERE c.xid = pg_current_xact_id()
+        AND (c.label = '' OR c.label = the_label AND c.key IN ('', the_key))) THEN
         RETURN;
     END IF;
     SELECT count(*) INTO so_far
