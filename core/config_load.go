@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -16,14 +15,16 @@ import (
 
 // chainQuery returns the tenants from the root to $1, and behind them what they have set, or for a $2 that is not empty
 // what they have set of that key. One statement, so that a move in between cannot mix two paths. As with line, labels
-// are keys of the ancestors, and no function of ltree's is named.
+// are keys of the ancestors, and no function of ltree's is named. A tenant comes in the columns of an entry, with its
+// label for the key and a depth below zero: columns of their own would be sent with each entry too.
 const chainQuery = `WITH line AS MATERIALIZED (
 		SELECT id, label, slug, status, array_length(string_to_array(path::text, '.'), 1)::int - 1 AS depth
 		FROM stratum.tenants WHERE label = ANY(
 			(SELECT string_to_array(self.path::text, '.') FROM stratum.tenants self WHERE self.id = $1)::text[]))
-	SELECT depth, '' AS key, NULL::jsonb, false, false, 0::bigint, NULL::timestamptz, id, label, slug, status FROM line
+	SELECT -1 - depth, label, jsonb_build_object('id', id, 'slug', slug, 'status', status), false, false, 0::bigint,
+		'epoch'::timestamptz FROM line
 	UNION ALL
-	SELECT l.depth, c.key, c.value, c.locked, c.sensitive, c.version, c.updated_at, NULL, NULL, NULL, NULL
+	SELECT l.depth, c.key, c.value, c.locked, c.sensitive, c.version, c.updated_at
 	FROM line l JOIN stratum.config c ON c.tenant_id = l.id WHERE $2::text = '' OR c.key = $2`
 
 // load returns the resolved config of a tenant, or ErrTenantNotFound, in one round trip to the registry. It does not
@@ -66,41 +67,30 @@ func (c *Config) fetch(
 	return path, entries, statementError(ctx, err)
 }
 
-// chainRow is a row of chainQuery.
-type chainRow struct {
-	entry               config.Entry
-	key                 string
-	updated             *time.Time
-	id                  *uuid.UUID
-	label, slug, status *string
-}
-
 // scanChain reads the rows of chainQuery, in whatever order they come.
-func scanChain(rows pgx.Rows) ([]config.Tenant, []config.Entry, error) {
+func scanChain(rows pgx.Rows) (path []config.Tenant, entries []config.Entry, err error) {
 	var (
-		row     chainRow
-		path    []config.Tenant
-		entries []config.Entry
-		value   []byte
-		into    = []any{
-			&row.entry.Depth, &row.key, &value, &row.entry.Locked, &row.entry.Sensitive, &row.entry.Version,
-			&row.updated, &row.id, &row.label, &row.slug, &row.status,
-		}
+		e     config.Entry
+		value []byte
+		into  = []any{&e.Depth, &e.Key, &value, &e.Locked, &e.Sensitive, &e.Version, &e.UpdatedAt}
 	)
 	for rows.Next() {
 		if err := rows.Scan(into...); err != nil {
 			return nil, nil, err
 		}
-		if row.id == nil {
-			e := row.entry
-			e.Key, e.Value, e.UpdatedAt = row.key, json.RawMessage(value), *row.updated
+		if e.Depth >= 0 {
+			e.Value = value
 			entries = append(entries, e)
 			continue
 		}
-		for len(path) <= row.entry.Depth {
+		depth := -1 - e.Depth
+		for len(path) <= depth {
 			path = append(path, config.Tenant{})
 		}
-		path[row.entry.Depth] = config.Tenant{ID: *row.id, Label: *row.label, Slug: *row.slug, Status: *row.status}
+		path[depth].Label = e.Key
+		if err := json.Unmarshal(value, &path[depth]); err != nil {
+			return nil, nil, err
+		}
 	}
 	return path, entries, rows.Err()
 }

@@ -1,6 +1,7 @@
 package core_test
 
 import (
+	"context"
 	"errors"
 	"sync/atomic"
 	"testing"
@@ -118,7 +119,9 @@ func raceLocks(c *configTree) ([]func() error, func([]error)) {
 }
 
 func raceBatches(c *configTree) ([]func() error, func([]error)) {
-	changes := []core.ConfigChange{{Key: "a", Value: 1}, {Key: "b", Value: 1}, {Key: "c", Value: 1, Locked: core.On}}
+	changes := []core.ConfigChange{
+		{Key: "a", Value: 1}, {Key: "b", Value: 1, Locked: core.On}, {Key: "c", Value: 1, Locked: core.On},
+	}
 	backwards := []core.ConfigChange{changes[2], changes[1], changes[0]}
 	batch := func(at uuid.UUID, changes []core.ConfigChange) func() error {
 		return func() error {
@@ -143,6 +146,7 @@ func TestConfigKeepsMovesAway(t *testing.T) {
 	ctx := t.Context()
 	tx, err := f.admin.Begin(ctx)
 	require.NoError(t, err)
+	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
 	_, err = tx.Exec(ctx, "LOCK TABLE stratum.config IN EXCLUSIVE MODE")
 	require.NoError(t, err)
 	waiting := func(kind string) func() bool {
@@ -157,7 +161,7 @@ func TestConfigKeepsMovesAway(t *testing.T) {
 	go func() { set <- second(c.try(c.shop, core.ConfigChange{Value: 2})) }()
 	require.Eventually(t, waiting("relation"), time.Minute, time.Millisecond)
 	go func() { moved <- c.f.move(c.ctx, c.acme.ID, uuid.Nil) }()
-	require.Eventually(t, waiting("advisory"), time.Minute, time.Millisecond, "the move waits")
+	require.Eventually(t, waiting("advisory"), 10*time.Second, time.Millisecond, "the move waits")
 	require.NoError(t, tx.Commit(ctx))
 	require.NoError(t, <-set)
 	require.NoError(t, <-moved)
