@@ -128,8 +128,8 @@ func (c *Config) Delete(ctx context.Context, tenant uuid.UUID, key string) error
 // that have set the key themselves, archived ones left out. Their entries stay, and hold again after Unlock. A key that
 // is locked already is no error. To set and lock at once, use ConfigChange.Locked.
 //
-// It returns ErrConfigNotFound where the tenant has not set the key itself: what it inherits is not its own to lock. Else
-// errors are those of Set.
+// It returns ErrConfigNotFound where the tenant has not set the key itself: what it inherits is not its own to lock.
+// Else errors are those of Set.
 func (c *Config) Lock(ctx context.Context, tenant uuid.UUID, key string) (shadowed int, err error) {
 	result, err := c.writeOne(ctx, "lock config", tenant, configWrite{key: key, verb: verbLock, locked: On})
 	return result.shadowed, err

@@ -81,8 +81,8 @@ type ConfigDrift struct {
 	Kind ConfigDriftKind
 	// Value is what the descendant has set, or for ConfigMisses what it inherits instead.
 	Value ConfigValue
-	// By is who has made it so: the descendant, for ConfigShadows who has locked the key, for ConfigMisses the tenant in
-	// between.
+	// By is who has made it so: the descendant, for ConfigShadows who has locked the key, for ConfigMisses the tenant
+	// in between.
 	By ConfigSource
 }
 

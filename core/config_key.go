@@ -16,8 +16,8 @@ import (
 //
 //	var MaxSeats = core.Key[int]{Name: "max_seats", Default: 10}
 //
-// It works as it is. Given to Options.ConfigKeys it is also declared: whoever writes the key, by Config.Set too, is held
-// to its type and to Validate.
+// It works as it is. Given to Options.ConfigKeys it is also declared: whoever writes the key, by Config.Set too, is
+// held to its type and to Validate.
 type Key[T any] struct {
 	// Name is the key. Required.
 	Name string

@@ -109,8 +109,8 @@ type pinned struct {
 }
 
 // Pin returns a ctx that has the resolved config of its tenant with it: what is read of that tenant under the ctx comes
-// from there, without a look at the database or a cache, and stays the same however it is changed meanwhile, by this ctx
-// too. It is meant for one request. The config of other tenants is read as without Pin. Errors are those of Get.
+// from there, without a look at the database or a cache, and stays the same however it is changed meanwhile, by this
+// ctx too. It is meant for one request. The config of other tenants is read as without Pin. Errors are those of Get.
 func (c *Config) Pin(ctx context.Context) (context.Context, error) {
 	tenant, err := tenantOf(ctx)
 	if err != nil {
