@@ -135,6 +135,39 @@ func TestConfigCacheLosesItsConnection(t *testing.T) {
 	}
 }
 
+// TestConfigCacheNoticesSilence: a connection that leads nowhere any more says nothing. Within the bound that is taken for
+// what it is.
+func TestConfigCacheNoticesSilence(t *testing.T) {
+	t.Parallel()
+	s := newCacheSite(t)
+	proxy, err := pgproxy.Start(t.Context(), s.db.SystemDSN)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = proxy.Close() })
+	const stale = time.Second
+	st := s.open(t, func(o *core.Options) { o.ConfigCache.ListenDSN, o.ConfigCache.MaxStale = proxy.DSN(), stale })
+	s.set(s.acme, 1)
+	require.Eventually(t, func() bool {
+		before := proxy.Counts().RoundTrips
+		s.mustVersion(st, s.shop)
+		return before > 3
+	}, time.Minute, time.Millisecond, "it listens")
+	proxy.Delay(time.Hour)
+	want := s.set(s.acme, 2).Version
+	committed := time.Now()
+	for s.mustVersion(st, s.shop) != want {
+		require.Less(t, time.Since(committed), stale+2*slack)
+	}
+	for n := range 5 {
+		want, committed := s.set(s.acme, n).Version, time.Now()
+		for s.mustVersion(st, s.shop) != want {
+			require.Less(t, time.Since(committed), stale+2*slack, "changes are looked for")
+		}
+	}
+	begun := time.Now()
+	require.NoError(t, st.Close())
+	require.Less(t, time.Since(begun), 10*time.Second)
+}
+
 // TestConfigCacheBehindAPooler: notifications do not come through one in transaction mode. Changes are looked for, unless
 // there is a way past it.
 func TestConfigCacheBehindAPooler(t *testing.T) {

@@ -119,11 +119,7 @@ func (w *configWatch) look(ctx context.Context, again bool) ([]ConfigEvent, erro
 	if w.seen != nil && !again && !slices.ContainsFunc(changes, concerned) {
 		return nil, nil
 	}
-	s, err := w.config.source(ctx, w.scope.Tenant)
-	if err != nil {
-		return nil, err
-	}
-	v, err := view(s, w.scope)
+	s, v, err := w.config.resolve(ctx, &w.scope, w.scope.Tenant)
 	if err != nil {
 		return nil, err
 	}

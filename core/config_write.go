@@ -112,7 +112,8 @@ func (c *Config) begin(ctx context.Context, s session, tenant uuid.UUID, writes 
 		return nil, err
 	}
 	place := config.New(path, nil)
-	v, err := view(place, s.caller.scope())
+	caller := s.caller.scope()
+	v, err := view(place, &caller)
 	if err != nil {
 		return nil, err
 	}

@@ -2,7 +2,6 @@ package configcache
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync/atomic"
@@ -97,7 +96,7 @@ func (f *Follower) listen(ctx context.Context) (heard bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	defer hangUp(ctx, conn)
 	// First listened, then looked: what changes in between is heard.
 	if err := f.look(ctx, f.On(conn)); err != nil {
 		return false, err
@@ -118,7 +117,7 @@ func (f *Follower) connect(ctx context.Context) (_ *pgx.Conn, err error) {
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, conn.Close(context.WithoutCancel(ctx)))
+			hangUp(ctx, conn)
 		}
 	}()
 	// A pooler gives another process id than the server does.
@@ -136,7 +135,17 @@ func (f *Follower) connect(ctx context.Context) (_ *pgx.Conn, err error) {
 	return conn, nil
 }
 
-const connectTimeout = 5 * time.Second
+// hangUp closes a connection, and does not wait for one that leads nowhere.
+func hangUp(ctx context.Context, conn *pgx.Conn) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+	defer cancel()
+	_ = conn.Close(ctx) // it is of no use any more
+}
+
+const (
+	connectTimeout = 5 * time.Second
+	closeTimeout   = 200 * time.Millisecond
+)
 
 // hear takes notifications, and looks at the database twice in the time for which that is trusted: a connection that
 // leads nowhere any more is silent.
