@@ -5,10 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -168,6 +170,24 @@ func TestConfigCacheNoticesSilence(t *testing.T) {
 	require.Less(t, time.Since(begun), 10*time.Second)
 }
 
+// syncBuffer is a log that may be read while it is written.
+type syncBuffer struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
 // TestConfigCacheBehindAPooler: notifications do not come through one in transaction mode. Changes are looked for, unless
 // there is a way past it.
 func TestConfigCacheBehindAPooler(t *testing.T) {
@@ -182,8 +202,10 @@ func TestConfigCacheBehindAPooler(t *testing.T) {
 				AND query LIKE '%config_changes%'`).Scan(&n))
 		return n
 	}
+	var log syncBuffer
 	asked := func(listen string, stale time.Duration) *core.Stratum {
 		return s.open(t, func(o *core.Options) {
+			o.Logger = slog.New(slog.NewTextHandler(&log, nil))
 			o.SystemDSN = bouncer.DSN(s.db.SystemDSN)
 			o.ConfigCache.ListenDSN, o.ConfigCache.MaxStale = listen, stale
 		})
@@ -199,8 +221,28 @@ func TestConfigCacheBehindAPooler(t *testing.T) {
 		}
 		require.Less(t, time.Since(committed), maxStale+20*slack)
 	}
+	require.Equal(t, 1, strings.Count(log.String(), "a pooler stands in front of the server"), "once, by one of them")
 	require.NoError(t, listening.Close())
 	require.Eventually(t, func() bool { return listeners() == 0 }, time.Minute, time.Millisecond, "the other one does not")
+}
+
+// TestConfigCacheDropsAllWhereItCannotKnow: a change that was written down nowhere, as when it has been trimmed away, is
+// seen after the connection was lost all the same.
+func TestConfigCacheDropsAllWhereItCannotKnow(t *testing.T) {
+	t.Parallel()
+	s := newCacheSite(t)
+	st, proxy := s.proxied(t)
+	s.set(s.acme, 1)
+	s.isKept(st, proxy, s.tenants()...)
+	_, err := s.f.admin.Exec(t.Context(), `ALTER TABLE stratum.config DISABLE TRIGGER note_config;
+		UPDATE stratum.config SET value = '7'; ALTER TABLE stratum.config ENABLE ALWAYS TRIGGER note_config;
+		INSERT INTO stratum.config_horizon (xid, source)
+			SELECT (pg_current_xact_id()::text::bigint + 1)::text::xid8, stratum.config_source()`)
+	require.NoError(t, err)
+	require.Equal(t, "1", s.value(st, s.shop), "nobody has told")
+	proxy.Cut()
+	require.Eventually(t, func() bool { return s.value(st, s.shop) == "7" }, time.Minute, time.Millisecond)
+	s.isKept(st, proxy, s.tenants()...)
 }
 
 // childConfig tells a child of the test where to write config.

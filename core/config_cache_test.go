@@ -166,7 +166,15 @@ func (s *cacheSite) value(st *core.Stratum, at core.Tenant) string {
 func TestConfigCacheReadsItsOwnWrites(t *testing.T) {
 	t.Parallel()
 	s := newCacheSite(t)
-	st, proxy := s.proxied(t)
+	proxy, err := pgproxy.Start(t.Context(), s.db.SystemDSN)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = proxy.Close() })
+	listening, err := pgproxy.Start(t.Context(), s.db.SystemDSN)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = listening.Close() })
+	st := s.open(t, func(o *core.Options) { o.SystemDSN, o.ConfigCache.ListenDSN = proxy.DSN(), listening.DSN() })
+	s.isKept(st, proxy, s.tenants()...)
+	listening.Delay(time.Hour) // from now on it hears of nothing
 	for _, change := range cacheChanges() {
 		s.isKept(st, proxy, s.tenants()...)
 		change.do(s, st)

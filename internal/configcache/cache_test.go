@@ -387,6 +387,27 @@ func TestSparesAreNoneWhenTrusted(t *testing.T) {
 	require.EqualValues(t, 5, version(t, c, tenant))
 }
 
+// TestSlowSparesAreNone: of two loads while nothing was trusted the one that ends last may be the older one.
+func TestSlowSparesAreNone(t *testing.T) {
+	t.Parallel()
+	r := &registry{}
+	tenant := r.add("a")
+	c := newCache(t, r, nil)
+	read, release := r.hold()
+	var slow sync.WaitGroup
+	slow.Go(func() { _, _ = c.Get(t.Context(), tenant) }) // reads 0
+	<-read
+	r.version.Store(5)
+	r.mu.Lock()
+	r.held = nil
+	r.mu.Unlock()
+	require.EqualValues(t, 5, version(t, c, tenant))
+	release()
+	slow.Wait()
+	c.Trust()
+	require.EqualValues(t, 5, version(t, c, tenant))
+}
+
 func TestBounded(t *testing.T) {
 	t.Parallel()
 	const limit = 64 << 10

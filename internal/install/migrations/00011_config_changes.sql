@@ -2,6 +2,8 @@
 -- tells those who listen with its commit. Whoever was not connected reads what was missed.
 -- min_compatible: 3
 
+-- A transaction that notifies cannot be prepared for a commit in two phases: PostgreSQL refuses it.
+--
 -- Whether a change was missed is asked with a snapshot: it was where its transaction is not visible in the snapshot that
 -- was taken when the reader last looked. No counter could tell, since changes become visible in another order than they
 -- are counted in. Rows are never updated, so that no writer waits for another one.
