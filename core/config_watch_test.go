@@ -168,14 +168,11 @@ func TestWatchAsSystem(t *testing.T) {
 	for e := (core.ConfigEvent{}); e == (core.ConfigEvent{}); e = next() {
 		s.set(s.acme, 1)
 	}
-	for len(events) > 0 {
-		<-events
-	}
 	require.NoError(t, second(s.st.Config.Set(s.ctx, s.acme.ID, core.ConfigChange{Key: "color", Value: 1})))
-	s.lock(s.acme)
-	require.Equal(t, core.ConfigEvent{Tenant: s.acme.ID, Key: key}, next())
 	require.NoError(t, second(s.st.Tenants.Move(s.ctx, s.shop.ID, s.globex.ID)))
-	require.Equal(t, core.ConfigEvent{Tenant: s.shop.ID}, next(), "any key may be another")
+	for e := next(); e != (core.ConfigEvent{Tenant: s.shop.ID}); e = next() {
+		require.Equal(t, core.ConfigEvent{Tenant: s.acme.ID, Key: key}, e, "told twice, and no other key")
+	}
 	stop()
 	loop.Wait()
 	require.Empty(t, events)

@@ -147,7 +147,7 @@ func (o Options) validate() error {
 	case o.PoolIdleTime < 0:
 		return fmt.Errorf("%w: Options.PoolIdleTime must not be negative (leave it out for the default)", ErrConfig)
 	}
-	if err := errors.Join(o.Engine.validate(), o.Limits.Tenant.validate(), o.ConfigCache.validate()); err != nil {
+	if err := errors.Join(o.Engine.validate(), o.Limits.Tenant.validate()); err != nil {
 		return err
 	}
 	// All three, so that a mistake in the owner's, which Migrate alone uses, shows at once.
@@ -163,7 +163,7 @@ func (o Options) validate() error {
 			return err
 		}
 	}
-	return nil
+	return o.ConfigCache.validate()
 }
 
 // parseDSN reads one of the DSNs. The parser's own error quotes the DSN, so it is not passed on.
