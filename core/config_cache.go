@@ -24,18 +24,19 @@ type ConfigCache struct {
 	// MaxBytes is about how much memory config may take; what was used least goes first. Defaults to 32 MiB.
 	MaxBytes int64
 
-	// MaxStale is how long a value is served, at most, after it was last known to be current. While changes are heard of,
-	// another process's change is seen as soon as it is notified; MaxStale is for the time when they are not. The
-	// registry is asked for changes twice in it, with one small query. At least 100 milliseconds. Defaults to 2 seconds.
+	// MaxStale is how long a value is served, at most, after it was last known to be current. While changes are heard
+	// of, another process's change is seen as soon as it is notified; MaxStale is for the time when they are not. The
+	// registry is asked for changes twice in it, with one small query. At least 100 milliseconds. Defaults to 2
+	// seconds.
 	MaxStale time.Duration
 
 	// TTL is how long a value is kept before it is read again in any case, and so how long values are served while the
 	// registry cannot be reached. Defaults to 5 minutes.
 	TTL time.Duration
 
-	// ListenDSN is where changes are heard of, with a connection of its own beside those of SystemMaxConns: the database
-	// of DSN, past any pooler in transaction mode, with the login of SystemDSN. Where it leads through a pooler the
-	// registry is asked instead, see MaxStale. Defaults to SystemDSN.
+	// ListenDSN is where changes are heard of, with a connection of its own beside those of SystemMaxConns: the
+	// database of DSN, past any pooler in transaction mode, with the login of SystemDSN. Where it leads through a
+	// pooler the registry is asked instead, see MaxStale. Defaults to SystemDSN.
 	ListenDSN string
 }
 
@@ -64,8 +65,8 @@ func (o ConfigCache) withDefaults(systemDSN string) ConfigCache {
 
 func (o ConfigCache) validate() error {
 	if o.MaxBytes < 0 || o.TTL < 0 || o.MaxStale < minConfigMaxStale {
-		return fmt.Errorf("%w: Options.ConfigCache has a MaxBytes or TTL below 0, or a MaxStale below %s (leave them out "+
-			"for the defaults)", ErrConfig, minConfigMaxStale)
+		return fmt.Errorf("%w: Options.ConfigCache has a MaxBytes or TTL below 0, or a MaxStale below %s "+
+			"(leave them out for the defaults)", ErrConfig, minConfigMaxStale)
 	}
 	_, err := parseDSN("ConfigCache.ListenDSN", o.ListenDSN)
 	return err

@@ -145,7 +145,8 @@ func cacheChanges() []cacheChange {
 			require.NoError(s, st.Config.Delete(s.ctx, s.acme.ID, key))
 		}, "1"},
 		{"a batch", func(s *cacheSite, st *core.Stratum) {
-			require.NoError(s, second(st.Config.SetBatch(s.ctx, s.msp.ID, []core.ConfigChange{{Key: "x", Value: 1}, {Key: key, Value: 4}}, core.ConfigBatch{})))
+			both := []core.ConfigChange{{Key: "x", Value: 1}, {Key: key, Value: 4}}
+			require.NoError(s, second(st.Config.SetBatch(s.ctx, s.msp.ID, both, core.ConfigBatch{})))
 		}, "4"},
 	}
 }

@@ -35,8 +35,8 @@ type ConfigEvent struct {
 // nothing waits in a queue, and the last state is always told, also after the connection to the registry was lost.
 //
 // AsSystem it tells of changes of all tenants: where something was changed and which key, not what follows from it for
-// whom. It begins with an event that names neither: all may be different from what the caller knows. So it does where it
-// cannot know what has changed, or the caller is more than 1,024 changes behind. The same change may be told twice.
+// whom. It begins with an event that names neither: all may be different from what the caller knows. So it does where
+// it cannot know what has changed, or the caller is more than 1,024 changes behind. The same change may be told twice.
 //
 // An error comes with an empty event: those of Get, such as ErrTenantNotActive or that the registry cannot be reached.
 // The loop goes on with the next try a second later, unless the caller leaves it. After ErrClosed, or where ctx has no

@@ -189,8 +189,8 @@ func TestWatchLosesItsConnection(t *testing.T) {
 		_, err := s.f.admin.Exec(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 			WHERE datname = current_database() AND usename = $1`, s.db.Name+"_system")
 		require.NoError(t, err)
-		require.Eventually(t, func() bool { return second(s.try(s.acme, core.ConfigChange{Value: n})) == nil }, time.Minute,
-			time.Millisecond)
+		set := func() bool { return second(s.try(s.acme, core.ConfigChange{Value: n})) == nil }
+		require.Eventually(t, set, time.Minute, time.Millisecond)
 		w.until(fmt.Sprintf("%s=%d@%s", key, n, s.acme.Slug))
 	}
 }

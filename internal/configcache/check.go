@@ -56,8 +56,8 @@ type news struct {
 	changes []Change
 }
 
-// A start of the server is a new source: where commits do not wait for the disk, a crash takes some back, and gives their
-// transaction ids out again. What is not visible now came with a dump from another server.
+// A start of the server is a new source: where commits do not wait for the disk, a crash takes some back, and gives
+// their transaction ids out again. What is not visible now came with a dump from another server.
 //
 // It runs with whatever search_path, since it is prepared before that is set.
 const newsSQL = `WITH now AS MATERIALIZED (

@@ -35,7 +35,8 @@ func newSite(t *testing.T) *site {
 func (s *site) addTenant(t *testing.T, conn *pgx.Conn, slug, parent string) {
 	t.Helper()
 	const statement = `INSERT INTO stratum.tenants (id, label, path, parent_id, slug, name)
-		SELECT $1, n.label, (coalesce((SELECT path::text || '.' FROM stratum.tenants WHERE slug = $3), '') || n.label)::ltree,
+		SELECT $1, n.label,
+			(coalesce((SELECT path::text || '.' FROM stratum.tenants WHERE slug = $3), '') || n.label)::ltree,
 			(SELECT id FROM stratum.tenants WHERE slug = $3), $2::text, 'x'
 		FROM (SELECT stratum.base36(nextval('stratum.tenant_number')) AS label) n RETURNING label`
 	id := uuid.NewString()
@@ -127,9 +128,12 @@ func TestWhatIsNoted(t *testing.T) {
 		before, statements func(s *site) string
 		want               []string
 	}{
-		"nothing":  {statements: func(*site) string { return "SELECT" }},
-		"set":      {statements: func(s *site) string { return s.set("b", "k") }, want: []string{"b k"}},
-		"set two":  {statements: func(s *site) string { return s.set("b", "k") + ";" + s.set("a", "l") }, want: []string{"a l", "b k"}},
+		"nothing": {statements: func(*site) string { return "SELECT" }},
+		"set":     {statements: func(s *site) string { return s.set("b", "k") }, want: []string{"b k"}},
+		"set two": {
+			statements: func(s *site) string { return s.set("b", "k") + ";" + s.set("a", "l") },
+			want:       []string{"a l", "b k"},
+		},
 		"set none": {statements: func(*site) string { return "UPDATE stratum.config SET locked = true" }},
 		"change twice": {
 			before:     func(s *site) string { return s.set("b", "k") },
@@ -144,9 +148,11 @@ func TestWhatIsNoted(t *testing.T) {
 			statements: func(*site) string { return "DELETE FROM stratum.config" }, want: []string{"a k"},
 		},
 		"give to another": {
-			before:     func(s *site) string { return s.set("a", "k") },
-			statements: func(s *site) string { return "UPDATE stratum.config SET key = 'l', tenant_id = '" + s.ids["d"] + "'" },
-			want:       []string{"a k", "d l"},
+			before: func(s *site) string { return s.set("a", "k") },
+			statements: func(s *site) string {
+				return "UPDATE stratum.config SET key = 'l', tenant_id = '" + s.ids["d"] + "'"
+			},
+			want: []string{"a k", "d l"},
 		},
 		"rolled back": {
 			statements: func(s *site) string {
@@ -164,19 +170,27 @@ func TestWhatIsNoted(t *testing.T) {
 			want: []string{"b "},
 		},
 		"suspend": {
-			statements: func(*site) string { return "UPDATE stratum.tenants SET status = 'suspended' WHERE slug = 'c'" },
-			want:       []string{"c "},
+			statements: func(*site) string {
+				return "UPDATE stratum.tenants SET status = 'suspended' WHERE slug = 'c'"
+			},
+			want: []string{"c "},
 		},
 		"archive": {
 			statements: func(*site) string { return "UPDATE stratum.tenants SET status = 'archived' WHERE slug = 'd'" },
 			want:       []string{"d "},
 		},
-		"rename":         {statements: func(*site) string { return "UPDATE stratum.tenants SET slug = 'e' WHERE slug = 'c'" }, want: []string{"c "}},
-		"another change": {statements: func(*site) string { return "UPDATE stratum.tenants SET name = 'y', status = status" }},
+		"rename": {
+			statements: func(*site) string { return "UPDATE stratum.tenants SET slug = 'e' WHERE slug = 'c'" },
+			want:       []string{"c "},
+		},
+		"another change": {statements: func(*site) string {
+			return "UPDATE stratum.tenants SET name = 'y', status = status"
+		}},
 		"remove": {
 			before: func(s *site) string { return s.set("d", "k") },
 			statements: func(*site) string {
-				return "SET session_replication_role = replica; DELETE FROM stratum.tenants WHERE slug = 'd'; RESET session_replication_role"
+				return "SET session_replication_role = replica; DELETE FROM stratum.tenants WHERE slug = 'd'; " +
+					"RESET session_replication_role"
 			},
 			want: []string{"d "},
 		},
@@ -186,11 +200,14 @@ func TestWhatIsNoted(t *testing.T) {
 			},
 			want: []string{"d k"},
 		},
-		"truncate config":  {statements: func(*site) string { return "TRUNCATE stratum.config" }, want: []string{"* "}},
-		"truncate tenants": {statements: func(*site) string { return "TRUNCATE stratum.tenants CASCADE" }, want: []string{"* "}},
+		"truncate config": {statements: func(*site) string { return "TRUNCATE stratum.config" }, want: []string{"* "}},
+		"truncate tenants": {
+			statements: func(*site) string { return "TRUNCATE stratum.tenants CASCADE" }, want: []string{"* "},
+		},
 		"many keys": {
 			statements: func(s *site) string {
-				return "BEGIN;" + many(300, func(i int) string { return s.set("a", fmt.Sprint("k", i)) }) + s.set("b", "k") + "; COMMIT"
+				keys := many(300, func(i int) string { return s.set("a", fmt.Sprint("k", i)) })
+				return "BEGIN;" + keys + s.set("b", "k") + "; COMMIT"
 			},
 			want: manyKeys(),
 		},
@@ -256,7 +273,7 @@ func (s *site) noted(t *testing.T) (rows int) {
 }
 
 // TestTrimming: the log is bounded; who has not seen what is gone is told so, and nobody else.
-func TestTrimming(t *testing.T) { //nolint:paralleltest // transactions of other databases would be in the way
+func TestTrimming(t *testing.T) { //nolint:paralleltest // others' transactions
 	s := newSite(t)
 	conn := s.connect(t)
 	old, current := s.looker(t), s.looker(t)
@@ -274,7 +291,7 @@ func TestTrimming(t *testing.T) { //nolint:paralleltest // transactions of other
 }
 
 // TestTrimmingKeepsWhatIsNotCommitted: what a long transaction has changed is seen when it commits.
-func TestTrimmingKeepsWhatIsNotCommitted(t *testing.T) { //nolint:paralleltest // transactions of other databases would be in the way
+func TestTrimmingKeepsWhatIsNotCommitted(t *testing.T) { //nolint:paralleltest // others' transactions
 	s := newSite(t)
 	conn, long := s.connect(t), s.connect(t)
 	l := s.looker(t)
@@ -291,7 +308,7 @@ func TestTrimmingKeepsWhatIsNotCommitted(t *testing.T) { //nolint:paralleltest /
 }
 
 // TestTrimmingDisturbsNobody: writers side by side all commit, whatever their isolation.
-func TestTrimmingDisturbsNobody(t *testing.T) { //nolint:paralleltest // transactions of other databases would be in the way
+func TestTrimmingDisturbsNobody(t *testing.T) { //nolint:paralleltest // others' transactions
 	s := newSite(t)
 	exec(t, s.connect(t), s.churn(105))
 	var all sync.WaitGroup
@@ -334,7 +351,8 @@ func TestTooMuchNews(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	l := s.looker(t)
-	exec(t, s.connect(t), `INSERT INTO stratum.config_changes (label, key) SELECT 'x' || n, '' FROM generate_series(1, 10001) n`)
+	exec(t, s.connect(t), `INSERT INTO stratum.config_changes (label, key)
+		SELECT 'x' || n, '' FROM generate_series(1, 10001) n`)
 	_, lost, err := l.Look(t.Context())
 	require.NoError(t, err)
 	require.True(t, lost)

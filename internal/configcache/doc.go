@@ -10,6 +10,7 @@
 //	errors.go      why a connection cannot listen
 //
 // Three rules carry the package. What is kept is handed out only while it is trusted, and that lasts for a bounded time
-// from a look at the database: without news nothing is served for longer. A load that began before a change was heard of
-// is not kept behind it. And trust returns only after a look that says what was missed, or else everything is dropped.
+// from a look at the database: without news nothing is served for longer. A load that began before a change was heard
+// of is not kept behind it. And trust returns only after a look that says what was missed, or else everything is
+// dropped.
 package configcache

@@ -48,8 +48,8 @@ func isEnded(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// board returns the flight for a tenant, and whether the caller is the one to load. One that has landed since the caller
-// looked has left its snapshot.
+// board returns the flight for a tenant, and whether the caller is the one to load. One that has landed since the
+// caller looked has left its snapshot.
 func (c *Cache) board(tenant uuid.UUID) (f *flight, mine bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

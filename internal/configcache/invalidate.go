@@ -32,7 +32,8 @@ func (h *history) add(p past) {
 	h.changes[h.n%uint64(len(h.changes))] = p
 }
 
-// missed tells whether a change with a number above from and up to to concerns a snapshot. If it cannot know it says so.
+// missed tells whether a change with a number above from and up to to concerns a snapshot. If it cannot know it says
+// so.
 func (h *history) missed(s *config.Snapshot, from, to uint64) bool {
 	if to <= from {
 		return false
@@ -60,8 +61,8 @@ func (c *Cache) missed(s *config.Snapshot, from, to uint64) bool {
 	return c.history.missed(s, from, to)
 }
 
-// index has the tenants with a snapshot in whose path a label is. It has others too, that are not kept any more, until it
-// is made anew.
+// index has the tenants with a snapshot in whose path a label is. It has others too, that are not kept any more, until
+// it is made anew.
 type index struct {
 	tenants map[string]map[uuid.UUID]struct{}
 	added   int // since it was made

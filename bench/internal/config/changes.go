@@ -44,7 +44,8 @@ func (b *bench) changes(ctx context.Context, w *world) error {
 		commits = append(commits, float64(commit.Nanoseconds())/1e3)
 		arrivals = append(arrivals, float64(arrived.Nanoseconds())/1e3)
 	}
-	b.logf("config/change: commit %.0f us, in the other cache after %.0f us", sample.Median(commits), sample.Median(arrivals))
+	b.logf("config/change: commit %.0f us, in the other cache after %.0f us",
+		sample.Median(commits), sample.Median(arrivals))
 	b.line("config/change/p50", sample.PairedRatio(arrivals, commits), sample.AtMost(changeGoal))
 	return nil
 }

@@ -15,7 +15,9 @@ func TestRun(t *testing.T) { //nolint:paralleltest // it counts allocations
 	var out, log bytes.Buffer
 	options := config.Options{Levels: 3, Keys: 5, Time: time.Millisecond, Changes: 3, Out: &out, Log: &log}
 	require.NoError(t, config.Run(t.Context(), options), "log: %s", &log)
-	for _, line := range []string{"cold", "cached/ns", "cached/allocations", "pinned/ns", "pinned/allocations", "change/p50"} {
+	for _, line := range []string{
+		"cold", "cached/ns", "cached/allocations", "pinned/ns", "pinned/allocations", "change/p50",
+	} {
 		require.Contains(t, out.String(), "config/"+line+"\t")
 	}
 }
