@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/uuid"
@@ -219,37 +220,43 @@ func TestLoadFromBeforeIsNotKept(t *testing.T) {
 	for name, label := range map[string]string{"itself": "ab", "above": "a", "everything": ""} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := &registry{}
-			tenant := r.add("a", "ab")
-			c := newCache(t, r, nil)
-			c.Trust()
-			read, release := r.hold()
-			first := make(chan int64, 1)
-			go func() {
-				s, err := c.Get(t.Context(), tenant)
-				if err != nil {
-					t.Error(err)
-				}
-				first <- s.Lookup("k").Version
-			}()
-			<-read
-			r.version.Store(7)
-			c.Invalidate(label)
-			second := make(chan int64, 1)
-			go func() {
-				s, err := c.Get(t.Context(), tenant)
-				if err != nil {
-					t.Error(err)
-				}
-				second <- s.Lookup("k").Version
-			}()
-			release()
-			require.Zero(t, <-first, "it began before the change")
-			require.EqualValues(t, 7, <-second)
-			require.EqualValues(t, 7, version(t, c, tenant))
-			require.EqualValues(t, 2, r.loads.Load(), "the second was kept")
+			synctest.Test(t, func(t *testing.T) { loadFromBefore(t, label) })
 		})
 	}
+}
+
+func loadFromBefore(t *testing.T, label string) {
+	t.Helper()
+	r := &registry{}
+	tenant := r.add("a", "ab")
+	c := newCache(t, r, nil)
+	c.Trust()
+	read, release := r.hold()
+	first := make(chan int64, 1)
+	go func() {
+		s, err := c.Get(t.Context(), tenant)
+		if err != nil {
+			t.Error(err)
+		}
+		first <- s.Lookup("k").Version
+	}()
+	<-read
+	r.version.Store(7)
+	c.Invalidate(label)
+	second := make(chan int64, 1)
+	go func() {
+		s, err := c.Get(t.Context(), tenant)
+		if err != nil {
+			t.Error(err)
+		}
+		second <- s.Lookup("k").Version
+	}()
+	synctest.Wait() // it has joined the load from before
+	release()
+	require.Zero(t, <-first, "it began before the change")
+	require.EqualValues(t, 7, <-second)
+	require.EqualValues(t, 7, version(t, c, tenant))
+	require.EqualValues(t, 2, r.loads.Load(), "the second was kept")
 }
 
 func TestLoadIsKeptBesideChangesOfOthers(t *testing.T) {
