@@ -120,12 +120,12 @@ func TestConfigCacheLosesItsConnection(t *testing.T) {
 				})
 			}
 			places := []core.Tenant{s.root, s.acme, s.shop}
-			for n := range 60 {
+			for n := range 30 {
 				// The nearest is set last, so that each write is the one that holds.
 				if n%5 == 0 {
 					fault(s, proxy, n/5)
 				}
-				reader.wrote(s.set(places[min(n/20, 2)], n).Version)
+				reader.wrote(s.set(places[n/10], n).Version)
 				for range rand.IntN(20) {
 					s.mustVersion(s.st, s.shop)
 				}
@@ -253,9 +253,9 @@ const childConfig = "STRATUM_TEST_CONFIG"
 
 // configJob is what a child does.
 type configJob struct {
-	DSN, SystemDSN, OwnerDSN, Prefix string
-	Tenants                          []uuid.UUID
-	Writes                           int
+	DSN, SystemDSN, OwnerDSN string
+	Tenants                  []uuid.UUID
+	Writes                   int
 }
 
 // configChild writes config like any application would.
@@ -273,7 +273,7 @@ func writeAsChild(ctx context.Context, text string) error {
 		return err
 	}
 	st, err := core.Open(ctx, core.Options{
-		DSN: j.DSN, SystemDSN: j.SystemDSN, OwnerDSN: j.OwnerDSN, RolePrefix: j.Prefix, NoCopies: true,
+		DSN: j.DSN, SystemDSN: j.SystemDSN, OwnerDSN: j.OwnerDSN, NoCopies: true,
 	})
 	if err != nil {
 		return err
@@ -358,7 +358,7 @@ func neverBack(ctx context.Context, t *testing.T, st *core.Stratum, tenants []uu
 // child starts a process and returns once it has begun to write.
 func (s *cacheSite) child(t *testing.T, j configJob) *exec.Cmd {
 	t.Helper()
-	j.DSN, j.SystemDSN, j.OwnerDSN, j.Prefix = s.db.DSN, s.db.SystemDSN, s.db.OwnerDSN, s.db.Name+"_role"
+	j.DSN, j.SystemDSN, j.OwnerDSN = s.db.DSN, s.db.SystemDSN, s.db.OwnerDSN
 	text, err := json.Marshal(j)
 	require.NoError(t, err)
 	executable, err := os.Executable()

@@ -3,7 +3,6 @@ package core_test
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -27,10 +26,9 @@ type cacheSite struct {
 func newCacheSite(t *testing.T) *cacheSite {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context())
-	db := stratumtest.EmptyDatabase(t)
+	db := stratumtest.NewDatabase(t)
 	s := &cacheSite{db: db}
 	st := s.open(t, func(o *core.Options) { o.ConfigCache.Off = true })
-	require.NoError(t, st.Migrate(ctx))
 	admin, err := pgxpool.New(ctx, db.AdminDSN)
 	require.NoError(t, err)
 	t.Cleanup(admin.Close)
@@ -42,11 +40,8 @@ func newCacheSite(t *testing.T) *cacheSite {
 // open is a handle as another process would have it. Nothing but notifications makes it forget.
 func (s *cacheSite) open(t *testing.T, change func(*core.Options)) *core.Stratum {
 	t.Helper()
-	options := core.Options{
-		DSN: s.db.DSN, OwnerDSN: s.db.OwnerDSN, SystemDSN: s.db.SystemDSN, RolePrefix: s.db.Name + "_role",
-		Logger:      slog.New(slog.DiscardHandler),
-		ConfigCache: core.ConfigCache{MaxStale: time.Hour, TTL: time.Hour},
-	}
+	options := s.db.Options()
+	options.ConfigCache = core.ConfigCache{MaxStale: time.Hour, TTL: time.Hour}
 	if change != nil {
 		change(&options)
 	}
@@ -281,7 +276,7 @@ func TestConfigCacheWhenTheRegistryIsDown(t *testing.T) {
 	proxy, err := pgproxy.Start(t.Context(), s.db.SystemDSN)
 	require.NoError(t, err)
 	st := s.open(t, func(o *core.Options) {
-		o.SystemDSN, o.ConfigCache.TTL, o.ConfigCache.MaxStale = proxy.DSN(), 3*time.Second, 200*time.Millisecond
+		o.SystemDSN, o.ConfigCache.TTL, o.ConfigCache.MaxStale = proxy.DSN(), time.Second, 200*time.Millisecond
 	})
 	s.isKept(st, proxy, s.shop)
 	require.NoError(t, proxy.Close())

@@ -3,6 +3,7 @@ package core_test
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -429,8 +430,9 @@ func batchCases() []configCase {
 			require.Equal(c, []string{"a", "b", key}, keysOf(c.resolve(c.shop)))
 		}},
 		{"a best effort survives what only the database refuses", func(c *configTree) {
-			changes := append(batch[:2:2], core.ConfigChange{Key: "bad", Value: json.RawMessage(`"\ud800"`)},
-				core.ConfigChange{Key: "Bad"}, batch[2])
+			changes := slices.Concat(batch[:2], []core.ConfigChange{
+				{Key: "bad", Value: json.RawMessage(`"\ud800"`)}, {Key: "Bad"}, batch[2],
+			})
 			results, err := c.st.Config.SetBatch(c.ctx, c.acme.ID, changes, core.ConfigBatch{BestEffort: true})
 			require.ErrorIs(c, err, core.ErrConfigInvalid)
 			require.ErrorIs(c, results[2].Err, core.ErrConfigInvalid)

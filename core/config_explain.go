@@ -29,7 +29,7 @@ const (
 )
 
 // ConfigExplanation says why a key has the value it has for a tenant. Its String is a table for people.
-type ConfigExplanation struct {
+type ConfigExplanation struct { //nolint:recvcheck // it is printed as a value
 	// Key is the key.
 	Key string
 	// Tenant is the slug of the tenant.
@@ -106,18 +106,18 @@ func (e *ConfigExplanation) add(step ConfigStep) {
 	}
 }
 
-func (e *ConfigExplanation) reason() string {
+func (e ConfigExplanation) reason() string {
 	switch {
 	case e.Value == nil:
 		return "no tenant has set it"
 	case e.Value.Default:
 		return "no tenant has set it, so the declared default holds"
 	case e.Value.Locked && e.Value.Source.Slug != e.Tenant:
-		return fmt.Sprintf("%s has locked it, and no tenant above", e.Value.Source.Slug)
+		return e.Value.Source.Slug + " has locked it, and no tenant above"
 	case e.Value.Source.Slug == e.Tenant:
 		return "the tenant has set it itself, and no tenant above has locked it"
 	default:
-		return fmt.Sprintf("%s is the nearest to have set it, and no tenant has locked it", e.Value.Source.Slug)
+		return e.Value.Source.Slug + " is the nearest to have set it, and no tenant has locked it"
 	}
 }
 

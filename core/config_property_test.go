@@ -2,7 +2,7 @@ package core_test
 
 import (
 	"context"
-	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
@@ -129,7 +129,7 @@ func (m *configMachine) set(rt *rapid.T) {
 		return
 	}
 	m.put(tenant, key, modelEntry{
-		fmt.Sprint(m.values), locked == core.On || locked == core.Keep && m.entries[tenant][key].locked,
+		strconv.Itoa(m.values), locked == core.On || locked == core.Keep && m.entries[tenant][key].locked,
 	})
 }
 

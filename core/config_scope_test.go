@@ -67,7 +67,7 @@ func checkPermissions(c *configTree, operation func(ctx context.Context, at uuid
 	acme := core.WithTenant(plain, c.acme.ID)
 	for _, test := range []struct {
 		caller string
-		ctx    context.Context
+		ctx    context.Context //nolint:containedctx // one row of a table
 		at     uuid.UUID
 		want   error
 	}{

@@ -34,7 +34,7 @@ func watch(ctx context.Context, t *testing.T, st *core.Stratum, keys ...string) 
 			case event.Value != nil:
 				w.told <- fmt.Sprintf("%s=%s@%s", event.Key, event.Value.Value, event.Value.Source.Slug)
 			default:
-				w.told <- fmt.Sprintf("%s=", event.Key)
+				w.told <- event.Key + "="
 			}
 		}
 		close(w.told)
@@ -243,7 +243,7 @@ func TestWatchEnds(t *testing.T) {
 	}
 	ended, end := context.WithCancel(core.WithTenant(t.Context(), s.shop.ID))
 	end()
-	for range s.st.Config.Watch(ended) {
-		require.Fail(t, "ctx has ended")
+	for _, err := range s.st.Config.Watch(ended) {
+		require.Fail(t, "ctx has ended", err)
 	}
 }

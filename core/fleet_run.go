@@ -287,8 +287,9 @@ func (r *fleetRun) fleetOptions(targets iter.Seq2[fleet.Target, error], sources 
 		o.Progress = nil
 	}
 	return fleet.Options{
-		Targets: targets, Sources: sources, PerServer: o.PerServer, Canary: o.Canary, LockTimeout: o.LockTimeout,
-		Retries: o.Retries, StopOnError: o.StopOnError, DryRun: o.DryRun, Verify: o.Verify, Rerun: o.Rerun,
+		Targets: targets, Sources: sources, PerServer: o.PerServer, Canary: o.Canary, Fit: r.fleet.there,
+		LockTimeout: o.LockTimeout, Retries: o.Retries, StopOnError: o.StopOnError,
+		DryRun: o.DryRun, Verify: o.Verify, Rerun: o.Rerun,
 		Progress: o.Progress, Plans: o.Plans, Ended: r.end, Logger: r.fleet.st.options.Logger,
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -205,17 +206,38 @@ func (f *Fleet) firstTenant(ctx context.Context, id string) (target fleet.Target
 		if err != nil {
 			return target, false, err
 		}
-		if t.ID == id || id == "" && t.Isolation != SharedIsolation {
-			if t.Placement == homePlacement && t.Isolation == SharedIsolation {
-				return target, false, nil // the model itself: it has no rehearsal but its own
-			}
-			return f.target(t, base), true, nil
+		if t.ID != id && (id != "" || t.Isolation == SharedIsolation) {
+			continue
+		}
+		if t.Placement == homePlacement && t.Isolation == SharedIsolation {
+			return target, false, nil // the model itself: it has no rehearsal but its own
+		}
+		if target = f.target(t, base); id != "" || f.there(ctx, target) {
+			return target, true, nil
 		}
 	}
 	if id != "" {
 		return target, false, fmt.Errorf("%w: %q", ErrNoTarget, id)
 	}
 	return target, false, nil
+}
+
+// there reports whether the schema or the database of a tenant can be reached and is there. The first one that is not
+// would stop the migration of all others as their canary.
+func (f *Fleet) there(ctx context.Context, t fleet.Target) (there bool) {
+	p, err := f.st.placement(ctx, t.Server)
+	if err != nil {
+		return false
+	}
+	owner, err := f.st.ownerOf(ctx, p)
+	if err != nil {
+		return false
+	}
+	const query = `SELECT CASE WHEN $1 = '' THEN EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = $2)
+		ELSE EXISTS (SELECT FROM pg_catalog.pg_database WHERE datname = $1 AND datallowconn) END`
+	database := strings.TrimPrefix(t.Database.Name, t.Server+"/")
+	err = owner.QueryRowContext(ctx, query, database, t.Schema).Scan(&there)
+	return err == nil && there
 }
 
 // ErrNoTarget is returned for a canary that is none of Fleet.Targets.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -237,6 +238,34 @@ func TestFleetCanary(t *testing.T) {
 	f.migrate(t, core.FleetOptions{Migrations: migrations, Canary: core.FleetCanary{Target: f.targetOf(t, "eu1-schema")}})
 	require.Empty(t, f.drifts(t))
 	f.migrate(t, core.FleetOptions{Migrations: migrations, Canary: core.FleetCanary{Target: "home/shared"}})
+}
+
+// A tenant whose schema or database is gone is no canary that stops all others, unless it is named.
+func TestFleetCanaryIsThere(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	gone := []string{f.targetOf(t, "eu1-database"), f.targetOf(t, "eu1-schema")} // the first of all
+	runAs(t, f.eu1, "DROP DATABASE "+strings.TrimPrefix(gone[0], "eu1/")+" WITH (FORCE)")
+	runAs(t, f.eu1, "DROP SCHEMA "+strings.TrimPrefix(gone[1], "eu1/")+" CASCADE")
+	for name, migrations := range map[string][]core.Migrations{
+		"files": {gooseOf(t, columned())}, "the model": nil,
+	} {
+		if migrations == nil {
+			runAs(t, f.OwnerDSN, "ALTER TABLE notes ADD COLUMN size int")
+		}
+		report, err := f.st.Fleet.Migrate(t.Context(), core.FleetOptions{Migrations: migrations})
+		require.NotErrorIs(t, err, core.ErrCanary, name)
+		var failed *core.FleetError
+		require.ErrorAs(t, err, &failed, name)
+		var missing []string
+		for _, failure := range failed.Failures {
+			missing = append(missing, failure.Target)
+		}
+		require.ElementsMatch(t, gone, missing, name)
+		require.Equal(t, report.Targets-len(gone), report.Done, name)
+	}
+	_, err := f.st.Fleet.Migrate(t.Context(), core.FleetOptions{Canary: core.FleetCanary{Target: gone[1]}})
+	require.ErrorIs(t, err, core.ErrCanary)
 }
 
 // One target that fails stops nobody else, and is alone what is left to do.

@@ -128,3 +128,22 @@ func TestHardenedScript(t *testing.T) {
 	require.True(t, required)
 	require.NoError(t, st.Migrate(t.Context()), "and it can be run again")
 }
+
+// Who knows the key of one tenant's database, or of the template, can prove nothing in another.
+func TestHardenedDatabasesHaveKeysOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	e := newEstate(t, func(o *core.Options) { o.Hardened = true })
+	require.NoError(t, e.st.Migrate(t.Context()), "it requires signatures")
+	spares := core.Spares{Isolation: core.DatabaseIsolation, Count: 1}
+	_, err := e.st.Placements.Prepare(t.Context(), spares)
+	require.NoError(t, err)
+	const query = "SELECT encode(proof_key || sign_inner, 'hex') FROM stratum.signing WHERE required"
+	keys := map[string]string{ask[string](t, e.AdminDSN, query): "registry"}
+	for _, slug := range []string{"from-a-spare", "from-the-template", "another"} {
+		tenant := e.create(t, core.NewTenant{Slug: slug, Isolation: core.DatabaseIsolation})
+		note(t, e.st, tenant.ID, slug)
+		key := ask[string](t, e.databaseOf(t, e.AdminDSN, tenant), query)
+		require.Empty(t, keys[key], slug)
+		keys[key] = slug
+	}
+}

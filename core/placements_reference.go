@@ -21,7 +21,7 @@ const maxReference = 64 << 10
 // says too.
 var (
 	referencePattern = regexp.MustCompile(`^[a-z][a-z0-9+.-]*:[^\s]+$`)
-	secretPattern    = regexp.MustCompile(`(?i)(postgres(ql)?://|password|host *=|@)`)
+	secretPattern    = regexp.MustCompile(`(?i)(postgres(ql)?://|password *=|host *=|@)`)
 )
 
 // checkReference refuses what is a DSN, or no reference.

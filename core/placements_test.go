@@ -131,6 +131,25 @@ func TestRegistryIsNoPlacement(t *testing.T) {
 	require.Equal(t, "home", ask[string](t, e.AdminDSN, "SELECT placement FROM stratum.site"))
 }
 
+// The name of a secret's file or variable may say what it is.
+func TestReferencesNamedForPasswords(t *testing.T) {
+	t.Parallel()
+	e := newEstate(t)
+	_, db := e.satellite(t, "eu1")
+	folder := t.TempDir()
+	reference := func(dsn string) string {
+		path := filepath.Join(folder, uuid.NewString()+"_pg_password")
+		require.NoError(t, os.WriteFile(path, []byte(dsn+"\n"), 0o600))
+		return "file:" + path
+	}
+	_, err := e.st.Placements.Register(t.Context(), core.Placement{
+		Name: "eu1", DSN: reference(db.DSN), SystemDSN: reference(db.SystemDSN), OwnerDSN: reference(db.OwnerDSN),
+	})
+	require.NoError(t, err)
+	tenant := e.create(t, core.NewTenant{Slug: "acme", Placement: "eu1", Isolation: core.SchemaIsolation})
+	note(t, e.st, tenant.ID, "there")
+}
+
 func TestPlacementsRefuse(t *testing.T) {
 	t.Parallel()
 	e := emptyEstate(t)

@@ -153,7 +153,11 @@ func (t *Tenants) reconcile(
 		}
 		return err
 	}
-	if err := t.builder.build(ctx, tenant); err != nil {
+	err := t.builder.build(ctx, tenant)
+	if errors.Is(err, ErrTenantNotFound) {
+		return nil // somebody else has taken it back meanwhile
+	}
+	if err != nil {
 		return err
 	}
 	report.Finished = append(report.Finished, tenant.ID)

@@ -35,7 +35,7 @@ type GadgetV2 struct {
 	Serial    uuid.UUID `gorm:"type:uuid;uniqueIndex;not null;default:gen_random_uuid()"`
 	MakerCode *string
 	Maker     *Maker
-	Mood      string       `gorm:"type:public.mood;not null;default:'fine'"`
+	Mood      string       `gorm:"type:mood;not null;default:'fine'"`
 	Parts     []GadgetPart `gorm:"foreignKey:GadgetID"`
 }
 
@@ -70,7 +70,7 @@ type GadgetColoured struct {
 	ID     uint64 `gorm:"primaryKey"`
 	Number string `gorm:"uniqueIndex"`
 	Colour string
-	Mood   string `gorm:"type:public.mood;not null;default:'fine'"`
+	Mood   string `gorm:"type:mood;not null;default:'fine'"`
 }
 
 // TableName is Gadget's.

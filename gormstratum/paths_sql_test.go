@@ -99,7 +99,8 @@ func plainPaths(db *gorm.DB) []conformance.Path {
 		}),
 		writes("plain database/sql, savepoint", func(ctx context.Context, x target) error {
 			_, err := onTx(ctx, db, nil, func(tx *sql.Tx) (any, error) {
-				for _, text := range []string{"SAVEPOINT s", "UPDATE tickets SET title = 'gone'", "ROLLBACK TO SAVEPOINT s"} {
+				gone := "UPDATE tickets SET title = 'gone' WHERE id = '" + x.Ticket.String() + "'"
+				for _, text := range []string{"SAVEPOINT s", gone, "ROLLBACK TO SAVEPOINT s"} {
 					if _, err := tx.ExecContext(ctx, text); err != nil {
 						return nil, err
 					}

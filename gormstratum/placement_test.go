@@ -60,7 +60,7 @@ func TestSystemKnowsWhoLivesElsewhere(t *testing.T) {
 
 // A lookup that would pass over tenants is refused however it reads their tables, and whether it finds something or
 // not. One that reads global tables is not.
-func TestLookupPassesOverNobody(t *testing.T) {
+func TestLookupPassesOverNobody(t *testing.T) { //nolint:tparallel // its parts share the tenants
 	t.Parallel()
 	d := newDesk(t, deskModels())
 	d.exec(t, d.OwnerDSN, `CREATE FUNCTION title_of(n text) RETURNS text LANGUAGE plpgsql STABLE AS $$
@@ -73,7 +73,7 @@ func TestLookupPassesOverNobody(t *testing.T) {
 	require.NoError(t, system.Exec("INSERT INTO tickets (tenant_id, number, title) VALUES (?, '1', 'here')", near.ID).Error)
 	require.NoError(t, system.Exec("INSERT INTO countries VALUES ('nz', 'New Zealand')").Error)
 
-	for mode, open := range lookupModes(t, d) {
+	for mode, open := range lookupModes(t, d) { //nolint:paralleltest // tenants come and go in each
 		t.Run(mode, func(t *testing.T) {
 			own := map[string]string{
 				"table":    "SELECT title FROM tickets WHERE number = $1",

@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/stratum-hq/stratum-go/internal/pgserver"
 	"github.com/stratum-hq/stratum-go/internal/sqltext"
 )
 
@@ -58,7 +59,7 @@ func (s *Server) createFrom(ctx context.Context, name, template string, prepare 
 	if err != nil {
 		return nil, err
 	}
-	database, err := s.create(ctx, name, "TEMPLATE "+sqltext.Quote(from)+" STRATEGY WAL_LOG")
+	database, err := s.create(ctx, name, "TEMPLATE "+sqltext.Quote(from)+s.strategy())
 	if err != nil {
 		return nil, err
 	}
@@ -189,4 +190,13 @@ func (s *Server) rolesOf(ctx context.Context, conn *pgx.Conn, name string) ([]st
 			"ORDER BY rolname = $4",
 		[]string{login.app, login.system, login.owner}, strings.HasPrefix(name, s.prefix), name+"_", login.owner)
 	return pgx.CollectRows(rows, pgx.RowTo[string])
+}
+
+// strategy is how databases are copied: as files where the server is one of ours. It has no fsync, so that the
+// checkpoints which come with it cost nothing, and a copy through the log costs more.
+func (s *Server) strategy() string {
+	if s.pg.Source().Kind == pgserver.KindEnvironment {
+		return " STRATEGY WAL_LOG"
+	}
+	return " STRATEGY FILE_COPY"
 }

@@ -9,9 +9,9 @@
 //	errors.go      what Start returns where no PostgreSQL can be had
 //
 // The server is, in this order: the one that the environment variable STRATUM_DATABASE_URL names; one run from the
-// PostgreSQL binaries found on this machine, in a temporary folder that is gone at the end, also after a crash or
-// Ctrl-C; one whose binaries embedded-postgres downloads. Where none can be had a test fails: it is never skipped, for
-// a skipped test of a security boundary looks like a passed one.
+// PostgreSQL binaries found on this machine, in a temporary folder (in memory where there is plenty and TMPDIR is not
+// set) that is gone at the end, also after a crash or Ctrl-C; one whose binaries embedded-postgres downloads. Where
+// none can be had a test fails: it is never skipped, for a skipped test of a security boundary looks like a passed one.
 //
 // What cannot be cleaned up is what a power cut leaves: folders stratum-pg-* in the temporary folder, and on a server
 // named by STRATUM_DATABASE_URL also what a killed process leaves: databases and roles st_*.

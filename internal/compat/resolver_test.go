@@ -5,6 +5,9 @@ import (
 	"testing"
 
 	"github.com/google/uuid"
+	"github.com/stratum-hq/stratum-go/core"
+	"github.com/stratum-hq/stratum-go/gormstratum"
+	"github.com/stratum-hq/stratum-go/stratumtest"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 	"gorm.io/driver/postgres"
@@ -12,10 +15,6 @@ import (
 	"gorm.io/gorm/clause"
 	"gorm.io/gorm/logger"
 	"gorm.io/plugin/dbresolver"
-
-	"github.com/stratum-hq/stratum-go/core"
-	"github.com/stratum-hq/stratum-go/gormstratum"
-	"github.com/stratum-hq/stratum-go/stratumtest"
 )
 
 // Nobody can stop the goroutine of GORM's own store of prepared statements, nor close the pools of a resolver that

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -262,7 +263,7 @@ func loadFromBefore(t *testing.T, label string) {
 func TestLoadIsKeptBesideChangesOfOthers(t *testing.T) {
 	t.Parallel()
 	for changes, kept := range map[int]bool{configcache.History: true, configcache.History + 1: false} {
-		t.Run(fmt.Sprint(changes), func(t *testing.T) {
+		t.Run(strconv.Itoa(changes), func(t *testing.T) {
 			t.Parallel()
 			r := &registry{}
 			tenant := r.add("a")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -118,11 +119,12 @@ func manyKeys() []string {
 // TestWhatIsNoted says which statements are changes of config, and whose.
 func TestWhatIsNoted(t *testing.T) {
 	t.Parallel()
-	many := func(n int, statement func(i int) string) (all string) {
-		for i := range n {
-			all += statement(i) + ";"
+	many := func(n int, statement func(i int) string) string {
+		all := make([]string, n)
+		for i := range all {
+			all[i] = statement(i)
 		}
-		return all
+		return strings.Join(all, ";") + ";"
 	}
 	for name, test := range map[string]struct {
 		before, statements func(s *site) string

@@ -1,7 +1,7 @@
 package configcache_test
 
 import (
-	"fmt"
+	"strconv"
 	"testing"
 
 	"github.com/google/uuid"
@@ -39,7 +39,7 @@ func TestSubscriptionIsBounded(t *testing.T) {
 	s.Take()
 	tell := func(n int) {
 		for i := range n {
-			hub.Tell(configcache.Change{Label: fmt.Sprint(i)})
+			hub.Tell(configcache.Change{Label: strconv.Itoa(i)})
 		}
 	}
 	tell(configcache.MaxPending)

@@ -37,8 +37,11 @@ var (
 	errNegative  = errors.New("stratum: a fleet's bounds are negative (leave them out for the defaults)")
 	errNoCanary  = errors.New("stratum: the canary is not among the fleet's targets (name it by its ID)")
 	errBusy      = errors.New("stratum: another run is at work on the target")
-	errNotPgx    = errors.New("stratum: the owner's connection is not pgx's")
-	errSameName  = errors.New("stratum: two sources of a fleet have the same name (name them apart)")
+	// errNotReached is tried again, unless the server says that it will not let the owner in.
+	errNotReached = errors.New("stratum: its database cannot be reached (look at the server, and at the login of the " +
+		"owner)")
+	errNotPgx   = errors.New("stratum: the owner's connection is not pgx's")
+	errSameName = errors.New("stratum: two sources of a fleet have the same name (name them apart)")
 )
 
 // TargetError is why one target failed. Its text has the server's message but no values of rows.

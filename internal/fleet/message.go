@@ -35,8 +35,8 @@ func passes(err error) bool {
 			strings.HasPrefix(code, "08")
 	}
 	var network net.Error
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &network) ||
-		pgconn.SafeToRetry(err)
+	return errors.Is(err, errNotReached) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.As(err, &network) || pgconn.SafeToRetry(err)
 }
 
 // sqlState is the server's code, or "" where the error is not the server's.
@@ -62,9 +62,9 @@ func message(err error) string {
 		}
 		return sentinel(err) + text + " (SQLSTATE " + pgErr.Code + ")"
 	}
-	var connect *pgconn.ConnectError
-	if errors.As(err, &connect) {
-		return "its database cannot be reached (look at the server, and at the login of the owner)"
+	var connect *pgconn.ConnectError // of a function's own
+	if errors.As(err, &connect) || errors.Is(err, errNotReached) {
+		return errNotReached.Error()
 	}
 	var parse *pgconn.ParseConfigError
 	if errors.As(err, &parse) {

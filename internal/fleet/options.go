@@ -21,6 +21,9 @@ type Options struct {
 	PerServer int
 	// Canary is who goes first. Defaults to the first schema or database of a tenant.
 	Canary Canary
+	// Fit reports whether a target may be a canary that nobody has named: where its place is gone, it says nothing of
+	// the migration. Defaults to all.
+	Fit func(context.Context, Target) bool
 	// LockTimeout is how long a migration waits for a table that somebody uses, with everybody else behind it, before
 	// it steps back. Rounded up to milliseconds. Defaults to 2 s.
 	LockTimeout time.Duration
@@ -83,6 +86,9 @@ func (o Options) withDefaults() Options {
 	o.Canary.Count = cmp.Or(o.Canary.Count, 1)
 	if o.Progress == nil {
 		o.Progress = func(Progress) {}
+	}
+	if o.Fit == nil {
+		o.Fit = func(context.Context, Target) bool { return true }
 	}
 	if o.Ended == nil {
 		o.Ended = func(Target, Outcome) {}

@@ -66,7 +66,7 @@ func (r *run) canary(ctx context.Context) error {
 		if err = errors.Join(err, ctx.Err()); err != nil {
 			return err
 		}
-		if c.Target != "" && t.ID != c.Target || c.Target == "" && t.Kind == KindShared {
+		if c.Target != "" && t.ID != c.Target || c.Target == "" && (t.Kind == KindShared || !r.opts.Fit(ctx, t)) {
 			continue
 		}
 		if err := t.validate(); err != nil {

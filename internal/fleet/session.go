@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -54,9 +55,29 @@ func openSession(ctx context.Context, d Database) (*session, error) {
 		})
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("stratum: connecting as the owner: %w", err), s.db.Close())
+		return nil, errors.Join(notReached(ctx, err), s.db.Close())
 	}
 	return s, nil
+}
+
+// notReached keeps of a connection's error what says nothing of who connects where: pgx's own has the configuration in
+// it, and that with its password.
+func notReached(ctx context.Context, err error) error {
+	var (
+		pgErr *pgconn.PgError
+		errno syscall.Errno
+	)
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.As(err, &pgErr):
+		return fmt.Errorf("%w: %w", errNotReached, pgErr)
+	case errors.As(err, &errno):
+		return fmt.Errorf("%w: %w", errNotReached, errno)
+	case errors.Is(err, errNotPgx):
+		return err
+	}
+	return errNotReached
 }
 
 // close ends the connection, and with it all that a migration has left there.

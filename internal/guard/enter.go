@@ -67,7 +67,8 @@ const (
 	readmitSQL = `SELECT stratum.readmit($2, $5, $1, $3)`
 	// schemaSQL says in which schema the statement is about to work, and refuses one that is not there. It stands
 	// behind the admission, and before the role is switched.
-	schemaSQL = `, stratum.enter_schema($7)`
+	schemaSQL = `, CASE WHEN pg_catalog.to_regnamespace($7) IS NULL THEN stratum.no_schema() ` +
+		`ELSE pg_catalog.set_config('stratum.schema', $7, true) END`
 	// placeSQL does so for the system at the place of a tenant. It has rights on the shared tables too: in a schema
 	// that lacks a table, its statement would reach the shared one, and where the tenant has moved, what was left
 	// behind.

@@ -80,9 +80,9 @@ func (s *session) send(ctx context.Context, e *entry, items []item) (*pgconn.Mul
 	}
 	if e != nil {
 		b.ExecParams(wholeSQL, nil, nil, nil, nil)
-	}
-	if e != nil && e.hasBlock() {
-		b.ExecParams("commit", nil, nil, nil, nil)
+		if e.hasBlock() {
+			b.ExecParams("commit", nil, nil, nil, nil)
+		}
 	}
 	return s.pg.ExecBatch(ctx, b), nil
 }
@@ -102,9 +102,9 @@ func (s *session) sendSimple(ctx context.Context, e *entry, items []item) (*pgco
 	}
 	if e != nil {
 		texts = append(texts, wholeSQL)
-	}
-	if e != nil && e.replica != nil {
-		texts = append(texts, "commit")
+		if e.replica != nil {
+			texts = append(texts, "commit")
+		}
 	}
 	return s.pg.Exec(ctx, strings.Join(texts, "\n;\n")), nil // a text may end in a comment
 }

@@ -24,3 +24,6 @@ func (f Facts) Check() error {
 		login: "ci", createsDBs: f.CreatesDBs, createsRole: f.CreatesRole,
 	}.check()
 }
+
+// MemoryDir is the folder in memory, or "".
+func MemoryDir() string { return memoryDir() }

@@ -47,7 +47,7 @@ func newPlan(ctx context.Context, config Config, from installation) (plan, error
 	if err != nil {
 		return plan{}, err
 	}
-	dir, err := newFolder(config.TempDir, owner)
+	dir, err := newFolder(config.dataDir, owner)
 	if err != nil {
 		return plan{}, err
 	}

@@ -79,6 +79,30 @@ func TestClosedTempDir(t *testing.T) {
 	require.Equal(t, want, filepath.Dir(server.Folder()))
 }
 
+// TestDataInMemory: databases are made and dropped much faster there, and TMPDIR says where they are to be instead.
+func TestDataInMemory(t *testing.T) {
+	t.Parallel()
+	without := func(name string) string {
+		if name == "TMPDIR" {
+			return ""
+		}
+		return os.Getenv(name)
+	}
+	want := os.TempDir()
+	if dir := pgserver.MemoryDir(); dir != "" {
+		want = dir
+	}
+	require.Equal(t, want, filepath.Dir(startServer(t, pgserver.Config{Getenv: without}).Folder()))
+	set := func(name string) string {
+		if name == "TMPDIR" {
+			return os.TempDir()
+		}
+		return os.Getenv(name)
+	}
+	server := startServer(t, pgserver.Config{Getenv: set})
+	require.Contains(t, []string{os.TempDir(), "/tmp"}, filepath.Dir(server.Folder()))
+}
+
 func TestAccount(t *testing.T) {
 	t.Parallel()
 	want := uint32(os.Geteuid())

@@ -57,6 +57,10 @@ func (s Site) Settle(ctx context.Context, tx *sql.Tx) error {
 		s.Registry.String(), s.Placement, label); err != nil {
 		return fmt.Errorf("stratum: saying what the database is: %w", err)
 	}
+	// A copy of a template has the template's keys: whoever knew one database's could sign for all.
+	if _, err := tx.ExecContext(ctx, "SELECT stratum.renew_keys()"); err != nil {
+		return fmt.Errorf("stratum: making the keys of the database: %w", err)
+	}
 	const known = `INSERT INTO stratum.placements (name) VALUES ($1) ON CONFLICT DO NOTHING`
 	if _, err := tx.ExecContext(ctx, known, s.Placement); err != nil {
 		return fmt.Errorf("stratum: saying what the database is: %w", err)

@@ -44,7 +44,7 @@ CREATE TABLE stratum.placements (
 
     CONSTRAINT placements_name_check CHECK (name ~ '^[a-z][a-z0-9_-]{0,30}$'),
     CONSTRAINT placements_dsn_check CHECK (concat_ws('|', dsn, system_dsn, owner_dsn, array_to_string(replica_dsns, '|'))
-        !~* '(postgres(ql)?://|password|host *=|@)'),
+        !~* '(postgres(ql)?://|password *=|host *=|@)'),
     CONSTRAINT placements_labels_check CHECK (jsonb_typeof(labels) = 'object'),
     CONSTRAINT placements_capacity_check CHECK (capacity >= 0),
     CONSTRAINT placements_state_check CHECK (state IN ('active', 'draining', 'closed'))
@@ -197,16 +197,7 @@ BEGIN
         HINT = 'Restore it, or make it anew with Tenants.Reconcile.';
 END $$;
 
--- Says which schema the statement is about to work in, and refuses one that is not there.
-CREATE FUNCTION stratum.enter_schema(own_schema text) RETURNS text LANGUAGE plpgsql VOLATILE AS $$
-BEGIN
-    IF pg_catalog.to_regnamespace(own_schema) IS NULL THEN
-        RETURN stratum.no_schema();
-    END IF;
-    RETURN pg_catalog.set_config('stratum.schema', own_schema, true);
-END $$;
-
--- The same for the system, which has rights on the shared tables: where the tenant's table is missing, a statement would
+-- How the system enters a schema, which has rights on the shared tables: where the tenant's table is missing, a statement would
 -- reach the shared one.
 CREATE FUNCTION stratum.enter_whole_schema(own_schema text) RETURNS text LANGUAGE plpgsql VOLATILE SECURITY DEFINER AS $$
 DECLARE
@@ -326,6 +317,6 @@ GRANT UPDATE (isolation, placement, residency, told_status) ON stratum.tenants T
 -- What has never been active may be taken back: a tenant whose provisioning is given up.
 GRANT DELETE ON stratum.tenants TO {{.SystemRole}};
 GRANT EXECUTE ON FUNCTION stratum.admit(uuid, text), stratum.admit(uuid, text, bytea, text), stratum.no_schema(),
-    stratum.enter_schema(text), stratum.enter_whole_schema(text), stratum.enter_place(uuid, text),
+    stratum.enter_whole_schema(text), stratum.enter_place(uuid, text),
     stratum.other_schema(), stratum.tenant_in(text), stratum.passed_over_nobody(),
     stratum.lives_here(uuid) TO PUBLIC;
