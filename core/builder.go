@@ -219,6 +219,9 @@ func (s *Stratum) activate(ctx context.Context, id uuid.UUID, l location) error 
 		_, err := tx.Exec(ctx, copies.NotifyTargets)
 		return err
 	})
+	if err == nil {
+		s.cached.catchUp(ctx)
+	}
 	return statementError(ctx, err)
 }
 

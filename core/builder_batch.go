@@ -223,13 +223,17 @@ func (b *builder) activateAll(ctx context.Context, tenants []Tenant) error {
 	const statement = `UPDATE stratum.tenants SET status = 'active', updated_at = clock_timestamp(),
 			told_status = CASE WHEN placement <> 'home' THEN 'active' END
 		WHERE id = ANY($1) AND status = 'provisioning'`
-	return statementError(ctx, b.st.registryTx(ctx, func(tx pgx.Tx) error {
+	err := b.st.registryTx(ctx, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, statement, idsOf(tenants)); err != nil {
 			return err
 		}
 		_, err := tx.Exec(ctx, copies.NotifyTargets)
 		return err
-	}))
+	})
+	if err == nil {
+		b.st.cached.catchUp(ctx)
+	}
+	return statementError(ctx, err)
 }
 
 // blueprint reads what places are made from.

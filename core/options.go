@@ -90,6 +90,9 @@ type Options struct {
 	// values that are not of the type of their key with ErrConfigInvalid. Defaults to none: any key, with any JSON.
 	ConfigKeys []ConfigKey
 
+	// ConfigCache says how Config is kept in memory. Defaults to 32 MiB, current to within a notification's time.
+	ConfigCache ConfigCache
+
 	// Limits keep one tenant from taking all connections, or the server's time. Defaults to no limits.
 	Limits Limits
 
@@ -124,6 +127,7 @@ func (o Options) withDefaults() Options {
 	if o.PoolIdleTime == 0 {
 		o.PoolIdleTime = defaultPoolIdleTime
 	}
+	o.ConfigCache = o.ConfigCache.withDefaults(o.SystemDSN)
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
@@ -159,7 +163,7 @@ func (o Options) validate() error {
 			return err
 		}
 	}
-	return nil
+	return o.ConfigCache.validate()
 }
 
 // parseDSN reads one of the DSNs. The parser's own error quotes the DSN, so it is not passed on.

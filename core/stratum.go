@@ -43,6 +43,7 @@ type Stratum struct {
 	registry  registryID
 	engine    Engine
 	keeper    keeper
+	cached    *configCache
 
 	// The bounds of all pools for statements of tenants, and of all for those of the system.
 	budget, systemBudget *guard.Budget
@@ -88,6 +89,9 @@ func Open(ctx context.Context, options Options) (*Stratum, error) {
 	s.Tenants = newTenants(s.registryTx, s.registryRead)
 	s.Tenants.builder = newBuilder(s)
 	s.Config = newConfig(s.Tenants, s.registryRead, keys)
+	if s.cached, err = newConfigCache(s); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
 	return s, nil
 }
 
@@ -269,6 +273,9 @@ func (s *Stratum) Close() error {
 	}
 	s.closed = true
 	s.keeper.close()
+	if s.cached != nil {
+		s.cached.close()
+	}
 	err := errors.Join(s.data.Close(), s.databases.close(), s.router.home.Database.Close(), s.owners.close())
 	if s.owner != nil {
 		err = errors.Join(err, s.owner.Close())
@@ -344,8 +351,12 @@ func (s *Stratum) systemTx(ctx context.Context, system *guard.Pool, fn func(tx p
 func (s *Stratum) registryRead(
 	ctx context.Context, fn func(rows pgx.Rows) error, query string, args ...any,
 ) error {
+	return s.system.Batch(ctx, registryBatch(s.roles.System, fn, query, args))
+}
+
+func registryBatch(role string, fn func(rows pgx.Rows) error, query string, args []any) *pgx.Batch {
 	batch := &pgx.Batch{}
-	batch.Queue(registrySettings, s.roles.System).QueryRow(scanSettings)
+	batch.Queue(registrySettings, role).QueryRow(scanSettings)
 	batch.Queue(query, args...).Query(fn)
-	return s.system.Batch(ctx, batch)
+	return batch
 }
