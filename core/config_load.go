@@ -33,12 +33,16 @@ const (
 const chainQuery = lineQuery + tenantRows + entryRows + `FROM line l
 	JOIN stratum.config c ON c.tenant_id = l.id WHERE $2::text = '' OR c.key = $2`
 
-// resolvedQuery returns line and, of each key, the entry that holds: others are not worth sending. For each key it takes
-// the greatest rank, and then the one entry that has it.
+// resolvedQuery returns line, what $1 has set, and of each key the one entry further up that may hold: all others are
+// not worth sending, nor looking at twice. What $1 has set itself gives way to locks alone, so that nothing but locks is
+// compared for its keys. Of the rest the greatest rank is taken, and then the entry that has it.
 const resolvedQuery = lineQuery + `, best AS MATERIALIZED (
 		SELECT c.key, max(` + config.RankSQL + `) AS rank FROM line l JOIN stratum.config c ON c.tenant_id = l.id
-		WHERE l.id = $1 OR ` + config.TakesPartSQL + ` GROUP BY c.key)` + tenantRows + entryRows + `FROM best b
-	JOIN line l ON l.depth = ` + config.DepthSQL + ` JOIN stratum.config c ON c.tenant_id = l.id AND c.key = b.key`
+		LEFT JOIN stratum.config own ON own.tenant_id = $1 AND own.key = c.key
+		WHERE l.id <> $1 AND ` + config.TakesPartSQL + ` AND (c.locked OR own.key IS NULL) GROUP BY c.key)` +
+	tenantRows + entryRows + `FROM line l JOIN stratum.config c ON c.tenant_id = l.id WHERE l.id = $1 UNION ALL ` +
+	entryRows + `FROM best b JOIN line l ON l.depth = ` + config.DepthSQL + `
+		JOIN stratum.config c ON c.tenant_id = l.id AND c.key = b.key`
 
 // load returns the resolved config of a tenant, or ErrTenantNotFound, in one round trip to the registry. It does not
 // ask who wants to know.

@@ -19,7 +19,8 @@ func beats(a, b *Entry) bool {
 }
 
 // The rule once more, for a statement in which l are the tenants of a path, with their depth, and c is what they have
-// set. Of the entries for a key whose tenants take part the one with the greatest rank holds.
+// set. Of the entries for a key whose tenants take part the one with the greatest rank holds. A statement may leave out
+// what cannot hold; what does is decided by New.
 const (
 	// RankSQL has locks above all else, the nearest to the root first, and below them the nearest to the tenant.
 	RankSQL = `CASE WHEN c.locked THEN 1000000 - l.depth ELSE l.depth END`
