@@ -24,18 +24,18 @@ const lineQuery = `WITH line AS MATERIALIZED (
 // columns of their own would be sent with each entry too. One statement returns both, so that a move in between cannot
 // mix two paths.
 const (
-	tenantRows = ` SELECT -1 - depth, label, to_jsonb(concat_ws(' ', id, status, slug)), false, false, 0::bigint,
-		'epoch'::timestamptz FROM line UNION ALL `
+	tenantRows = ` SELECT -1 - depth, label, pg_catalog.to_jsonb(pg_catalog.concat_ws(' ', id, status, slug)),
+		false, false, 0::bigint, 'epoch'::timestamptz FROM line UNION ALL `
 	entryRows = `SELECT l.depth, c.key, c.value, c.locked, c.sensitive, c.version, c.updated_at `
 )
 
-// chainQuery returns line and what its tenants have set, or for a $2 that is not empty what they have set of that key.
+// chainQuery returns line and what its tenants have set, or what they have set of the key $2 where that is not empty.
 const chainQuery = lineQuery + tenantRows + entryRows + `FROM line l
 	JOIN stratum.config c ON c.tenant_id = l.id WHERE $2::text = '' OR c.key = $2`
 
-// resolvedQuery returns line, what $1 has set, and of each key the one entry further up that may hold: all others are
-// not worth sending, nor looking at twice. What $1 has set itself gives way to locks alone, so that nothing but locks is
-// compared for its keys. Of the rest the greatest rank is taken, and then the entry that has it.
+// resolvedQuery returns line, what $1 has set, and of each key the one entry further up that may hold: the others are
+// not worth sending, nor looking at twice. What $1 has set itself gives way to locks alone, so that for its keys
+// nothing but locks is compared. Of the rest the greatest rank is taken, and then the entry that has it.
 const resolvedQuery = lineQuery + `, best AS MATERIALIZED (
 		SELECT c.key, max(` + config.RankSQL + `) AS rank FROM line l JOIN stratum.config c ON c.tenant_id = l.id
 		LEFT JOIN stratum.config own ON own.tenant_id = $1 AND own.key = c.key
