@@ -84,6 +84,9 @@ func (c *Config) fetch(
 	return path, entries, statementError(ctx, err)
 }
 
+// commonEntries is room for what many tenants have, to be had at once.
+const commonEntries = 128
+
 // scanChain reads the rows of tenantRows and entryRows, in whatever order they come.
 func scanChain(rows pgx.Rows) (path []config.Tenant, entries []config.Entry, err error) {
 	var (
@@ -96,6 +99,9 @@ func scanChain(rows pgx.Rows) (path []config.Tenant, entries []config.Entry, err
 			return nil, nil, err
 		}
 		if e.Depth >= 0 {
+			if entries == nil {
+				entries = make([]config.Entry, 0, commonEntries)
+			}
 			e.Value = value
 			entries = append(entries, e)
 			continue
