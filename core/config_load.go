@@ -13,7 +13,7 @@ import (
 	"github.com/stratum-hq/stratum-go/internal/scope"
 )
 
-// lineQuery begins a statement that reads config: line has the tenants from the root to $1. As with the query of tenants
+// lineQuery begins a statement that reads config: line has the tenants from the root to $1. As where tenants are read,
 // labels are keys of the ancestors, and no function of ltree's is named.
 const lineQuery = `WITH line AS MATERIALIZED (
 		SELECT id, label, slug, status, array_length(string_to_array(path::text, '.'), 1)::int - 1 AS depth
