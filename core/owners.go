@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -25,6 +26,16 @@ type owners struct {
 
 // maxOwnerConns is how many an owner's pool has: work at a placement needs two at once, and there may be several.
 const maxOwnerConns = 8
+
+// ownerIdleTime is how long a connection of an owner stays without work. They are not closed sooner: a new one begins
+// with an empty cache of the catalog, and to fill it costs more than most of the work.
+const ownerIdleTime = 10 * time.Second
+
+// keepIdle sets what a pool of an owner keeps.
+func keepIdle(db *sql.DB) {
+	db.SetMaxIdleConns(maxOwnerConns)
+	db.SetConnMaxIdleTime(ownerIdleTime)
+}
 
 // ownerConfig says how to connect as the owner of what is at a placement, or of a database beside it.
 func (s *Stratum) ownerConfig(ctx context.Context, p Placement, database string) (*pgx.ConnConfig, error) {
@@ -58,7 +69,7 @@ func (s *Stratum) ownerOf(ctx context.Context, p Placement) (*sql.DB, error) {
 	}
 	db := sql.OpenDB(ownerConnector{st: s, placement: p})
 	db.SetMaxOpenConns(maxOwnerConns)
-	db.SetMaxIdleConns(2)
+	keepIdle(db)
 	if s.owners.byPlacement == nil {
 		s.owners.byPlacement = make(map[string]*sql.DB)
 	}
@@ -70,6 +81,7 @@ func (s *Stratum) ownerOf(ctx context.Context, p Placement) (*sql.DB, error) {
 func (s *Stratum) ownerDatabase(p Placement, database string) *sql.DB {
 	db := sql.OpenDB(ownerConnector{st: s, placement: p, database: database})
 	db.SetMaxOpenConns(maxOwnerConns)
+	keepIdle(db)
 	return db
 }
 
@@ -115,10 +127,9 @@ func inOwnerTx(ctx context.Context, db *sql.DB, fn func(tx *sql.Tx) error) error
 // ErrRegistryCopied is returned where the registry's database has another name than when it was installed: it was
 // renamed, or it is a copy, which must not work on the schemas and databases of the original's tenants.
 var ErrRegistryCopied = errors.New("stratum: the registry's database has another name than when it was " +
-	"installed (if it " +
-	"was renamed: UPDATE stratum.site SET home = current_database(); if it is a copy: UPDATE stratum.site SET home = " +
-	"current_database(), registry = gen_random_uuid(), after which tenants with databases of their own are missing " +
-	"them)")
+	"installed (if it was renamed: UPDATE stratum.site SET home = current_database(); if it is a copy: " +
+	"UPDATE stratum.site SET home = current_database(), registry = gen_random_uuid(), after which tenants with " +
+	"databases of their own are missing them)")
 
 // registryID is the id of the registry, read once.
 type registryID struct {

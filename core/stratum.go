@@ -298,6 +298,7 @@ func (s *Stratum) OwnerDB(access.Token) (*sql.DB, error) {
 		return nil, err
 	}
 	s.owner = sql.OpenDB(quietConnector{stdlib.GetConnector(*config.ConnConfig)})
+	keepIdle(s.owner)
 	return s.owner, nil
 }
 
