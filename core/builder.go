@@ -260,11 +260,11 @@ func (s *Stratum) prepareSatellite(ctx context.Context, p Placement, inhabited b
 	if err != nil {
 		return statementError(ctx, err)
 	}
-	return s.Tenants.builder.furnish(ctx, p, db, provision.Satellite{Site: site, Roles: s.roles, Number: number})
+	return s.Tenants.builder.furnish(ctx, db, provision.Satellite{Site: site, Roles: s.roles, Number: number})
 }
 
 // furnish makes the tables of a placement's own database. While there is no model, it settles what the database is.
-func (b *builder) furnish(ctx context.Context, p Placement, db *sql.DB, satellite provision.Satellite) error {
+func (b *builder) furnish(ctx context.Context, db *sql.DB, satellite provision.Satellite) error {
 	blueprint, err := b.blueprint(ctx)
 	if errors.Is(err, provision.ErrNoModel) {
 		return inOwnerTx(ctx, db, func(tx *sql.Tx) error { return satellite.Site.Settle(ctx, tx) })

@@ -70,8 +70,8 @@ func (s *Server) Close(ctx context.Context) error {
 	return errors.Join(append(errs, s.pg.Close())...)
 }
 
-// names lists what was created and not dropped yet, the last one first: roles of an earlier database may have rights in a
-// later one, and not the other way around.
+// names lists what was created and not dropped yet, the last one first: roles of an earlier database may have rights in
+// a later one, and not the other way around.
 func (s *Server) names() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

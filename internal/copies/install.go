@@ -101,7 +101,7 @@ func (i installed) has(g trigger) bool {
 }
 
 // Install makes the triggers by which changes of tables are written down, in a transaction of the tables' owner. Where
-// all are in place it issues no DDL; else it announces so. Errors: a *TableError of ErrMissing, and those of PostgreSQL.
+// all are in place it issues no DDL, else it announces so. Errors: a *TableError of ErrMissing, and PostgreSQL's.
 func Install(ctx context.Context, tx *sql.Tx, tables []Table) error {
 	return settle(ctx, tx, tables, Table.triggers)
 }
