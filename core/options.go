@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/stratum-hq/stratum-go/fieldcrypt"
 	"github.com/stratum-hq/stratum-go/internal/install"
 )
 
@@ -90,6 +91,13 @@ type Options struct {
 	// values that are not of the type of their key with ErrConfigInvalid. Defaults to none: any key, with any JSON.
 	ConfigKeys []ConfigKey
 
+	// KEK is what the keys of tenants are wrapped with, for encrypted fields: fieldcrypt.LocalKEK, a keyfile, or a KMS by
+	// contrib/kms. Defaults to none: fields are neither encrypted nor decrypted, and Keys returns ErrNoKEK.
+	KEK fieldcrypt.KEK
+
+	// Keys say how long the keys of tenants stay in memory, and of how many.
+	Keys KeyOptions
+
 	// Limits keep one tenant from taking all connections, or the server's time. Defaults to no limits.
 	Limits Limits
 
@@ -124,6 +132,7 @@ func (o Options) withDefaults() Options {
 	if o.PoolIdleTime == 0 {
 		o.PoolIdleTime = defaultPoolIdleTime
 	}
+	o.Keys = o.Keys.withDefaults()
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
@@ -143,7 +152,7 @@ func (o Options) validate() error {
 	case o.PoolIdleTime < 0:
 		return fmt.Errorf("%w: Options.PoolIdleTime must not be negative (leave it out for the default)", ErrConfig)
 	}
-	if err := errors.Join(o.Engine.validate(), o.Limits.Tenant.validate()); err != nil {
+	if err := errors.Join(o.Engine.validate(), o.Limits.Tenant.validate(), o.Keys.validate()); err != nil {
 		return err
 	}
 	// All three, so that a mistake in the owner's, which Migrate alone uses, shows at once.

@@ -25,6 +25,8 @@ type Stratum struct {
 	Tenants *Tenants
 	// Config is what tenants have set, for themselves and for all beneath them.
 	Config *Config
+	// Keys are what encrypted fields are sealed with.
+	Keys *Keys
 	// Placements are the databases in which tenants live.
 	Placements *Placements
 	// Fleet runs migrations over all of them, and over the schemas and databases of tenants.
@@ -88,6 +90,7 @@ func Open(ctx context.Context, options Options) (*Stratum, error) {
 	s.Tenants = newTenants(s.registryTx, s.registryRead)
 	s.Tenants.builder = newBuilder(s)
 	s.Config = newConfig(s.Tenants, s.registryRead, keys)
+	s.Keys = newKeys(s)
 	return s, nil
 }
 
@@ -269,6 +272,7 @@ func (s *Stratum) Close() error {
 	}
 	s.closed = true
 	s.keeper.close()
+	s.Keys.close()
 	err := errors.Join(s.data.Close(), s.databases.close(), s.router.home.Database.Close(), s.owners.close())
 	if s.owner != nil {
 		err = errors.Join(err, s.owner.Close())

@@ -7,6 +7,7 @@
 //	format.go, derive.go how a sealed value looks, and which key it is under; xaes.go is the second algorithm
 //	index.go             Index: what equality is looked up by; normalize.go and plan.go: of what, and how many bits
 //	encode.go, decode.go Go values as the bytes that are sealed, and back
+//	primarykey.go        PrimaryKey: which row a value is bound to
 //	kek.go               KEK: what keys are wrapped with; LocalKEK, KEKs; keyfile.go: several of them in a file
 //	wrap.go              Wrap, Unwrap: a tenant's key under a KEK, bound to what it is for
 //	errors.go            what is refused
