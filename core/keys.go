@@ -2,6 +2,8 @@ package core
 
 import (
 	"context"
+	"slices"
+	"sync"
 
 	"github.com/google/uuid"
 
@@ -23,6 +25,9 @@ type Keys struct {
 	kek   fieldcrypt.KEK
 	cache *keycache.Cache[*tenantKeys]
 	usage usages
+
+	mu      sync.Mutex
+	columns []*SealedColumn // that were declared
 }
 
 func newKeys(st *Stratum) *Keys {
@@ -49,7 +54,18 @@ func (k *Keys) Column(o fieldcrypt.ColumnOptions) (*SealedColumn, error) {
 	if err != nil {
 		return nil, operationError("declare an encrypted column", err)
 	}
-	return &SealedColumn{keys: k, column: column}, nil
+	c := &SealedColumn{keys: k, column: column}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.columns = append(k.columns, c)
+	return c, nil
+}
+
+// declared are all columns.
+func (k *Keys) declared() []*SealedColumn {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Clone(k.columns)
 }
 
 // Column returns the declaration.
