@@ -99,18 +99,14 @@ func encodeReflected(dst []byte, v reflect.Value) ([]byte, bool, error) {
 		if v.IsNil() {
 			return dst, true, nil
 		}
-		if !marshals(v) {
-			return Encode(dst, v.Elem().Interface())
-		}
+		return Encode(dst, v.Elem().Interface())
 	}
-	switch m := v.Interface().(type) {
+	// A value and a pointer to it are encoded alike, wherever the methods are.
+	switch m := pointerTo(v).Interface().(type) {
 	case driver.Valuer:
 		value, err := m.Value()
-		if err != nil {
-			return nil, false, &TypeError{Go: v.Type().String(), Reason: "whose Value refuses"}
-		}
-		if _, again := value.(driver.Valuer); again {
-			return nil, false, &TypeError{Go: v.Type().String(), Reason: "whose Value is no value"}
+		if _, again := value.(driver.Valuer); err != nil || again {
+			return nil, false, &TypeError{Go: v.Type().String(), Reason: "whose Value gives none"}
 		}
 		return Encode(dst, value)
 	case encoding.BinaryMarshaler:
@@ -123,22 +119,10 @@ func encodeReflected(dst []byte, v reflect.Value) ([]byte, bool, error) {
 	return encodeKind(dst, v)
 }
 
-// marshals reports whether a pointer has a method that its value has not.
-func marshals(v reflect.Value) bool {
-	if _, ok := v.Elem().Interface().(driver.Valuer); ok {
-		return false
-	}
-	if _, ok := v.Interface().(driver.Valuer); ok {
-		return true
-	}
-	if _, ok := v.Elem().Interface().(time.Time); ok {
-		return false
-	}
-	if _, ok := v.Elem().Interface().(encoding.BinaryMarshaler); ok {
-		return false
-	}
-	_, ok := v.Interface().(encoding.BinaryMarshaler)
-	return ok
+func pointerTo(v reflect.Value) reflect.Value {
+	p := reflect.New(v.Type())
+	p.Elem().Set(v)
+	return p
 }
 
 func encodeKind(dst []byte, v reflect.Value) ([]byte, bool, error) {
@@ -173,8 +157,7 @@ func encodeKind(dst []byte, v reflect.Value) ([]byte, bool, error) {
 
 // isJSON reports whether a type has JSON of its own.
 func isJSON(v reflect.Value) bool {
-	_, ok := v.Interface().(json.Marshaler)
-	return ok
+	return reflect.PointerTo(v.Type()).Implements(reflect.TypeFor[json.Marshaler]())
 }
 
 func append64(dst []byte, tag byte, n uint64) []byte {
@@ -192,7 +175,7 @@ func appendNatural(dst []byte, n uint64) []byte {
 
 // encodeJSON leaves encoding/json's error out, which quotes values.
 func encodeJSON(dst []byte, v reflect.Value) ([]byte, bool, error) {
-	b, err := json.Marshal(v.Interface())
+	b, err := json.Marshal(pointerTo(v).Interface())
 	if err != nil {
 		return nil, false, &TypeError{Go: v.Type().String(), Reason: "which cannot be marshalled"}
 	}

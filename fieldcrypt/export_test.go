@@ -36,3 +36,6 @@ func (x XAES) Open(sealed, aad []byte) ([]byte, error) { return x.x.open(nil, se
 
 // SealAnew is what columns are sealed with.
 func (x XAES) SealAnew(plaintext, aad []byte) ([]byte, error) { return x.x.seal(nil, plaintext, aad) }
+
+// Normalize is what a normalizer does.
+func Normalize(n Normalizer, text string) string { return n.apply(text) }

@@ -29,6 +29,9 @@ func PrimaryKey(dst []byte, parts ...any) ([]byte, error) {
 }
 
 func keyText(part any) (string, error) {
+	if v := reflect.ValueOf(part); v.Kind() == reflect.Pointer {
+		return keyKind(v)
+	}
 	switch p := part.(type) {
 	case string:
 		return p, nil
