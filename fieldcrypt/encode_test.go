@@ -143,17 +143,17 @@ type unmarshalled struct{ err error }
 
 func (u unmarshalled) MarshalJSON() ([]byte, error) { return nil, u.err }
 
-type binary struct{ err error }
+type blob struct{ err error }
 
-func (b binary) MarshalBinary() ([]byte, error)     { return []byte("x"), b.err }
-func (b *binary) UnmarshalBinary(data []byte) error { return errors.New("cannot read " + string(data)) }
+func (b blob) MarshalBinary() ([]byte, error)     { return []byte("x"), b.err }
+func (b *blob) UnmarshalBinary(data []byte) error { return errors.New("cannot read " + string(data)) }
 
 func TestTypesThatDoNotFit(t *testing.T) {
 	t.Parallel()
 	for name, v := range map[string]any{
 		"channel": make(chan int), "function": func() {}, "complex": complex(1, 2),
 		"raw": json.RawMessage("{"), "NaN in JSON": []float64{math.NaN()}, "valuer": stubborn{errors.New("secret")},
-		"json": unmarshalled{errors.New("secret")}, "binary": binary{errors.New("secret")},
+		"json": unmarshalled{errors.New("secret")}, "binary": blob{errors.New("secret")},
 	} {
 		_, _, err := fieldcrypt.Encode(nil, v)
 		require.ErrorIs(t, err, fieldcrypt.ErrType, name)
@@ -174,8 +174,8 @@ func TestTypesThatDoNotFit(t *testing.T) {
 		"text into struct":   decode("secret", new(address)),
 		"text into raw":      decode("secret", new(json.RawMessage)),
 		"text into error":    decode("secret", new(error)),
-		"binary into text":   decode(binary{}, new(string)),
-		"binary refuses":     decode(binary{}, new(binary)),
+		"binary into text":   decode(blob{}, new(string)),
+		"binary refuses":     decode(blob{}, new(blob)),
 		"scanner refuses":    decode("secret", &stubborn{errors.New("secret")}),
 		"no pointer":         decode("secret", 5),
 		"nil":                decode("secret", nil),
