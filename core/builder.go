@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/stratum-hq/stratum-go/internal/access"
+	"github.com/stratum-hq/stratum-go/internal/copies"
 	"github.com/stratum-hq/stratum-go/internal/install"
 	"github.com/stratum-hq/stratum-go/internal/provision"
 	"github.com/stratum-hq/stratum-go/internal/shape"
@@ -120,7 +121,7 @@ func (b *builder) makeInShared(ctx context.Context, p Placement, l location, res
 	if err != nil || l.isolation != SchemaIsolation {
 		return err
 	}
-	return b.refreshSchema(ctx, p, l.label, blueprint.Model)
+	return b.refreshSchema(ctx, db, l.label, blueprint.Model)
 }
 
 // makeDatabase copies the template of the placement's server.
@@ -171,7 +172,7 @@ func (b *builder) makeDatabase(ctx context.Context, p Placement, resident provis
 	if err != nil {
 		return err
 	}
-	return b.refresh(ctx, p, name, blueprint.Model)
+	return b.refresh(ctx, db, blueprint.Model)
 }
 
 // fill makes the tables of a database, and notes what they are.
@@ -212,9 +213,15 @@ func (s *Stratum) activate(ctx context.Context, id uuid.UUID, l location) error 
 		told = &status
 	}
 	err := s.registryTx(ctx, func(tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, statement, id, told)
+		if _, err := tx.Exec(ctx, statement, id, told); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, copies.NotifyTargets)
 		return err
 	})
+	if err == nil {
+		s.cached.catchUp(ctx)
+	}
 	return statementError(ctx, err)
 }
 
@@ -272,7 +279,7 @@ func (b *builder) furnish(ctx context.Context, p Placement, db *sql.DB, satellit
 	if err != nil {
 		return err
 	}
-	return b.refresh(ctx, p, "", blueprint.Model)
+	return b.refresh(ctx, db, blueprint.Model)
 }
 
 // installAt installs schema stratum, or brings it up to date.

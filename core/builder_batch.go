@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/stratum-hq/stratum-go/internal/access"
+	"github.com/stratum-hq/stratum-go/internal/copies"
 	"github.com/stratum-hq/stratum-go/internal/provision"
 )
 
@@ -156,7 +157,7 @@ func (b *batchRun) buildSchemas(ctx context.Context, tenants []Tenant) error {
 			return err
 		}
 		for _, t := range tenants {
-			if err := b.refreshSchema(ctx, p, t.Label.String(), blueprint.Model); err != nil {
+			if err := b.refreshSchema(ctx, owner, t.Label.String(), blueprint.Model); err != nil {
 				return err
 			}
 		}
@@ -222,10 +223,17 @@ func (b *builder) activateAll(ctx context.Context, tenants []Tenant) error {
 	const statement = `UPDATE stratum.tenants SET status = 'active', updated_at = clock_timestamp(),
 			told_status = CASE WHEN placement <> 'home' THEN 'active' END
 		WHERE id = ANY($1) AND status = 'provisioning'`
-	return statementError(ctx, b.st.registryTx(ctx, func(tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, statement, idsOf(tenants))
+	err := b.st.registryTx(ctx, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, statement, idsOf(tenants)); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, copies.NotifyTargets)
 		return err
-	}))
+	})
+	if err == nil {
+		b.st.cached.catchUp(ctx)
+	}
+	return statementError(ctx, err)
 }
 
 // blueprint reads what places are made from.

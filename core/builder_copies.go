@@ -2,10 +2,14 @@ package core
 
 import (
 	"context"
+	"database/sql"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
 
+	"github.com/stratum-hq/stratum-go/internal/access"
 	"github.com/stratum-hq/stratum-go/internal/copies"
+	"github.com/stratum-hq/stratum-go/internal/guard"
 	"github.com/stratum-hq/stratum-go/internal/shape"
 )
 
@@ -25,41 +29,60 @@ func copied(model shape.Model) []copies.Table {
 }
 
 // refresh brings the copies of global tables in a database up to date.
-func (b *builder) refresh(ctx context.Context, p Placement, database string, model shape.Model) error {
-	return b.copy(ctx, model, copies.Destination{
-		Tables: copied(model), Connect: func(ctx context.Context) (*pgx.Conn, error) {
-			return b.connect(ctx, p,
-				database)
-		},
-	})
+func (b *builder) refresh(ctx context.Context, db *sql.DB, model shape.Model) error {
+	return b.follow(ctx, db, model, copies.Destination{Tables: copied(model)})
 }
 
 // refreshSchema is refresh for a tenant's own schema, which has everyone's rows of mixed tables.
-func (b *builder) refreshSchema(ctx context.Context, p Placement, label string, model shape.Model) error {
-	d := b.st.mixedIn(FleetTarget{Isolation: SchemaIsolation, Label: label}, model)
-	d.Connect = func(ctx context.Context) (*pgx.Conn, error) { return b.connect(ctx, p, "") }
-	return b.copy(ctx, model, d)
+func (b *builder) refreshSchema(ctx context.Context, db *sql.DB, label string, model shape.Model) error {
+	return b.follow(ctx, db, model, b.st.mixedIn(FleetTarget{Isolation: SchemaIsolation, Label: label}, model))
 }
 
-func (b *builder) copy(ctx context.Context, model shape.Model, to copies.Destination) error {
-	if len(to.Tables) == 0 {
+// follow copies what a place has copies of, after seeing to it that changes from then on are noted.
+func (b *builder) follow(ctx context.Context, db *sql.DB, model shape.Model, d copies.Destination) error {
+	if len(d.Tables) == 0 {
 		return nil
 	}
 	if err := b.watch(ctx, model); err != nil {
 		return err
 	}
-	source, err := b.connect(ctx, Placement{Name: homePlacement}, "")
+	return b.copy(ctx, db, d.Schemas, d.Tables)
+}
+
+// copy makes copies like the tables in the registry's database.
+func (b *builder) copy(ctx context.Context, db *sql.DB, schemas map[string]string, tables []copies.Table) error {
+	if len(tables) == 0 {
+		return nil
+	}
+	home, err := b.st.OwnerDB(access.Token{})
 	if err != nil {
 		return err
 	}
-	defer func() { _ = source.Close(context.WithoutCancel(ctx)) }() // it was read from
-	target, err := to.Connect(ctx)
+	return lend(ctx, home, func(source *pgx.Conn) error {
+		return lend(ctx, db, func(target *pgx.Conn) error {
+			_, err := copies.Refresh(ctx, source, copies.Target{Conn: target, Schemas: schemas}, tables)
+			return err
+		})
+	})
+}
+
+// announce tells whoever keeps copies current that tables have other columns.
+func (b *builder) announce(ctx context.Context) error {
+	db, err := b.st.OwnerDB(access.Token{})
 	if err != nil {
 		return err
 	}
-	defer func() { _ = target.Close(context.WithoutCancel(ctx)) }() // what it did is committed
-	_, err = copies.Refresh(ctx, source, copies.Target{Conn: target, Schemas: to.Schemas}, to.Tables)
-	return err
+	return inOwnerTx(ctx, db, func(tx *sql.Tx) error { return copies.Announce(ctx, tx) })
+}
+
+// lend runs work on a connection of an owner's pool.
+func lend(ctx context.Context, db *sql.DB, work func(conn *pgx.Conn) error) error {
+	held, err := db.Conn(ctx)
+	if err != nil {
+		return guard.RedactConnect(err)
+	}
+	defer func() { _ = held.Close() }() // work has said what went wrong
+	return held.Raw(func(conn any) error { return work(conn.(*stdlib.Conn).Conn()) })
 }
 
 func (b *builder) connect(ctx context.Context, p Placement, database string) (*pgx.Conn, error) {

@@ -108,7 +108,7 @@ func (b *builder) fillTemplate(ctx context.Context, p Placement, t newTemplate) 
 	if err != nil {
 		return err
 	}
-	return b.refresh(ctx, p, t.name, t.model)
+	return b.refresh(ctx, db, t.model)
 }
 
 // dropTemplates drops those of other shapes. One that is being copied stays, for the next time.

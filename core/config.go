@@ -30,6 +30,7 @@ type Config struct {
 	source func(ctx context.Context, tenant uuid.UUID) (*config.Snapshot, error)
 	// committed is told which tenant's entries a transaction has changed, after its commit. It may be nil.
 	committed func(label string)
+	cache     *configCache
 }
 
 func newConfig(tenants *Tenants, read reader, keys declared) *Config {
@@ -137,7 +138,7 @@ func (c *Config) Own(ctx context.Context, tenant uuid.UUID) ([]ConfigValue, erro
 type viewer struct{ top int }
 
 // view returns who looks at a path with a ctx, or why that is refused.
-func view(s *config.Snapshot, sc scope.Scope) (viewer, error) {
+func view(s *config.Snapshot, sc *scope.Scope) (viewer, error) {
 	if sc.Kind == scope.System {
 		return viewer{}, nil
 	}
@@ -187,11 +188,18 @@ func (c *Config) snapshot(ctx context.Context, tenant uuid.UUID) (*config.Snapsh
 	if err != nil {
 		return nil, viewer{}, err
 	}
-	s := pinnedIn(ctx, c, tenant)
-	if s == nil {
-		if s, err = c.source(ctx, tenant); err != nil {
-			return nil, viewer{}, err
-		}
+	if s := pinnedIn(ctx, c, tenant); s != nil {
+		v, err := view(s, &sc)
+		return s, v, err
+	}
+	return c.resolve(ctx, &sc, tenant)
+}
+
+// resolve is snapshot for a ctx that has none with it, and whose scope is known to be sound.
+func (c *Config) resolve(ctx context.Context, sc *scope.Scope, tenant uuid.UUID) (*config.Snapshot, viewer, error) {
+	s, err := c.source(ctx, tenant)
+	if err != nil {
+		return nil, viewer{}, err
 	}
 	v, err := view(s, sc)
 	if err != nil {

@@ -3,7 +3,6 @@ package core_test
 import (
 	"context"
 	"encoding/json"
-	"log/slog"
 	"sync/atomic"
 	"testing"
 
@@ -19,9 +18,8 @@ import (
 func newConfigForest(tb testing.TB, keys ...core.ConfigKey) (forest, *core.Stratum) {
 	tb.Helper()
 	ctx := context.WithoutCancel(tb.Context())
-	db := stratumtest.EmptyDatabase(tb)
+	db := stratumtest.NewDatabase(tb)
 	st := openConfig(tb, db, keys...)
-	require.NoError(tb, st.Migrate(ctx))
 	admin, err := pgxpool.New(ctx, db.AdminDSN)
 	require.NoError(tb, err)
 	tb.Cleanup(admin.Close)
@@ -33,10 +31,9 @@ func newConfigForest(tb testing.TB, keys ...core.ConfigKey) (forest, *core.Strat
 // openConfig is a handle on a database, as another process of the same application would have it.
 func openConfig(tb testing.TB, db *stratumtest.Database, keys ...core.ConfigKey) *core.Stratum {
 	tb.Helper()
-	st, err := core.Open(context.WithoutCancel(tb.Context()), core.Options{
-		DSN: db.DSN, OwnerDSN: db.OwnerDSN, SystemDSN: db.SystemDSN, RolePrefix: db.Name + "_role",
-		SystemMaxConns: 16, Logger: slog.New(slog.DiscardHandler), ConfigKeys: keys,
-	})
+	options := db.Options()
+	options.SystemMaxConns, options.ConfigKeys = 16, keys
+	st, err := core.Open(context.WithoutCancel(tb.Context()), options)
 	require.NoError(tb, err)
 	tb.Cleanup(func() { require.NoError(tb, st.Close()) })
 	return st

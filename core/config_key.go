@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/stratum-hq/stratum-go/internal/config"
+	"github.com/stratum-hq/stratum-go/internal/scope"
 )
 
 // Key is a config key with a Go type. It is a plain value, to be kept in a variable of the package whose setting it is:
@@ -42,11 +43,19 @@ type ConfigKey interface {
 // ctx names no tenant, ErrConfigDecode, as a *ConfigError, where the stored value is not a T, and else errors as
 // Config.Get does.
 func (k Key[T]) Get(ctx context.Context, st *Stratum) (T, error) {
-	tenant, err := tenantOf(ctx)
+	sc, attached := scope.Look(ctx)
+	if p, ok := attached.(*pinned); ok && p.of == st.Config {
+		return k.from(p.snapshot)
+	}
+	if sc == nil || sc.Kind == scope.System || sc.Tenant == uuid.Nil {
+		_, err := tenantOf(ctx) // which says what is wrong with it
+		return *new(T), operationError("get config", err)
+	}
+	s, _, err := st.Config.resolve(ctx, sc, sc.Tenant)
 	if err != nil {
 		return *new(T), operationError("get config", err)
 	}
-	return k.GetFor(ctx, st, tenant)
+	return k.from(s)
 }
 
 // GetFor is Get for a tenant that ctx reaches, as AsSystem does.
@@ -55,6 +64,11 @@ func (k Key[T]) GetFor(ctx context.Context, st *Stratum, tenant uuid.UUID) (T, e
 	if err != nil {
 		return *new(T), operationError("get config", err)
 	}
+	return k.from(s)
+}
+
+// from returns the value that a snapshot has.
+func (k Key[T]) from(s *config.Snapshot) (T, error) {
 	held := s.Lookup(k.Name)
 	if held == nil {
 		return k.Default, nil

@@ -50,7 +50,7 @@ func (c *Config) chain(
 		return nil, nil, viewer{}, err
 	}
 	s := config.New(path, entries)
-	v, err := view(s, sc)
+	v, err := view(s, &sc)
 	return s, entries, v, err
 }
 
@@ -99,9 +99,7 @@ func sortByKey(values []ConfigValue) {
 	slices.SortFunc(values, func(a, b ConfigValue) int { return strings.Compare(a.Key, b.Key) })
 }
 
-// pinnedKey is where Pin keeps its snapshot in a ctx.
-type pinnedKey struct{}
-
+// pinned is a snapshot that a ctx has with it, attached to the scope in which it was allowed.
 type pinned struct {
 	of       *Config
 	tenant   uuid.UUID
@@ -110,7 +108,8 @@ type pinned struct {
 
 // Pin returns a ctx that has the resolved config of its tenant with it: what is read of that tenant under the ctx comes
 // from there, without a look at the database or a cache, and stays the same however it is changed meanwhile, by this
-// ctx too. It is meant for one request. The config of other tenants is read as without Pin. Errors are those of Get.
+// ctx too. It is meant for one request. The config of other tenants, and under a scope that is put into the ctx later,
+// is read as without Pin. Errors are those of Get.
 func (c *Config) Pin(ctx context.Context) (context.Context, error) {
 	tenant, err := tenantOf(ctx)
 	if err != nil {
@@ -120,12 +119,13 @@ func (c *Config) Pin(ctx context.Context) (context.Context, error) {
 	if err != nil {
 		return nil, operationError("pin config", err)
 	}
-	return context.WithValue(ctx, pinnedKey{}, &pinned{of: c, tenant: tenant, snapshot: s}), nil
+	return scope.Attach(ctx, &pinned{of: c, tenant: tenant, snapshot: s}), nil
 }
 
 // pinnedIn returns the snapshot of a tenant that ctx has with it, or nil.
 func pinnedIn(ctx context.Context, c *Config, tenant uuid.UUID) *config.Snapshot {
-	if p, ok := ctx.Value(pinnedKey{}).(*pinned); ok && p.of == c && p.tenant == tenant {
+	_, attached := scope.Look(ctx)
+	if p, ok := attached.(*pinned); ok && p.of == c && p.tenant == tenant {
 		return p.snapshot
 	}
 	return nil

@@ -78,7 +78,7 @@ func (c *Config) write(ctx context.Context, op writeOp, writes []configWrite) ([
 	}
 	var results []writeResult
 	var label string
-	err := c.tenants.do(ctx, op.name, treeShared, func(s session) error {
+	err := c.tenants.transact(ctx, op.name, treeShared, func(s session) error {
 		t, err := c.begin(ctx, s, op.tenant, writes)
 		if err != nil {
 			return err
@@ -87,11 +87,12 @@ func (c *Config) write(ctx context.Context, op writeOp, writes []configWrite) ([
 		results, err = t.writeAll(ctx, op, writes)
 		return err
 	})
+	// Also where the connection was lost: the commit may have come through.
+	if label != "" && c.committed != nil && !isConfigRefusal(err) {
+		c.committed(label)
+	}
 	if err != nil {
 		return nil, err
-	}
-	if c.committed != nil {
-		c.committed(label)
 	}
 	return results, nil
 }
@@ -111,7 +112,8 @@ func (c *Config) begin(ctx context.Context, s session, tenant uuid.UUID, writes 
 		return nil, err
 	}
 	place := config.New(path, nil)
-	v, err := view(place, s.caller.scope())
+	caller := s.caller.scope()
+	v, err := view(place, &caller)
 	if err != nil {
 		return nil, err
 	}

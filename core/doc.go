@@ -4,6 +4,7 @@
 //	stratum.go   Stratum: Open, Migrate, Ping, DB, Close; options.go what Open may be told
 //	context.go   WithTenant, WithSubtree, WithActor, AsSystem, TenantFrom, Detach
 //	tenants*.go  Tenants: the tree, its lifecycle and its moves
+//	config_cache.go, config_watch.go  config in memory, current across processes; Watch
 //	config*.go   Config: what tenants inherit, lock and override; Key, ResolveInto
 //	keys*.go     Keys: what encrypted fields are sealed with; rotating, sealing anew, destroying
 //	foreach.go   Tenants.ForEach: work for many tenants, each as itself

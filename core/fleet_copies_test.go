@@ -24,7 +24,7 @@ func (f fleet) level(t *testing.T, copies int) {
 			}
 		}
 		return true
-	}, time.Minute, 10*time.Millisecond)
+	}, time.Minute, 100*time.Millisecond)
 }
 
 // What the system writes to a global table reaches every database, where it is only read.

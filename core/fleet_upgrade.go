@@ -17,8 +17,8 @@ import (
 // satelliteWorkers is how many targets are looked at at once.
 const satelliteWorkers = 4
 
-// errand is what is done at a target, with the name of the database where that is not the placement's own.
-type errand func(p Placement, t FleetTarget, database string) error
+// errand is what is done at a target, with connections of the owner to its database.
+type errand func(p Placement, t FleetTarget, db *sql.DB) error
 
 // each calls fn for each target of these kinds and all shared tables but the model, a few at a time, and returns what
 // it returned by target.
@@ -63,11 +63,16 @@ func (f *Fleet) visit(ctx context.Context, t FleetTarget, fn errand) error {
 	if err != nil {
 		return err
 	}
-	database := ""
 	if t.Isolation == DatabaseIsolation {
-		database = t.ID[len(t.Placement)+1:]
+		db := f.st.ownerDatabase(p, t.ID[len(t.Placement)+1:])
+		defer func() { _ = db.Close() }() // what it did is committed
+		return fn(p, t, db)
 	}
-	return fn(p, t, database)
+	db, err := f.st.ownerOf(ctx, p)
+	if err != nil {
+		return err
+	}
+	return fn(p, t, db)
 }
 
 // upgrade brings schema stratum up to date in all databases but the registry's, which Migrate does, and makes there
@@ -75,13 +80,11 @@ func (f *Fleet) visit(ctx context.Context, t FleetTarget, fn errand) error {
 // reported there.
 func (f *Fleet) upgrade(ctx context.Context, model shape.Model) error {
 	extras := sync.OnceValues(func() (provision.Extras, error) { return f.st.Tenants.builder.readExtras(ctx) })
-	failed, err := f.each(ctx, copiesAlone.kinds(), func(p Placement, _ FleetTarget, database string) error {
+	failed, err := f.each(ctx, copiesAlone.kinds(), func(p Placement, _ FleetTarget, db *sql.DB) error {
 		needed, err := extras()
 		if err != nil {
 			return err
 		}
-		db := f.st.ownerDatabase(p, database)
-		defer func() { _ = db.Close() }() // what it did is committed
 		return f.upgradeOne(ctx, p, db, upgrade{model: model, extras: needed})
 	})
 	for target, err := range failed {
@@ -136,16 +139,20 @@ func (f *Fleet) refreshAll(ctx context.Context, model, some shape.Model) error {
 	if err := b.watch(ctx, model); err != nil {
 		return err
 	}
+	if err := b.announce(ctx); err != nil {
+		return err
+	}
 	mixed := slices.ContainsFunc(some.Specs, func(s shape.Spec) bool { return s.Class == shape.Mixed })
 	reach := copiesAlone
 	if mixed {
 		reach = butModel
 	}
-	failed, err := f.each(ctx, reach.kinds(), func(p Placement, t FleetTarget, database string) error {
+	failed, err := f.each(ctx, reach.kinds(), func(_ Placement, t FleetTarget, db *sql.DB) error {
 		if t.Isolation == SchemaIsolation {
-			return b.refreshSchema(ctx, p, t.Label, some)
+			d := f.st.mixedIn(t, some)
+			return b.copy(ctx, db, d.Schemas, d.Tables)
 		}
-		return b.refresh(ctx, p, database, some)
+		return b.copy(ctx, db, nil, copied(some))
 	})
 	errs := []error{err}
 	for target, err := range failed {

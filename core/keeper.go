@@ -160,17 +160,20 @@ func (p *Placements) lagOf(ctx context.Context, d copies.Destination) []CopyLag 
 }
 
 func (p *Placements) readLag(ctx context.Context, d copies.Destination) (lag []copies.TableLag, err error) {
-	source, err := p.st.Tenants.builder.connect(ctx, Placement{Name: homePlacement}, "")
+	home, err := p.st.OwnerDB(access.Token{})
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, source.Close(context.WithoutCancel(ctx))) }()
 	target, err := d.Connect(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, target.Close(context.WithoutCancel(ctx))) }()
-	return copies.Lag(ctx, source, copies.Target{Conn: target, Schemas: d.Schemas}, d.Tables)
+	err = lend(ctx, home, func(source *pgx.Conn) error {
+		lag, err = copies.Lag(ctx, source, copies.Target{Conn: target, Schemas: d.Schemas}, d.Tables)
+		return err
+	})
+	return lag, err
 }
 
 // watch has changes of global tables noted, so that copies know what they lack, and sees that somebody follows them.

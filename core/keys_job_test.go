@@ -83,8 +83,8 @@ func TestReencryptBesideWriters(t *testing.T) {
 			want = "new" + want
 		}
 		require.Equal(t, want, email)
-		require.EqualValues(t, 2, version(t, p.Email))
-		require.EqualValues(t, 2, version(t, p.Phone))
+		require.EqualValues(t, 2, sealedVersion(t, p.Email))
+		require.EqualValues(t, 2, sealedVersion(t, p.Phone))
 	}
 }
 

@@ -126,7 +126,7 @@ func TestReencryptIsKilled(t *testing.T) {
 				anew := 0
 				for i, p := range o.rows(t, tenant) {
 					o.requirePerson(t, tenant, i, p)
-					if version(t, p.Email) == sealedWith {
+					if sealedVersion(t, p.Email) == sealedWith {
 						anew++
 					}
 				}

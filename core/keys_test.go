@@ -14,7 +14,7 @@ import (
 	"github.com/stratum-hq/stratum-go/fieldcrypt"
 )
 
-func version(t *testing.T, sealed []byte) uint32 {
+func sealedVersion(t *testing.T, sealed []byte) uint32 {
 	t.Helper()
 	h, err := fieldcrypt.ParseHeader(sealed)
 	require.NoError(t, err)
@@ -27,7 +27,7 @@ func TestKeysOfTwoPrograms(t *testing.T) {
 	acme, globex := s.tenant(), s.tenant()
 	one := s.seal(s.email, acme, "ann@example.org")
 	s.wantOpen(s.email, acme, one, "ann@example.org")
-	require.EqualValues(t, 1, version(t, one))
+	require.EqualValues(t, 1, sealedVersion(t, one))
 
 	_, err := s.tryOpen(s.email, globex, one)
 	require.ErrorIs(t, err, core.ErrDecrypt)
@@ -40,9 +40,9 @@ func TestKeysOfTwoPrograms(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, 2, v)
 	two := s.seal(s.column(other), acme, "bob@example.org")
-	require.EqualValues(t, 2, version(t, two))
+	require.EqualValues(t, 2, sealedVersion(t, two))
 	s.wantOpen(s.email, acme, two, "bob@example.org")
-	require.EqualValues(t, 2, version(t, s.seal(s.email, acme, "y")), "it has met the new version")
+	require.EqualValues(t, 2, sealedVersion(t, s.seal(s.email, acme, "y")), "it has met the new version")
 
 	_, err = s.email.Seal(core.WithTenant(s.ctx, uuid.New()), acme, nil, []byte("x"), nil)
 	require.ErrorIs(t, err, core.ErrTenantMismatch)

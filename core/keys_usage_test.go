@@ -52,11 +52,11 @@ func TestKeyRotatesByItself(t *testing.T) {
 	s.exec(`UPDATE stratum.tenant_keys SET reserved = $1`, int64(1<<31-1<<27-1))
 	s.seal(other, tenant, "bob") // reserves past where it is to rotate
 	require.Len(t, s.reserved(tenant), 2)
-	require.EqualValues(t, 2, version(t, s.seal(other, tenant, "bob")))
+	require.EqualValues(t, 2, sealedVersion(t, s.seal(other, tenant, "bob")))
 	for range 1 << 10 {
 		s.seal(s.email, tenant, "ann") // until its block ends
 	}
-	require.EqualValues(t, 2, version(t, s.seal(s.email, tenant, "ann")))
+	require.EqualValues(t, 2, sealedVersion(t, s.seal(s.email, tenant, "ann")))
 	require.LessOrEqual(t, s.reserved(tenant)[0], int64(1<<31))
 	s.wantOpen(other, tenant, first, "ann")
 }
@@ -70,7 +70,7 @@ func TestKeyThatIsUsedUp(t *testing.T) {
 	other := s.column(s.open(core.Options{KEK: s.kek}))
 	s.wantOpen(other, tenant, first, "ann")
 	s.exec(`UPDATE stratum.tenant_keys SET reserved = $1`, int64(1<<31-100))
-	require.EqualValues(t, 2, version(t, s.seal(other, tenant, "bob")))
+	require.EqualValues(t, 2, sealedVersion(t, s.seal(other, tenant, "bob")))
 	require.EqualValues(t, int64(1<<31-100), s.reserved(tenant)[0])
 	_, err := s.admin.Exec(s.ctx, `UPDATE stratum.tenant_keys SET reserved = $1`, int64(1<<31+1))
 	require.Error(t, err, "the table has the bound, too")

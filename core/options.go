@@ -91,6 +91,9 @@ type Options struct {
 	// values that are not of the type of their key with ErrConfigInvalid. Defaults to none: any key, with any JSON.
 	ConfigKeys []ConfigKey
 
+	// ConfigCache says how Config is kept in memory. Defaults to 32 MiB, current to within a notification's time.
+	ConfigCache ConfigCache
+
 	// KEK is what the keys of tenants are wrapped with, for encrypted fields: fieldcrypt.LocalKEK, a keyfile, or a KMS by
 	// contrib/kms. Defaults to none: fields are neither encrypted nor decrypted, and Keys returns ErrNoKEK.
 	KEK fieldcrypt.KEK
@@ -132,6 +135,7 @@ func (o Options) withDefaults() Options {
 	if o.PoolIdleTime == 0 {
 		o.PoolIdleTime = defaultPoolIdleTime
 	}
+	o.ConfigCache = o.ConfigCache.withDefaults(o.SystemDSN)
 	o.Keys = o.Keys.withDefaults()
 	if o.Logger == nil {
 		o.Logger = slog.Default()
@@ -168,7 +172,7 @@ func (o Options) validate() error {
 			return err
 		}
 	}
-	return nil
+	return o.ConfigCache.validate()
 }
 
 // parseDSN reads one of the DSNs. The parser's own error quotes the DSN, so it is not passed on.

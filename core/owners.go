@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -25,6 +26,16 @@ type owners struct {
 
 // maxOwnerConns is how many an owner's pool has: work at a placement needs two at once, and there may be several.
 const maxOwnerConns = 8
+
+// ownerIdleTime is how long a connection of an owner stays without work. They are not closed sooner: a new one begins
+// with an empty cache of the catalog, and to fill it costs more than most of the work.
+const ownerIdleTime = 10 * time.Second
+
+// keepIdle sets what a pool of an owner keeps.
+func keepIdle(db *sql.DB) {
+	db.SetMaxIdleConns(maxOwnerConns)
+	db.SetConnMaxIdleTime(ownerIdleTime)
+}
 
 // ownerConfig says how to connect as the owner of what is at a placement, or of a database beside it.
 func (s *Stratum) ownerConfig(ctx context.Context, p Placement, database string) (*pgx.ConnConfig, error) {
@@ -58,7 +69,7 @@ func (s *Stratum) ownerOf(ctx context.Context, p Placement) (*sql.DB, error) {
 	}
 	db := sql.OpenDB(ownerConnector{st: s, placement: p})
 	db.SetMaxOpenConns(maxOwnerConns)
-	db.SetMaxIdleConns(2)
+	keepIdle(db)
 	if s.owners.byPlacement == nil {
 		s.owners.byPlacement = make(map[string]*sql.DB)
 	}
@@ -70,6 +81,7 @@ func (s *Stratum) ownerOf(ctx context.Context, p Placement) (*sql.DB, error) {
 func (s *Stratum) ownerDatabase(p Placement, database string) *sql.DB {
 	db := sql.OpenDB(ownerConnector{st: s, placement: p, database: database})
 	db.SetMaxOpenConns(maxOwnerConns)
+	keepIdle(db)
 	return db
 }
 

@@ -45,6 +45,7 @@ type Stratum struct {
 	registry  registryID
 	engine    Engine
 	keeper    keeper
+	cached    *configCache
 
 	// The bounds of all pools for statements of tenants, and of all for those of the system.
 	budget, systemBudget *guard.Budget
@@ -91,6 +92,9 @@ func Open(ctx context.Context, options Options) (*Stratum, error) {
 	s.Tenants.builder = newBuilder(s)
 	s.Config = newConfig(s.Tenants, s.registryRead, keys)
 	s.Keys = newKeys(s)
+	if s.cached, err = newConfigCache(s); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
 	return s, nil
 }
 
@@ -273,6 +277,9 @@ func (s *Stratum) Close() error {
 	s.closed = true
 	s.keeper.close()
 	s.Keys.close()
+	if s.cached != nil {
+		s.cached.close()
+	}
 	err := errors.Join(s.data.Close(), s.databases.close(), s.router.home.Database.Close(), s.owners.close())
 	if s.owner != nil {
 		err = errors.Join(err, s.owner.Close())
@@ -295,6 +302,7 @@ func (s *Stratum) OwnerDB(access.Token) (*sql.DB, error) {
 		return nil, err
 	}
 	s.owner = sql.OpenDB(quietConnector{stdlib.GetConnector(*config.ConnConfig)})
+	keepIdle(s.owner)
 	return s.owner, nil
 }
 
@@ -347,8 +355,12 @@ func (s *Stratum) systemTx(ctx context.Context, system *guard.Pool, fn func(tx p
 func (s *Stratum) registryRead(
 	ctx context.Context, fn func(rows pgx.Rows) error, query string, args ...any,
 ) error {
+	return s.system.Batch(ctx, registryBatch(s.roles.System, fn, query, args))
+}
+
+func registryBatch(role string, fn func(rows pgx.Rows) error, query string, args []any) *pgx.Batch {
 	batch := &pgx.Batch{}
-	batch.Queue(registrySettings, s.roles.System).QueryRow(scanSettings)
+	batch.Queue(registrySettings, role).QueryRow(scanSettings)
 	batch.Queue(query, args...).Query(fn)
-	return s.system.Batch(ctx, batch)
+	return batch
 }

@@ -93,6 +93,8 @@ type Tenants struct {
 	run     txRunner
 	read    reader
 	builder *builder // nil where all tenants share tables
+	// changed is called after the commit of an operation that may have changed the tree. It may be nil.
+	changed func(ctx context.Context)
 }
 
 // reader runs one SELECT as txRunner does its statements, in a single round trip.
@@ -104,9 +106,18 @@ func newTenants(run txRunner, read reader) *Tenants { return &Tenants{run: run, 
 // leaves no room for a deadlock among these operations, but another program may write to the table in its own order.
 const maxAttempts = 4
 
-// do runs fn in one transaction for whoever ctx says is calling, and gives its error the operation's name. fn may run
-// more than once, so it must set its results and not add to them.
+// do is transact for an operation on the tree.
 func (t *Tenants) do(ctx context.Context, op string, lock treeLock, fn func(s session) error) error {
+	err := t.transact(ctx, op, lock, fn)
+	if err == nil && lock != readOnly && t.changed != nil {
+		t.changed(ctx)
+	}
+	return err
+}
+
+// transact runs fn in one transaction for whoever ctx says is calling, and gives its error the operation's name. fn may
+// run more than once, so it must set its results and not add to them.
+func (t *Tenants) transact(ctx context.Context, op string, lock treeLock, fn func(s session) error) error {
 	sc, err := scopeOf(ctx)
 	if err != nil {
 		return operationError(op, err)

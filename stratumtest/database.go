@@ -145,13 +145,13 @@ func (s *Server) drop(ctx context.Context, name string) error {
 }
 
 // dropBeside drops the databases that tenants of the database have of their own, and the templates they were made from:
-// they belong to its owner.
+// they belong to its owner, or are named for its roles.
 func (s *Server) dropBeside(ctx context.Context, conn *pgx.Conn, name string) error {
 	if !strings.HasPrefix(name, s.prefix) {
 		return nil
 	}
 	rows, _ := conn.Query(ctx, "SELECT d.datname FROM pg_database d JOIN pg_roles r ON r.oid = d.datdba "+
-		"WHERE r.rolname = $1 AND d.datname <> $2", loginsOf(name).owner, name)
+		"WHERE (r.rolname = $1 OR starts_with(d.datname, $2 || '_')) AND d.datname <> $2", loginsOf(name).owner, name)
 	beside, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -28,7 +29,7 @@ type Server struct {
 
 	mu        sync.Mutex
 	count     int
-	created   map[string]struct{}
+	created   []string
 	templates map[string]*template
 }
 
@@ -46,7 +47,6 @@ func start(ctx context.Context, config pgserver.Config) (*Server, error) {
 	return &Server{
 		pg:        pg,
 		prefix:    "st_" + strings.ToLower(rand.Text()[:8]) + "_",
-		created:   map[string]struct{}{},
 		templates: map[string]*template{},
 	}, nil
 }
@@ -70,14 +70,13 @@ func (s *Server) Close(ctx context.Context) error {
 	return errors.Join(append(errs, s.pg.Close())...)
 }
 
-// names lists what was created and not dropped yet.
+// names lists what was created and not dropped yet, the last one first: roles of an earlier database may have rights in a
+// later one, and not the other way around.
 func (s *Server) names() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	names := make([]string, 0, len(s.created))
-	for name := range s.created {
-		names = append(names, name)
-	}
+	names := slices.Clone(s.created)
+	slices.Reverse(names)
 	return names
 }
 
@@ -92,13 +91,13 @@ func (s *Server) nextName() string {
 func (s *Server) remember(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.created[name] = struct{}{}
+	s.created = append(s.created, name)
 }
 
 func (s *Server) forget(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.created, name)
+	s.created = slices.DeleteFunc(s.created, func(other string) bool { return other == name })
 }
 
 // administer runs statements as the administrator, in the database or, if that is empty, in the one to administer from.

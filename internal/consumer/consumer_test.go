@@ -35,21 +35,21 @@ var consumers = []struct {
 	{
 		name:     "core without an ORM",
 		imports:  []string{"core"},
-		modules:  sorted(pgx, pool, migrations, replication, uuid),
+		modules:  sorted(pgx, pool, migrations, replication, cache, uuid),
 		mustNot:  slices.Concat(gorm, ent, []string{self + "/gormstratum", self + "/entstratum"}),
 		mustHave: []string{self + "/core", self + "/internal/guard"},
 	},
 	{
 		name:     "core with GORM",
 		imports:  []string{"core", "gormstratum"},
-		modules:  sorted(pgx, pool, migrations, replication, uuid, gormAndDriver),
+		modules:  sorted(pgx, pool, migrations, replication, cache, uuid, gormAndDriver),
 		mustNot:  slices.Concat(ent, []string{self + "/entstratum"}),
 		mustHave: []string{self + "/core", self + "/gormstratum", "gorm.io/gorm"},
 	},
 	{
 		name:     "core with ent",
 		imports:  []string{"core", "entstratum"},
-		modules:  sorted(pgx, pool, migrations, replication, uuid, entAndAtlas),
+		modules:  sorted(pgx, pool, migrations, replication, cache, uuid, entAndAtlas),
 		mustNot:  slices.Concat(gorm, codegen, []string{self + "/gormstratum"}),
 		mustHave: []string{self + "/core", self + "/entstratum", "entgo.io/ent"},
 	},
@@ -77,6 +77,10 @@ var (
 	replication = []string{
 		"github.com/jackc/pgio",
 		"github.com/jackc/pglogrepl",
+	}
+	// cache keeps config in memory.
+	cache = []string{
+		"github.com/maypok86/otter/v2",
 	}
 	uuid = []string{
 		"github.com/google/uuid",

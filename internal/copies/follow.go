@@ -115,6 +115,12 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
+// NotifyTargets is a statement by which whoever follows the source is told that there are other targets than before.
+const NotifyTargets = `SELECT pg_catalog.pg_notify('stratum.copies', '` + targetsNote + `')`
+
+// targetsNote is no table's name, since it has no schema.
+const targetsNote = "targets"
+
 // errLost is the end of a session whose connection has gone.
 var errLost = errors.New("stratum: the connection on which changes are heard of was lost")
 

@@ -166,6 +166,23 @@ func TestFollowPolls(t *testing.T) {
 	catchesUp(t, source, target)
 }
 
+// TestFollowNewTarget: a target that is listed only after the follower has begun hears of the next change, long before
+// the targets are asked for again by themselves.
+func TestFollowNewTarget(t *testing.T) {
+	t.Parallel()
+	modes(t, func(t *testing.T, source, target place, stream bool) {
+		t.Helper()
+		f := follow(t, source, func(c *copies.Config) { c.NoStream = !stream })
+		f.saw(t, "the follower", func(s copies.Status) bool { return s.Target == "" && s.Mode != copies.Standby })
+		f.mu.Lock()
+		f.targets = []copies.Destination{target.destination(shop())}
+		f.mu.Unlock()
+		source.exec(t, moreShop)
+		catchesUp(t, source, target)
+		isCurrent(t, source, target)
+	})
+}
+
 // TestFollowPrunes: what is written down of changes does not grow, and nothing is lost by it.
 func TestFollowPrunes(t *testing.T) {
 	t.Parallel()

@@ -129,7 +129,7 @@ func isCurrent(t *testing.T, source, target place) {
 			}
 		}
 		return true
-	}, settleTimeout, 20*time.Millisecond)
+	}, settleTimeout, 100*time.Millisecond)
 }
 
 func lags(t *testing.T, source, target place) []copies.TableLag {

@@ -101,8 +101,7 @@ func (i installed) has(g trigger) bool {
 }
 
 // Install makes the triggers by which changes of tables are written down, in a transaction of the tables' owner. Where
-// all are in place it issues no DDL. Whoever follows is told to look at the tables' columns again. Errors: a
-// *TableError of ErrMissing, and those of PostgreSQL.
+// all are in place it issues no DDL; else it announces so. Errors: a *TableError of ErrMissing, and those of PostgreSQL.
 func Install(ctx context.Context, tx *sql.Tx, tables []Table) error {
 	return settle(ctx, tx, tables, Table.triggers)
 }
@@ -126,14 +125,24 @@ func settle(ctx context.Context, tx *sql.Tx, tables []Table, wanted func(Table) 
 			}
 		}
 	}
+	same := true
 	for _, f := range found {
 		t := tables[f.Index]
 		for _, statement := range t.changes(f, wanted(t)) {
+			same = false
 			if _, err := tx.ExecContext(ctx, statement); err != nil {
 				return fmt.Errorf("stratum: watching table %s for its copies: %w", t, err)
 			}
 		}
 	}
+	if same {
+		return nil
+	}
+	return Announce(ctx, tx)
+}
+
+// Announce tells whoever follows to look at the tables' columns again, and at all targets.
+func Announce(ctx context.Context, tx *sql.Tx) error {
 	if _, err := tx.ExecContext(ctx, "SELECT pg_catalog.pg_notify('stratum.copies', '')"); err != nil {
 		return fmt.Errorf("stratum: telling the follower of tables: %w", err)
 	}

@@ -23,9 +23,11 @@ type session struct {
 
 	// What the helpers report.
 	heard  chan string
-	loaded chan []Destination
+	loaded chan listing
 	done   chan result
 	events chan event
+	// reload asks for the targets before it is time: a change concerns those that are new, too.
+	reload chan struct{}
 
 	streamed   map[[2]string]streamedTable // by name in the source; nil without a stream
 	wanted     []Table                     // what is to be streamed
@@ -43,7 +45,8 @@ type session struct {
 func newSession(config Config, conn *pgx.Conn) *session {
 	return &session{
 		Config: config, conn: conn, targets: map[string]*target{}, noStream: config.NoStream,
-		heard: make(chan string), loaded: make(chan []Destination), done: make(chan result), events: make(chan event),
+		heard: make(chan string), loaded: make(chan listing), done: make(chan result), events: make(chan event),
+		reload: make(chan struct{}, 1),
 	}
 }
 
@@ -69,25 +72,51 @@ func (s *session) listen(ctx context.Context) error {
 	}
 }
 
-// load asks for the targets, each Poll.
+// listing is what there is to be kept current.
+type listing struct {
+	found []Destination
+	// whole says that all are to be looked at, whether something was heard or not.
+	whole bool
+}
+
+// load asks for the targets, each Poll, and sooner where a change was heard, which those that are new must learn of.
 func (s *session) load(ctx context.Context) error {
+	next := time.Now()
 	for {
+		whole := !time.Now().Before(next)
 		found, err := s.Targets(ctx)
-		pause := s.Poll
+		if whole {
+			next = time.Now().Add(s.Poll)
+		}
 		if err != nil {
 			s.Logger.WarnContext(ctx, "stratum: listing targets of copies", "error", err)
 			s.report(Status{Err: err})
-			pause = min(pause, s.MaxBackoff)
-		} else if err := send(ctx, s.loaded, found); err != nil {
+			next = time.Now().Add(min(s.Poll, s.MaxBackoff))
+		} else if err := send(ctx, s.loaded, listing{found, whole}); err != nil {
 			return err
 		}
-		if err := s.prune(ctx); err != nil && ctx.Err() == nil {
-			s.Logger.WarnContext(ctx, "stratum: removing changes that are copied", "error", err)
+		if whole {
+			if err := s.prune(ctx); err != nil && ctx.Err() == nil {
+				s.Logger.WarnContext(ctx, "stratum: removing changes that are copied", "error", err)
+			}
 		}
-		if wait(ctx, pause); ctx.Err() != nil {
-			return ctx.Err()
+		if err := s.rest(ctx, next); err != nil {
+			return err
 		}
 	}
+}
+
+// rest waits until next or for a change, of which several in a row count as one.
+func (s *session) rest(ctx context.Context, next time.Time) error {
+	timer := time.NewTimer(time.Until(next))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	case <-s.reload:
+		wait(ctx, min(s.Backoff, time.Until(next)))
+	}
+	return ctx.Err()
 }
 
 // prune keeps what is written down of changes short. A target that has not seen all that goes is found behind by it.
@@ -134,8 +163,8 @@ func (s *session) loop(ctx context.Context, group *errgroup.Group) error {
 		case <-timer.C:
 		case name := <-s.heard:
 			s.onChange(name)
-		case found := <-s.loaded:
-			s.onTargets(found)
+		case l := <-s.loaded:
+			s.onTargets(l)
 		case e := <-s.events:
 			s.onEvent(ctx, e)
 		case r := <-s.done:
@@ -159,6 +188,13 @@ func (s *session) report(status Status) {
 // onChange marks who has a copy of a table that has changed. What the stream brings is only made certain by it: an
 // empty change brings nothing.
 func (s *session) onChange(name string) {
+	select {
+	case s.reload <- struct{}{}:
+	default: // asked for already
+	}
+	if name == targetsNote {
+		return
+	}
 	if name == "" {
 		// Tables themselves have changed: see Install.
 		s.dirty.Store(true)
@@ -180,10 +216,11 @@ func (s *session) onChange(name string) {
 	}
 }
 
-// onTargets takes up new targets, forgets others, and has all looked at: a notification may have been lost.
-func (s *session) onTargets(found []Destination) {
+// onTargets takes up new targets and forgets others. Of a whole listing it has all looked at: a notification may have
+// been lost.
+func (s *session) onTargets(l listing) {
 	names := map[string]bool{}
-	for _, d := range found {
+	for _, d := range l.found {
 		names[d.Name] = true
 		t := s.targets[d.Name]
 		if t == nil {
@@ -194,10 +231,13 @@ func (s *session) onTargets(found []Destination) {
 		if t.Name != "" && !slices.Equal(t.Tables, d.Tables) {
 			t.stale = wholly
 		}
-		t.Destination, t.stale = d, max(t.stale, partly)
+		t.Destination = d
+		if l.whole {
+			t.stale = max(t.stale, partly)
+		}
 	}
 	maps.DeleteFunc(s.targets, func(name string, _ *target) bool { return !names[name] })
-	s.want(found)
+	s.want(l.found)
 }
 
 // want settles which tables are to be streamed. Where they are others than before, the stream begins anew.

@@ -42,15 +42,38 @@ type (
 	actorKey struct{}
 )
 
+// held is a scope in a ctx, and what was attached to it.
+type held struct {
+	Scope
+
+	attached any
+}
+
 // With returns ctx with s as its scope. The innermost scope wins.
 func With(ctx context.Context, s Scope) context.Context {
-	return context.WithValue(ctx, scopeKey{}, s)
+	return context.WithValue(ctx, scopeKey{}, &held{Scope: s})
 }
 
 // From returns the scope of ctx, or the zero Scope where there is none.
 func From(ctx context.Context) Scope {
-	s, _ := ctx.Value(scopeKey{}).(Scope)
-	return s
+	if h, ok := ctx.Value(scopeKey{}).(*held); ok {
+		return h.Scope
+	}
+	return Scope{}
+}
+
+// Attach returns ctx with something that holds for its scope alone: another scope further in hides it.
+func Attach(ctx context.Context, attached any) context.Context {
+	return context.WithValue(ctx, scopeKey{}, &held{Scope: From(ctx), attached: attached})
+}
+
+// Look returns the scope of ctx, or nil, and what was attached to it, for whoever cannot spare the time for a copy. The
+// scope must not be changed.
+func Look(ctx context.Context) (s *Scope, attached any) {
+	if h, ok := ctx.Value(scopeKey{}).(*held); ok {
+		return &h.Scope, h.attached
+	}
+	return nil, nil
 }
 
 // Check returns the scope of ctx, or the refusal that a statement under ctx deserves: ErrNoTenant or ErrNoReason.
