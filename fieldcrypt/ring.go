@@ -3,6 +3,7 @@ package fieldcrypt
 import (
 	"cmp"
 	"fmt"
+	"io"
 	"slices"
 	"sync"
 
@@ -57,8 +58,11 @@ type Key struct {
 // String names the key without its secret.
 func (k Key) String() string { return fmt.Sprintf("%s key %d of %s", k.Kind, k.Version, k.Tenant) }
 
-// GoString is String, so that %#v shows no secret either.
-func (k Key) GoString() string { return k.String() }
+// Format writes String, whatever the verb.
+func (k Key) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, k.String()) }
+
+// MarshalText returns String, so that neither JSON nor a log has the secret.
+func (k Key) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
 // Ring is the keys of one tenant. It is safe for concurrent use, never changes, and holds the secrets in memory until
 // the garbage collector takes it.
@@ -98,6 +102,9 @@ func NewRing(tenant uuid.UUID, keys []Key) (*Ring, error) {
 	slices.SortFunc(r.data, func(a, b *dataKey) int { return cmp.Compare(a.version, b.version) })
 	return r, nil
 }
+
+// Format writes whose keys these are, whatever the verb.
+func (r *Ring) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "keys of "+r.tenant.String()) }
 
 // Tenant returns whose keys these are.
 func (r *Ring) Tenant() uuid.UUID { return r.tenant }
