@@ -226,8 +226,14 @@ func TestPrimaryKey(t *testing.T) {
 		}
 	}
 	require.NotEqual(t, key("a", "bc"), key("ab", "c"))
-	for _, none := range []any{nil, uuid.Nil, [16]byte{}, (*uuid.UUID)(nil), []byte(nil), 1.5, time.Now(), sql.NullInt64{},
-		string(make([]byte, 1<<16)), stubborn{errors.New("x")}} {
+	for _, none := range []any{
+		nil, uuid.Nil,
+		[16]byte{},
+		(*uuid.UUID)(nil), []byte(nil), 1.5, time.Now(),
+		sql.NullInt64{},
+		string(make([]byte, 1<<16)),
+		stubborn{errors.New("x")},
+	} {
 		_, err := fieldcrypt.PrimaryKey(nil, none)
 		require.ErrorIs(t, err, fieldcrypt.ErrType, "%T", none)
 	}

@@ -128,8 +128,10 @@ func TestParseKey(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, key, got)
 	require.NotEqual(t, key, fieldcrypt.NewKey())
-	for _, text := range []string{"", "stratum-kek-1:", "stratum-kek-1:AAAA", "stratum-kek-1:***",
-		strings.TrimPrefix(fieldcrypt.FormatKey(key), "stratum-kek-1:")} {
+	for _, text := range []string{
+		"", "stratum-kek-1:", "stratum-kek-1:AAAA", "stratum-kek-1:***",
+		strings.TrimPrefix(fieldcrypt.FormatKey(key), "stratum-kek-1:"),
+	} {
 		_, err := fieldcrypt.ParseKey(text)
 		require.ErrorIs(t, err, fieldcrypt.ErrKEK, text)
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"sync"
 
 	"github.com/google/uuid"
 )
@@ -76,7 +75,7 @@ type Ring struct {
 type dataKey struct {
 	version uint32
 	secret  [KeySize]byte
-	columns sync.Map // *columnUse: *columnKey
+	columns derived[columnUse, columnKey]
 }
 
 // NewRing returns the ring of a tenant. It returns ErrKey for a key of another one, and for two of a kind and version.
@@ -189,13 +188,8 @@ func (r *Ring) columnKey(c *Column, h Header) (*columnKey, error) {
 		return nil, ErrKey
 	}
 	use := &c.uses[h.Alg-1] // the header was checked
-	if k, ok := d.columns.Load(use); ok {
-		return k.(*columnKey), nil //nolint:forcetypeassert // of this map
+	if k := d.columns.find(use); k != nil {
+		return k, nil
 	}
-	k, err := newColumnKey(d.secret[:], h, r.tenant, c)
-	if err != nil {
-		return nil, err
-	}
-	kept, _ := d.columns.LoadOrStore(use, k)
-	return kept.(*columnKey), nil //nolint:forcetypeassert // of this map
+	return d.columns.make(use, func() (*columnKey, error) { return newColumnKey(d.secret[:], h, r.tenant, c) })
 }
