@@ -220,3 +220,31 @@ func TestReencryptPassesOver(t *testing.T) {
 	require.ErrorIs(t, report.Failures[0].Err, core.ErrDecrypt)
 	require.EqualValues(t, 2, sealedVersion(t, o.rows(t, acme)[2].Phone))
 }
+
+// TestReencryptComparesAndSwaps: a value that is written between reading and writing is not lost.
+func TestReencryptComparesAndSwaps(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	tenant := o.create(t, core.NewTenant{Slug: "acme"}).ID
+	o.fill(t, tenant, 3)
+	ctx := core.WithTenant(t.Context(), tenant)
+	writes := 0
+	tables := o.people()
+	tables[0].Columns[1].FromPlain = func(v any) (any, error) {
+		if writes++; writes == 1 {
+			_, err := o.st.DB().ExecContext(ctx, `UPDATE people SET phone_plain = 'meanwhile' WHERE phone_plain IS NOT NULL`)
+			require.NoError(t, err)
+		}
+		return v, nil
+	}
+	report, err := o.st.Keys.Reencrypt(t.Context(), core.ReencryptOptions{Tables: tables})
+	require.NoError(t, err)
+	require.Equal(t, core.ReencryptReport{Rows: 1, Done: 1}, report)
+	last := o.rows(t, tenant)[2]
+	require.Nil(t, last.Plain)
+	key, err := fieldcrypt.PrimaryKey(nil, last.ID)
+	require.NoError(t, err)
+	opened, err := o.phone.Open(ctx, tenant, nil, last.Phone, key)
+	require.NoError(t, err)
+	require.Equal(t, "\x01meanwhile", string(opened))
+}
