@@ -18,8 +18,8 @@ import (
 //
 // Sealing, opening and indexing need the ctx of the tenant whose row it is; under WithSubtree rows of descendants may
 // be opened, and under AsSystem those of all tenants opened and sealed. Rotate, List and the like are called with a ctx
-// without a scope, by the operator, or with one from AsSystem; a tenant's ctx may Rotate and List its own keys and those
-// of descendants, and nothing else. See docs/encryption.md.
+// without a scope, by the operator, or with one from AsSystem; a tenant's ctx may Rotate and List its own keys and
+// those of descendants, and nothing else. See docs/encryption.md.
 type Keys struct {
 	st    *Stratum
 	kek   fieldcrypt.KEK
@@ -89,10 +89,10 @@ func (k *Keys) declared() []*SealedColumn {
 // Column returns the declaration.
 func (c *SealedColumn) Column() *fieldcrypt.Column { return c.column }
 
-// Seal appends a value of a tenant's row, as fieldcrypt.Encode has it, to dst, sealed with the tenant's current key, and
-// returns that. primaryKey is what fieldcrypt.PrimaryKey makes of the row's, where the column binds it, and nil where
-// not. While the tenant's keys are in memory it asks nobody, and with room in dst it allocates nothing; once in up to 2^20
-// calls it reserves the next block of uses in the registry.
+// Seal appends a value of a tenant's row, as fieldcrypt.Encode has it, to dst, sealed with the tenant's current key,
+// and returns that. primaryKey is what fieldcrypt.PrimaryKey makes of the row's, where the column binds it, and nil
+// where not. While the tenant's keys are in memory it asks nobody, and with room in dst it allocates nothing; once in
+// up to 2^20 calls it reserves the next block of uses in the registry.
 //
 // It returns ErrNoTenant and ErrTenantMismatch where ctx is not the tenant's, ErrShredded where its keys are destroyed,
 // ErrTenantNotFound for an unknown tenant, ErrNoKEK and the KEK's own errors where keys cannot be unwrapped, and
@@ -159,9 +159,9 @@ func (o Opener) Open(ctx context.Context, dst, sealed, primaryKey []byte) ([]byt
 	return o.keys.ring.Open(o.column.column, dst, sealed, primaryKey)
 }
 
-// Index appends the blind index of a value, as fieldcrypt.Encode has it, of a tenant's row to dst, and returns that. The
-// index is one of Column. It returns fieldcrypt.ErrType where a normalizer meets what is no text; otherwise its errors
-// are those of Seal.
+// Index appends the blind index of a value, as fieldcrypt.Encode has it, of a tenant's row to dst, and returns that.
+// The index is one of Column. It returns fieldcrypt.ErrType where a normalizer meets what is no text; otherwise its
+// errors are those of Seal.
 func (c *SealedColumn) Index(
 	ctx context.Context, tenant uuid.UUID, index *fieldcrypt.Index, dst, encoded []byte,
 ) ([]byte, error) {

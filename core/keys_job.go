@@ -30,7 +30,8 @@ type ReencryptOptions struct {
 	// Lease is how long after its last batch a program that was killed keeps its tenant and table from others. Defaults
 	// to 30 seconds.
 	Lease time.Duration
-	// Progress is called after each batch, one call at a time, with what this program has done so far. Defaults to nobody.
+	// Progress is called after each batch, one call at a time, with what this program has done so far. Defaults to
+	// nobody.
 	Progress func(ReencryptReport)
 }
 
@@ -76,11 +77,11 @@ type RowFailure struct {
 // Reencrypt brings encrypted columns to what they should be: values under the tenant's current key and the declared
 // algorithm, blind indexes filled, plain values sealed. Rows that are so already are not written.
 //
-// Each row is compared and swapped in the place of its tenant, whatever its isolation, so that a write of the application
-// meanwhile is never lost. How far it is, is kept in the registry for each tenant and table: it may be killed at any
-// point, and another run goes on. Several programs that run the same job share the work. It returns when all of it is
-// done, by whichever program; what is written meanwhile with an older key, by a program that has not heard of the new
-// one, is found by the next run.
+// Each row is compared and swapped in the place of its tenant, whatever its isolation, so that a write of the
+// application meanwhile is never lost. How far it is, is kept in the registry for each tenant and table: it may be
+// killed at any point, and another run goes on. Several programs that run the same job share the work. It returns when
+// all of it is done, by whichever program; what is written meanwhile with an older key, by a program that has not heard
+// of the new one, is found by the next run.
 //
 // It is for the operator: with a tenant's ctx the error is ErrKeyScope. It returns ErrKeyJob for tables that cannot be
 // worked on, and a *ForEachError with what failed for single tenants; the report is valid in each case.
@@ -97,7 +98,9 @@ func (k *Keys) Reencrypt(ctx context.Context, o ReencryptOptions) (ReencryptRepo
 	}
 	o.Tables = tables
 	j := &keyJob{keys: k, options: o, owner: uuid.New()}
-	err = k.operator(ctx, op, func(tx pgx.Tx) error { return tx.QueryRow(ctx, `SELECT clock_timestamp()`).Scan(&j.begun) })
+	err = k.operator(ctx, op, func(tx pgx.Tx) error {
+		return tx.QueryRow(ctx, `SELECT clock_timestamp()`).Scan(&j.begun)
+	})
 	if err == nil {
 		err = j.run(ctx)
 	}

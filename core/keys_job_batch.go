@@ -130,7 +130,8 @@ func (b *keyBatch) read(ctx context.Context, tx *Tx) error {
 			w.WriteString(", " + ident(c.Plain) + ", " + ident(c.Plain) + "::text")
 		}
 	}
-	w.WriteString(" FROM " + u.table.relation() + " AS r WHERE " + ident(u.table.TenantColumn) + " = " + w.arg(u.tenant))
+	w.WriteString(" FROM " + u.table.relation() + " AS r")
+	w.WriteString(" WHERE " + ident(u.table.TenantColumn) + " = " + w.arg(u.tenant))
 	if u.position != nil {
 		w.WriteString(" AND " + u.table.keyColumns() + " > " + w.key(u.position, u.types))
 	}

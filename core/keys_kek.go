@@ -43,13 +43,13 @@ const (
 	maxKeyFailures = 100
 )
 
-// RewrapKEK brings the keys of all tenants under the current KEK. Sealed values stay as they are. It can be ended at any
-// point and started again, and several programs may do it at once: each key is compared and swapped. When Remaining is 0
-// no key in this database needs an older KEK, which may then be destroyed: only backups of the registry that are older
-// still need it, and are unreadable without.
+// RewrapKEK brings the keys of all tenants under the current KEK. Sealed values stay as they are. It can be ended at
+// any point and started again, and several programs may do it at once: each key is compared and swapped. When Remaining
+// is 0 no key in this database needs an older KEK, which may then be destroyed: only backups of the registry that are
+// older still need it, and are unreadable without.
 //
-// Before, all programs must have the current KEK, or they cannot unwrap what is rewrapped. It is for the operator: with a
-// tenant's ctx the error is ErrKeyScope. Of keys that cannot be unwrapped the report tells, and no error.
+// Before, all programs must have the current KEK, or they cannot unwrap what is rewrapped. It is for the operator: with
+// a tenant's ctx the error is ErrKeyScope. Of keys that cannot be unwrapped the report tells, and no error.
 func (k *Keys) RewrapKEK(ctx context.Context, o RewrapOptions) (RewrapReport, error) {
 	const op = "rewrap keys"
 	if k.kek == nil {

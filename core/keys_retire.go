@@ -38,7 +38,8 @@ func (k *Keys) uses(
 			w.WriteString("SELECT 0")
 			wanted := w.arg(binary.BigEndian.AppendUint32(nil, version))
 			for _, c := range t.Columns {
-				fmt.Fprintf(w, " + count(*) FILTER (WHERE pg_catalog.substring(%s, 2, 4) = %s::bytea)", ident(c.Name), wanted)
+				fmt.Fprintf(w, " + count(*) FILTER (WHERE pg_catalog.substring(%s, 2, 4) = %s::bytea)",
+					ident(c.Name), wanted)
 			}
 			w.WriteString(" FROM " + t.relation() + " WHERE " + ident(t.TenantColumn) + " = " + w.arg(tenant))
 			var n int64
@@ -52,14 +53,14 @@ func (k *Keys) uses(
 	return total, err
 }
 
-// Retire destroys a superseded version of a tenant's data key after a scan of the tables has found nothing that is sealed
-// with it. The tables must have all encrypted columns that are declared on this handle, or the error is ErrKeyJob. It
-// returns ErrKeyVersion for a version that the tenant has not got, and ErrKeyInUse, as a *KeyInUseError, while values are
-// sealed with it, while it is current, and for as long after a Rotate as programs may still seal with it: the TTL of
-// this handle, which no other program's may exceed.
+// Retire destroys a superseded version of a tenant's data key after a scan of the tables has found nothing that is
+// sealed with it. The tables must have all encrypted columns that are declared on this handle, or the error is
+// ErrKeyJob. It returns ErrKeyVersion for a version that the tenant has not got, and ErrKeyInUse, as a *KeyInUseError,
+// while values are sealed with it, while it is current, and for as long after a Rotate as programs may still seal with
+// it: the TTL of this handle, which no other program's may exceed.
 //
-// What is sealed with it in a backup of the data needs a backup of the registry of the same time. It is for the operator:
-// with a tenant's ctx the error is ErrKeyScope.
+// What is sealed with it in a backup of the data needs a backup of the registry of the same time. It is for the
+// operator: with a tenant's ctx the error is ErrKeyScope.
 func (k *Keys) Retire(ctx context.Context, tenant uuid.UUID, version uint32, tables []EncryptedTable) error {
 	const op = "retire a key"
 	prepared, err := k.prepareTables(tables)
@@ -82,9 +83,9 @@ func (k *Keys) Retire(ctx context.Context, tenant uuid.UUID, version uint32, tab
 	return k.destroy(ctx, op, fieldcrypt.Binding{Tenant: tenant, Kind: fieldcrypt.DataKey, Version: version})
 }
 
-// RetireIndex destroys the index key of an epoch. It returns ErrKeyInUse, as a *KeyInUseError, while this handle declares
-// an index of that epoch, and ErrKeyVersion where the tenant has no such key. Before, no program may declare it any more,
-// and its columns should be gone. It is for the operator: with a tenant's ctx the error is ErrKeyScope.
+// RetireIndex destroys the index key of an epoch. It returns ErrKeyInUse, as a *KeyInUseError, while this handle
+// declares an index of that epoch, and ErrKeyVersion where the tenant has no such key. Before, no program may declare
+// it any more, and its columns should be gone. It is for the operator: with a tenant's ctx the error is ErrKeyScope.
 func (k *Keys) RetireIndex(ctx context.Context, tenant uuid.UUID, epoch uint32) error {
 	const op = "retire an index key"
 	for _, c := range k.declared() {

@@ -87,8 +87,8 @@ func (s session) keys(ctx context.Context, tenant uuid.UUID) ([]keyRow, error) {
 }
 
 // Rotate makes a new data key for a tenant, which seals from now on here, and in other programs within the TTL of their
-// keys. What is sealed stays as it is, and can be opened: Reencrypt seals it anew, and so does every write. Blind indexes
-// do not change. It returns the new version. Two calls at once may make one between them.
+// keys. What is sealed stays as it is, and can be opened: Reencrypt seals it anew, and so does every write. Blind
+// indexes do not change. It returns the new version. Two calls at once may make one between them.
 //
 // It returns ErrTenantNotFound as List does, ErrShredded for a tenant whose keys are destroyed, and ErrNoKEK and the
 // KEK's own errors.

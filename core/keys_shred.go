@@ -21,10 +21,10 @@ type ShredReport struct {
 	KEKs []string
 }
 
-// Shred destroys all keys of a tenant, for ever: every field that was encrypted for it is unreadable, here at once and in
-// other programs within the TTL of their keys, and so are its blind indexes. Nothing can be sealed for it any more, which
-// is ErrShredded. A tenant without keys gets none from then on. What is in backups of the registry is not reached: see
-// docs/encryption.md for how it is.
+// Shred destroys all keys of a tenant, for ever: every field that was encrypted for it is unreadable, here at once and
+// in other programs within the TTL of their keys, and so are its blind indexes. Nothing can be sealed for it any more,
+// which is ErrShredded. A tenant without keys gets none from then on. What is in backups of the registry is not
+// reached: see docs/encryption.md for how it is.
 //
 // It is for the operator: with a tenant's ctx the error is ErrKeyScope. It returns ErrTenantNotFound for an unknown
 // tenant. To shred one again is no error, and the report is empty.

@@ -2,7 +2,6 @@ package core
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/google/uuid"
@@ -128,8 +127,8 @@ func (k *Keys) indexing(ctx context.Context, tenant uuid.UUID, epoch uint32) (*t
 	return k.ensure(ctx, fieldcrypt.Binding{Tenant: tenant, Kind: fieldcrypt.IndexKey, Version: epoch}, indexes)
 }
 
-// opening returns keys with a version, unless the tenant has not got it. Of versions that are newer than those in memory
-// the registry is asked.
+// opening returns keys with a version, unless the tenant has not got it. Of versions that are newer than those in
+// memory the registry is asked.
 func (k *Keys) opening(ctx context.Context, tenant uuid.UUID, version uint32) (*tenantKeys, error) {
 	if t, ok := k.cache.Get(tenant); ok && t.ring.Has(fieldcrypt.DataKey, version) {
 		return t, nil
@@ -211,14 +210,4 @@ const lockKeyring = 0x53544B52
 func lockKeys(ctx context.Context, tx pgx.Tx, tenant uuid.UUID) error {
 	_, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1, $2)`, lockKeyring, lockNumber(tenant.String()))
 	return err
-}
-
-// isKeyRefusal reports whether an error is about a tenant's keys, and not about the connection.
-func isKeyRefusal(err error) bool {
-	for _, refusal := range []error{ErrShredded, ErrNoKEK, ErrKeyVersion, fieldcrypt.ErrUnwrap} {
-		if errors.Is(err, refusal) {
-			return true
-		}
-	}
-	return false
 }

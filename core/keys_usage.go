@@ -62,8 +62,8 @@ func (u *usages) of(tenant uuid.UUID, version uint32) *usage {
 	return fresh
 }
 
-// spend takes one use of the current key. Where none is left it reserves a block, and where the key has none left either
-// it rotates, and returns the keys as they are then.
+// spend takes one use of the current key. Where none is left it reserves a block, and where the key has none left
+// either it rotates, and returns the keys as they are then.
 func (k *Keys) spend(ctx context.Context, t *tenantKeys) (*tenantKeys, error) {
 	for {
 		if t.usage.left.Add(-1) >= 0 {

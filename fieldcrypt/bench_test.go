@@ -16,8 +16,8 @@ import (
 	"github.com/stratum-hq/stratum-go/fieldcrypt"
 )
 
-// BenchmarkSeal is beside what it can be no faster than: the standard library's AEAD that makes its own nonces, of a key
-// that is at hand, with the same authenticated data and a buffer that is used again.
+// BenchmarkSeal is beside what it can be no faster than: the standard library's AEAD that makes its own nonces, of a
+// key that is at hand, with the same authenticated data and a buffer that is used again.
 func BenchmarkSeal(b *testing.B) {
 	for _, size := range sizes() {
 		f := newBenchField(b, size)

@@ -8,13 +8,13 @@ import (
 
 // ColumnOptions declare an encrypted column.
 type ColumnOptions struct {
-	// Table and Column are its labels, at most 255 bytes each. They are bound into each value, so they stay when table or
-	// column are renamed; no two columns may have the same. Required.
+	// Table and Column are its labels, at most 255 bytes each. They are bound into each value, so they stay when table
+	// or column are renamed; no two columns may have the same. Required.
 	Table, Column string
 	// Alg is how new values are sealed. Both open whatever this is, so that it can be changed. Defaults to AES256GCM.
 	Alg Alg
-	// PrimaryKey binds the row's primary key into each value, so that it is worth nothing in another row. It is for keys
-	// that the application assigns, and that never change. Values sealed without are not opened with it, and the
+	// PrimaryKey binds the row's primary key into each value, so that it is worth nothing in another row. It is for
+	// keys that the application assigns, and that never change. Values sealed without are not opened with it, and the
 	// other way round. Defaults to false.
 	PrimaryKey bool
 	// Indexes are the column's blind indexes. Defaults to none.

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Decode reads what Encode wrote into what into points to. A pointer in it is made. A value of another type than the one
-// asked for is a *TypeError, except for what loses nothing:
+// Decode reads what Encode wrote into what into points to. A pointer in it is made. A value of another type than the
+// one asked for is a *TypeError, except for what loses nothing:
 //
 //   - an integer goes into any integer type that holds it, and an integer below 2^53 in size into a float;
 //   - text goes into []byte, and bytes that are UTF-8 or not into a string;
@@ -19,7 +19,8 @@ import (
 //   - JSON goes into whatever encoding/json reads it into, into json.RawMessage and into any.
 //
 // Into an any comes what was encoded: string, []byte, int64, uint64, float64, bool, time.Time, and what encoding/json
-// makes of JSON; binary comes as []byte. A time has the offset it was written with, and the location UTC where that is 0.
+// makes of JSON; binary comes as []byte. A time has the offset it was written with, and the location UTC where that is
+// 0.
 func Decode(encoded []byte, into any) error {
 	switch p := into.(type) {
 	case *string:

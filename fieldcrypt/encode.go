@@ -50,9 +50,9 @@ func tagName(tag byte) string {
 // appended, for nil, for a nil pointer, slice or map, and for a driver.Valuer that says so: store NULL then.
 //
 // Texts, []byte, integers, floats, bools and time.Time are encoded as such, and so are types made of them and pointers
-// to them. A driver.Valuer is encoded as the value that it gives, such as sql.Null's; an encoding.BinaryMarshaler that is
-// no Valuer as what it gives; structs, maps, slices, arrays and json.RawMessage as JSON. Channels, functions and complex
-// numbers are a *TypeError, and so is what cannot be marshalled.
+// to them. A driver.Valuer is encoded as the value that it gives, such as sql.Null's; an encoding.BinaryMarshaler that
+// is no Valuer as what it gives; structs, maps, slices, arrays and json.RawMessage as JSON. Channels, functions and
+// complex numbers are a *TypeError, and so is what cannot be marshalled.
 //
 // The same value has the same bytes on every platform, so that a blind index finds it. Of a time these are its instant
 // and offset, without the name of its zone and without a monotonic reading.

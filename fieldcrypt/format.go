@@ -12,8 +12,8 @@ const (
 	// AES256GCM has a random nonce of 12 bytes and is the default. One key seals at most 2^31 values, which core.Keys
 	// sees to.
 	AES256GCM Alg = 1
-	// XAES256GCM has a random nonce of 24 bytes and no such bound, for columns that are written very often. A value is 12
-	// bytes longer, and sealing and opening takes about half a microsecond more.
+	// XAES256GCM has a random nonce of 24 bytes and no such bound, for columns that are written very often. A value is
+	// 12 bytes longer, and sealing and opening takes about half a microsecond more.
 	XAES256GCM Alg = 2
 )
 

@@ -57,7 +57,8 @@ func newIndex(c *Column, o IndexOptions) (*Index, error) {
 	}
 	for _, n := range i.normalize {
 		if !n.known() {
-			return nil, c.invalid(fmt.Sprintf("has an unknown normalizer %q (there are %s)", string(n), normalizerNames()))
+			return nil, c.invalid(fmt.Sprintf("has an unknown normalizer %q (there are %s)",
+				string(n), normalizerNames()))
 		}
 	}
 	return i, nil

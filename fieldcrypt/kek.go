@@ -21,8 +21,8 @@ type KEK interface {
 	// Wrap returns a key so that only Unwrap of this KEK, with the same binding, returns it. A KMS without additional
 	// data may leave the binding out: whose the key is stands in it, too.
 	Wrap(ctx context.Context, key, binding []byte) ([]byte, error)
-	// Unwrap returns what was wrapped under an epoch. It returns ErrNoKEK where it has not got that, ErrUnwrap where the
-	// wrapped key is not one of its, and another error where a KMS cannot be reached.
+	// Unwrap returns what was wrapped under an epoch. It returns ErrNoKEK where it has not got that, ErrUnwrap where
+	// the wrapped key is not one of its, and another error where a KMS cannot be reached.
 	Unwrap(ctx context.Context, id string, wrapped, binding []byte) ([]byte, error)
 }
 

@@ -62,7 +62,8 @@ func ParseNormalizers(text string) ([]Normalizer, error) {
 			continue
 		}
 		if !n.known() {
-			return nil, fmt.Errorf("%w: no normalizer is named %q (there are %s)", ErrColumn, string(n), normalizerNames())
+			return nil, fmt.Errorf("%w: no normalizer is named %q (there are %s)",
+				ErrColumn, string(n), normalizerNames())
 		}
 		all = append(all, n)
 	}

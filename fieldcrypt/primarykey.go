@@ -11,9 +11,9 @@ import (
 
 // PrimaryKey appends a row's primary key, in the order of its columns, to dst, for a Column that binds it. Each part is
 // there as the text that PostgreSQL writes for it: so a key that comes from a Go value and one that was read from the
-// database are the same. Texts, integers, uuids (as google/uuid, [16]byte, or a text in lower case), []byte as bytea, and
-// types that are made of them or give them as a driver.Valuer are supported; all else is a *TypeError, and so are keys
-// that are not assigned: nil and the nil uuid. An integer 0 is accepted.
+// database are the same. Texts, integers, uuids (as google/uuid, [16]byte, or a text in lower case), []byte as bytea,
+// and types that are made of them or give them as a driver.Valuer are supported; all else is a *TypeError, and so are
+// keys that are not assigned: nil and the nil uuid. An integer 0 is accepted.
 func PrimaryKey(dst []byte, parts ...any) ([]byte, error) {
 	for _, part := range parts {
 		text, err := keyText(part)

@@ -15,8 +15,8 @@ type Kind byte
 const (
 	// DataKey seals. The newest of a tenant seals new values, and each opens its own.
 	DataKey Kind = 1
-	// IndexKey is what blind indexes are computed with. Its versions are the epochs of Index, and have nothing to do with
-	// those of data keys: a new data key changes no index.
+	// IndexKey is what blind indexes are computed with. Its versions are the epochs of Index, and have nothing to do
+	// with those of data keys: a new data key changes no index.
 	IndexKey Kind = 2
 )
 
@@ -154,8 +154,8 @@ func (r *Ring) Seal(c *Column, dst, plaintext, primaryKey []byte) ([]byte, error
 	return k.seal(dst, plaintext, s.bytes)
 }
 
-// Open appends the value that was sealed for a column to dst, and returns that. Whatever is wrong with the sealed bytes,
-// the error is ErrDecrypt; it is ErrColumn where the primary key does not fit. dst and sealed must not overlap.
+// Open appends the value that was sealed for a column to dst, and returns that. Whatever is wrong with the sealed
+// bytes, the error is ErrDecrypt; it is ErrColumn where the primary key does not fit. dst and sealed must not overlap.
 func (r *Ring) Open(c *Column, dst, sealed, primaryKey []byte) ([]byte, error) {
 	h, err := ParseHeader(sealed)
 	if err != nil {

@@ -1,6 +1,6 @@
 // Package kms has tenants' keys wrapped by a key management service, through gocloud.dev/secrets: AWS KMS, Google Cloud
-// KMS, Azure Key Vault, the transit engine of HashiCorp Vault, and whatever else has a driver. It is a module of its own,
-// so that nobody compiles the clients of clouds who does not want to.
+// KMS, Azure Key Vault, the transit engine of HashiCorp Vault, and whatever else has a driver. It is a module of its
+// own, so that nobody compiles the clients of clouds who does not want to.
 //
 //	kek.go      KEK: a secrets.Keeper as a fieldcrypt.KEK; New, Open
 //	errors.go   what is refused
@@ -16,5 +16,6 @@
 //
 //	kek, err := fieldcrypt.KEKs(newer, older)
 //
-// Keepers have no additional data, so that what a wrapped key is for stands inside of it: fieldcrypt.Unwrap compares it.
+// Keepers have no additional data, so that what a wrapped key is for stands inside of it: fieldcrypt.Unwrap compares
+// it.
 package kms

@@ -11,8 +11,8 @@ import (
 	"github.com/stratum-hq/stratum-go/fieldcrypt"
 )
 
-// KEK is a keeper of gocloud.dev/secrets as a fieldcrypt.KEK. It is safe for concurrent use. Each Wrap and Unwrap is one
-// call of the service; core keeps what it has unwrapped for core.KeyOptions.TTL.
+// KEK is a keeper of gocloud.dev/secrets as a fieldcrypt.KEK. It is safe for concurrent use. Each Wrap and Unwrap is
+// one call of the service; core keeps what it has unwrapped for core.KeyOptions.TTL.
 type KEK struct {
 	id     string
 	keeper *secrets.Keeper
@@ -23,9 +23,9 @@ var _ fieldcrypt.KEK = (*KEK)(nil)
 // maxID is the most bytes an id may have.
 const maxID = 200
 
-// New returns the KEK of a keeper. The id names the key, such as "2026-01". It is stored beside what is wrapped, so it is
-// no secret, is never given to another key, and stays when the key's address changes. It returns ErrKeeper for an id or
-// a keeper that is missing. Closing is the caller's, or Close's.
+// New returns the KEK of a keeper. The id names the key, such as "2026-01". It is stored beside what is wrapped, so it
+// is no secret, is never given to another key, and stays when the key's address changes. It returns ErrKeeper for an id
+// or a keeper that is missing. Closing is the caller's, or Close's.
 func New(id string, keeper *secrets.Keeper) (*KEK, error) {
 	if strings.TrimSpace(id) == "" || len(id) > maxID || keeper == nil {
 		return nil, ErrKeeper

@@ -6,8 +6,8 @@ import "cmp"
 type Parameters struct {
 	// Passes over the memory, from 1 to 16. Defaults to 3.
 	Passes uint32
-	// MemoryKiB is the memory, in KiB, from 19 MiB to 1 GiB. Defaults to 65536, 64 MiB: the second recommended option of
-	// RFC 9106, 4.
+	// MemoryKiB is the memory, in KiB, from 19 MiB to 1 GiB. Defaults to 65536, 64 MiB: the second recommended option
+	// of RFC 9106, 4.
 	MemoryKiB uint32
 	// Threads is how many are used, from 1 to 16. Defaults to 4.
 	Threads uint8

@@ -44,8 +44,8 @@ func Lock(keyfile []byte, passphrase string, p Parameters) ([]byte, error) {
 	return []byte(line + base64.RawURLEncoding.EncodeToString(sealed) + "\n"), nil
 }
 
-// Unlock returns the keyfile that Lock was given. It returns ErrFormat for what Lock has not made, and ErrPassphrase for
-// another passphrase or a changed file.
+// Unlock returns the keyfile that Lock was given. It returns ErrFormat for what Lock has not made, and ErrPassphrase
+// for another passphrase or a changed file.
 func Unlock(locked []byte, passphrase string) ([]byte, error) {
 	line, rest, ok := strings.Cut(string(locked), "\n")
 	if !ok {

@@ -26,8 +26,8 @@ type shard[V any] struct {
 	shut  bool
 }
 
-// state is what a shard holds. last is the item that was read last: most reads are of the same tenant as the one before,
-// and need no look-up. It goes with the state, so that it is never one that was dropped.
+// state is what a shard holds. last is the item that was read last: most reads are of the same tenant as the one
+// before, and need no look-up. It goes with the state, so that it is never one that was dropped.
 type state[V any] struct {
 	items map[uuid.UUID]*item[V]
 	last  atomic.Pointer[item[V]]

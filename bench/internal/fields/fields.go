@@ -116,7 +116,8 @@ func (b *bench) compare(ctx context.Context, name string, goal sample.Goal, oper
 		return err
 	}
 	for i, o := range operations {
-		_, _ = fmt.Fprintf(b.Log, "%s/%s: %.0f ns, %.2f allocations\n", name, o.name, sample.Median(times[i]), allocations(o))
+		_, _ = fmt.Fprintf(b.Log, "%s/%s: %.0f ns, %.2f allocations\n", name, o.name, sample.Median(times[i]),
+			allocations(o))
 		if i == 0 {
 			continue
 		}
