@@ -4,7 +4,7 @@ FUZZTIME ?= 30s
 SOAK ?= 5m
 
 .DEFAULT_GOAL := help
-.PHONY: help test test-short lint fmt generate fuzz soak example bench bench-tree adopt-1m fleet-1k conformance mutants cover \
+.PHONY: help test test-short lint fmt generate fuzz soak example bench bench-tree adopt-1m adopt-steps fleet-1k conformance mutants cover \
 	ci tools clean
 
 help: ## Show this list
@@ -44,6 +44,9 @@ bench: ## Compare with doing it by hand and with the usual techniques, about 8 m
 
 bench-tree: ## Measure the tree with a million tenants, about 3 minutes
 	@cd bench && go run ./tree
+
+adopt-steps: ## Stop an adoption, and its way back, at every statement, about 2 minutes
+	go test ./gormstratum -run '^(TestAdoptStoppedAnywhere|TestEjectFromAnywhere)$$' -count 1 -timeout 60m -adopt.everywhere
 
 adopt-1m: ## Adopt an application of ten tables with a million rows while it is written to, about 10 minutes
 	go test ./gormstratum -run '^TestAdoptWhileWriting$$' -v -count 1 -timeout 60m -adopt.rows 100000

@@ -149,9 +149,7 @@ func (k *configCache) catchUp(ctx context.Context) {
 	if !k.started.Load() {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), k.st.options.ConfigCache.MaxStale)
-	defer cancel()
-	k.follower.CatchUp(ctx)
+	k.follower.CatchUp(context.WithoutCancel(ctx))
 }
 
 // connect opens a connection to listen on.

@@ -220,7 +220,7 @@ func TestConfigCacheForgetsTheStatus(t *testing.T) {
 				require.Eventually(t, func() bool {
 					_, err := seats.Get(ctx, st)
 					return want == nil && err == nil || want != nil && errors.Is(err, want)
-				}, time.Minute, time.Millisecond)
+				}, time.Minute, 20*time.Millisecond)
 			}
 			s.isKept(st, proxy, s.shop)
 			require.NoError(t, by.Tenants.Suspend(s.ctx, s.shop.ID))
@@ -228,7 +228,7 @@ func TestConfigCacheForgetsTheStatus(t *testing.T) {
 			require.NoError(t, by.Tenants.Resume(s.ctx, s.shop.ID))
 			wants(nil)
 			s.set(s.acme, 7)
-			require.Eventually(t, func() bool { return s.value(st, s.shop) == "7" }, time.Minute, time.Millisecond)
+			require.Eventually(t, func() bool { return s.value(st, s.shop) == "7" }, time.Minute, 20*time.Millisecond)
 			for _, tenant := range []core.Tenant{s.shop, s.lab, s.acme} {
 				require.NoError(t, by.Tenants.Archive(s.ctx, tenant.ID))
 			}
@@ -246,11 +246,11 @@ func TestConfigCacheHearsOfPlainSQL(t *testing.T) {
 	s.isKept(st, proxy, s.tenants()...)
 	_, err := s.f.admin.Exec(t.Context(), "UPDATE stratum.config SET value = '9'")
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return s.value(st, s.shop) == "9" }, time.Minute, time.Millisecond)
+	require.Eventually(t, func() bool { return s.value(st, s.shop) == "9" }, time.Minute, 20*time.Millisecond)
 	s.isKept(st, proxy, s.tenants()...)
 	_, err = s.f.admin.Exec(t.Context(), "TRUNCATE stratum.config")
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return s.value(st, s.shop) == "" }, time.Minute, time.Millisecond)
+	require.Eventually(t, func() bool { return s.value(st, s.shop) == "" }, time.Minute, 20*time.Millisecond)
 }
 
 func TestConfigCacheOff(t *testing.T) {

@@ -13,24 +13,41 @@ import (
 	"github.com/stratum-hq/stratum-go/internal/scope"
 )
 
-// chainQuery returns the tenants from the root to $1, and behind them what they have set, or for a $2 that is not empty
-// what they have set of that key. One statement, so that a move in between cannot mix two paths. As with line, labels
-// are keys of the ancestors, and no function of ltree's is named. A tenant comes in the columns of an entry, with its
-// label for the key and a depth below zero: columns of their own would be sent with each entry too.
-const chainQuery = `WITH line AS MATERIALIZED (
+// lineQuery begins a statement that reads config: line has the tenants from the root to $1. As where tenants are read,
+// labels are keys of the ancestors, and no function of ltree's is named.
+const lineQuery = `WITH line AS MATERIALIZED (
 		SELECT id, label, slug, status, array_length(string_to_array(path::text, '.'), 1)::int - 1 AS depth
 		FROM stratum.tenants WHERE label = ANY(
-			(SELECT string_to_array(self.path::text, '.') FROM stratum.tenants self WHERE self.id = $1)::text[]))
-	SELECT -1 - depth, label, jsonb_build_object('id', id, 'slug', slug, 'status', status), false, false, 0::bigint,
-		'epoch'::timestamptz FROM line
-	UNION ALL
-	SELECT l.depth, c.key, c.value, c.locked, c.sensitive, c.version, c.updated_at
-	FROM line l JOIN stratum.config c ON c.tenant_id = l.id WHERE $2::text = '' OR c.key = $2`
+			(SELECT string_to_array(self.path::text, '.') FROM stratum.tenants self WHERE self.id = $1)::text[]))`
+
+// tenantRows are the tenants of line in the columns of entryRows, with the label for the key and a depth below zero:
+// columns of their own would be sent with each entry too. One statement returns both, so that a move in between cannot
+// mix two paths.
+const (
+	tenantRows = ` SELECT -1 - depth, label, pg_catalog.to_jsonb(pg_catalog.concat_ws(' ', id, status, slug)),
+		false, false, 0::bigint, 'epoch'::timestamptz FROM line UNION ALL `
+	entryRows = `SELECT l.depth, c.key, c.value, c.locked, c.sensitive, c.version, c.updated_at `
+)
+
+// chainQuery returns line and what its tenants have set, or what they have set of the key $2 where that is not empty.
+const chainQuery = lineQuery + tenantRows + entryRows + `FROM line l
+	JOIN stratum.config c ON c.tenant_id = l.id WHERE $2::text = '' OR c.key = $2`
+
+// resolvedQuery returns line, what $1 has set, and of each key the one entry further up that may hold: the others are
+// not worth sending, nor looking at twice. What $1 has set itself gives way to locks alone, so that for its keys
+// nothing but locks is compared. Of the rest the greatest rank is taken, and then the entry that has it.
+const resolvedQuery = lineQuery + `, best AS MATERIALIZED (
+		SELECT c.key, max(` + config.RankSQL + `) AS rank FROM line l JOIN stratum.config c ON c.tenant_id = l.id
+		LEFT JOIN stratum.config own ON own.tenant_id = $1 AND own.key = c.key
+		WHERE l.id <> $1 AND ` + config.TakesPartSQL + ` AND (c.locked OR own.key IS NULL) GROUP BY c.key)` +
+	tenantRows + entryRows + `FROM line l JOIN stratum.config c ON c.tenant_id = l.id WHERE l.id = $1 UNION ALL ` +
+	entryRows + `FROM best b JOIN line l ON l.depth = ` + config.DepthSQL + `
+		JOIN stratum.config c ON c.tenant_id = l.id AND c.key = b.key`
 
 // load returns the resolved config of a tenant, or ErrTenantNotFound, in one round trip to the registry. It does not
 // ask who wants to know.
 func (c *Config) load(ctx context.Context, tenant uuid.UUID) (*config.Snapshot, error) {
-	path, entries, err := c.fetch(ctx, tenant, "")
+	path, entries, err := c.fetch(ctx, resolvedQuery, tenant)
 	if err != nil {
 		return nil, err
 	}
@@ -45,7 +62,7 @@ func (c *Config) chain(
 	if err != nil {
 		return nil, nil, viewer{}, err
 	}
-	path, entries, err := c.fetch(ctx, tenant, key)
+	path, entries, err := c.fetch(ctx, chainQuery, tenant, key)
 	if err != nil {
 		return nil, nil, viewer{}, err
 	}
@@ -55,19 +72,22 @@ func (c *Config) chain(
 }
 
 func (c *Config) fetch(
-	ctx context.Context, tenant uuid.UUID, key string,
+	ctx context.Context, query string, args ...any,
 ) (path []config.Tenant, entries []config.Entry, err error) {
 	err = c.read(ctx, func(rows pgx.Rows) (err error) {
 		path, entries, err = scanChain(rows)
 		return err
-	}, chainQuery, tenant, key)
+	}, query, args...)
 	if err == nil && len(path) == 0 {
 		err = ErrTenantNotFound
 	}
 	return path, entries, statementError(ctx, err)
 }
 
-// scanChain reads the rows of chainQuery, in whatever order they come.
+// commonEntries is room for what many tenants have, to be had at once.
+const commonEntries = 128
+
+// scanChain reads the rows of tenantRows and entryRows, in whatever order they come.
 func scanChain(rows pgx.Rows) (path []config.Tenant, entries []config.Entry, err error) {
 	var (
 		e     config.Entry
@@ -79,6 +99,9 @@ func scanChain(rows pgx.Rows) (path []config.Tenant, entries []config.Entry, err
 			return nil, nil, err
 		}
 		if e.Depth >= 0 {
+			if entries == nil {
+				entries = make([]config.Entry, 0, commonEntries)
+			}
 			e.Value = value
 			entries = append(entries, e)
 			continue
@@ -87,12 +110,23 @@ func scanChain(rows pgx.Rows) (path []config.Tenant, entries []config.Entry, err
 		for len(path) <= depth {
 			path = append(path, config.Tenant{})
 		}
-		path[depth].Label = e.Key
-		if err := json.Unmarshal(value, &path[depth]); err != nil {
+		if path[depth], err = parseTenant(e.Key, value); err != nil {
 			return nil, nil, err
 		}
 	}
 	return path, entries, rows.Err()
+}
+
+// parseTenant reads what tenantRows says of a tenant. Neither an id nor a status has a space.
+func parseTenant(label string, value []byte) (config.Tenant, error) {
+	var text string
+	if err := json.Unmarshal(value, &text); err != nil {
+		return config.Tenant{}, err
+	}
+	id, rest, _ := strings.Cut(text, " ")
+	status, slug, _ := strings.Cut(rest, " ")
+	parsed, err := uuid.Parse(id)
+	return config.Tenant{ID: parsed, Label: label, Status: status, Slug: slug}, err
 }
 
 func sortByKey(values []ConfigValue) {

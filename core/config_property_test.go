@@ -2,6 +2,8 @@ package core_test
 
 import (
 	"context"
+	"fmt"
+	"reflect"
 	"strconv"
 	"testing"
 	"time"
@@ -17,11 +19,24 @@ import (
 type resolveConfig func(ctx context.Context, tenant uuid.UUID) ([]core.ConfigValue, error)
 
 // TestConfigModel runs random sequences of changes to the tree and to config, and compares what holds for every tenant
-// with the model after each.
+// with the model after each: from the cache of the handle that changes, and past every cache.
 func TestConfigModel(t *testing.T) {
 	t.Parallel()
-	f, st := newConfigForest(t)
-	checkConfigModel(t, f, st, st.Config.Resolve)
+	s := newCacheSite(t)
+	st, f := s.open(t, nil), s.f
+	f.Tenants = st.Tenants
+	t.Cleanup(func() { f.checkSound(context.WithoutCancel(t.Context()), t) })
+	checkConfigModel(t, f, st, func(ctx context.Context, tenant uuid.UUID) ([]core.ConfigValue, error) {
+		values, err := s.st.Config.Resolve(ctx, tenant)
+		if err != nil {
+			return nil, err
+		}
+		kept, err := st.Config.Resolve(ctx, tenant)
+		if !reflect.DeepEqual(values, kept) {
+			return nil, fmt.Errorf("the cache has %v where the registry has %v: %w", kept, values, err)
+		}
+		return kept, err
+	})
 }
 
 // checkConfigModel has the changes made through st and the config read through resolve.

@@ -159,7 +159,7 @@ func TestConfigKeepsMovesAway(t *testing.T) {
 	}
 	set, moved := make(chan error, 1), make(chan error, 1)
 	go func() { set <- second(c.try(c.shop, core.ConfigChange{Value: 2})) }()
-	require.Eventually(t, waiting("relation"), time.Minute, time.Millisecond)
+	require.Eventually(t, waiting("relation"), time.Minute, 20*time.Millisecond)
 	go func() { moved <- c.f.move(c.ctx, c.acme.ID, uuid.Nil) }()
 	require.Eventually(t, waiting("advisory"), 10*time.Second, time.Millisecond, "the move waits")
 	require.NoError(t, tx.Commit(ctx))

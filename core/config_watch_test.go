@@ -190,7 +190,7 @@ func TestWatchLosesItsConnection(t *testing.T) {
 			WHERE datname = current_database() AND usename = $1`, s.db.Name+"_system")
 		require.NoError(t, err)
 		set := func() bool { return second(s.try(s.acme, core.ConfigChange{Value: n})) == nil }
-		require.Eventually(t, set, time.Minute, time.Millisecond)
+		require.Eventually(t, set, time.Minute, 20*time.Millisecond)
 		w.until(fmt.Sprintf("%s=%d@%s", key, n, s.acme.Slug))
 	}
 }

@@ -35,7 +35,7 @@ func TestFleetWhileTenantsAreMade(t *testing.T) {
 	}
 	texts := map[string]string{}
 	var migrations []core.Migrations
-	for n := range 6 {
+	for n := range 4 {
 		texts[fmt.Sprintf("%05d_c.sql", n+1)] = fmt.Sprintf("ALTER TABLE notes ADD COLUMN c%d text;", n)
 		migrations = []core.Migrations{gooseOf(t, texts)}
 		_, err := e.st.Fleet.Migrate(t.Context(), core.FleetOptions{Migrations: migrations})

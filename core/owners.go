@@ -127,10 +127,9 @@ func inOwnerTx(ctx context.Context, db *sql.DB, fn func(tx *sql.Tx) error) error
 // ErrRegistryCopied is returned where the registry's database has another name than when it was installed: it was
 // renamed, or it is a copy, which must not work on the schemas and databases of the original's tenants.
 var ErrRegistryCopied = errors.New("stratum: the registry's database has another name than when it was " +
-	"installed (if it " +
-	"was renamed: UPDATE stratum.site SET home = current_database(); if it is a copy: UPDATE stratum.site SET home = " +
-	"current_database(), registry = gen_random_uuid(), after which tenants with databases of their own are missing " +
-	"them)")
+	"installed (if it was renamed: UPDATE stratum.site SET home = current_database(); if it is a copy: " +
+	"UPDATE stratum.site SET home = current_database(), registry = gen_random_uuid(), after which tenants with " +
+	"databases of their own are missing them)")
 
 // registryID is the id of the registry, read once.
 type registryID struct {

@@ -316,7 +316,7 @@ func TestRotatedReference(t *testing.T) {
 	require.Eventually(t, func() bool {
 		got, err := notes(t.Context(), e.st.DB(), acme.ID)
 		return err == nil && got == "one"
-	}, time.Minute, time.Millisecond)
+	}, time.Minute, 20*time.Millisecond)
 }
 
 // TestResidency keeps data in its regions: at create, at a move, and when a placement or a residency changes.

@@ -54,7 +54,7 @@ func TestProgramsAreKilled(t *testing.T) {
 	executable, err := os.Executable()
 	require.NoError(t, err)
 	left := 0
-	for round := range 14 {
+	for round := range 10 {
 		cmd := exec.CommandContext(t.Context(), executable)
 		cmd.Env = append(os.Environ(), childDSNs+"="+strings.Join([]string{e.DSN, e.SystemDSN, e.OwnerDSN}, " "),
 			fmt.Sprintf("%s=%d", childRound, round))

@@ -241,7 +241,7 @@ func TestOwnersConnectionsEnd(t *testing.T) {
 				require.Eventually(t, func() bool {
 					_, err := e.st.Placements.Prepare(t.Context(), core.Spares{Isolation: core.SchemaIsolation, Count: round + 1})
 					return err == nil
-				}, time.Minute, time.Millisecond)
+				}, time.Minute, 20*time.Millisecond)
 			default:
 				_, err := admin.Exec(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 					WHERE usename = $1 AND random() < 0.05`, e.Name+"_owner")

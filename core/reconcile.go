@@ -17,8 +17,7 @@ import (
 // ErrUntold is returned where a tenant's status has changed in the registry, and the database that the tenant lives in
 // could not be told.
 var ErrUntold = errors.New("stratum: the status is changed in the registry, but the tenant's database was not " +
-	"reached " +
-	"and still goes by the old one (run Tenants.Reconcile when it is back)")
+	"reached and still goes by the old one (run Tenants.Reconcile when it is back)")
 
 // untold are tenants that a satellite believes to have another status than they have.
 const untold = `SELECT id, isolation, placement, label, status, updated_at FROM stratum.tenants

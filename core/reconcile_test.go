@@ -146,7 +146,7 @@ func TestSatelliteOutOfReach(t *testing.T) {
 	require.Eventually(t, func() bool {
 		_, err = tenants.Reconcile(ctx, core.ReconcileOptions{})
 		return err == nil
-	}, time.Minute, time.Millisecond)
+	}, time.Minute, 20*time.Millisecond)
 	require.Equal(t, core.StatusSuspended, knows(t, db.AdminDSN, acme))
 	require.Equal(t, core.StatusActive, knows(t, db.AdminDSN, resumed))
 	_, err = notes(ctx, e.st.DB(), acme.ID)

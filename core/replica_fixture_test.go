@@ -104,7 +104,7 @@ func (c *cluster) pause(tb testing.TB) {
 		runAs(tb, dsn, "SELECT pg_wal_replay_pause()")
 		require.Eventually(tb, func() bool {
 			return ask[string](tb, dsn, "SELECT pg_get_wal_replay_pause_state()") == "paused"
-		}, time.Minute, time.Millisecond)
+		}, time.Minute, 20*time.Millisecond)
 	}
 }
 
@@ -122,7 +122,7 @@ func (c *cluster) settle(tb testing.TB) {
 	for _, standby := range c.standbys {
 		require.Eventually(tb, func() bool {
 			return ask[bool](tb, standby.URL("postgres"), "SELECT pg_last_wal_replay_lsn() >= $1::text::pg_lsn", lsn)
-		}, time.Minute, time.Millisecond)
+		}, time.Minute, 20*time.Millisecond)
 	}
 }
 
@@ -160,7 +160,7 @@ func onReplica(ctx context.Context, tb testing.TB, db querier) (standby bool) {
 // comesToReplica waits until reads of ctx go to a standby.
 func comesToReplica(ctx context.Context, tb testing.TB, st *core.Stratum) {
 	tb.Helper()
-	require.Eventually(tb, func() bool { return onReplica(ctx, tb, st.DB()) }, time.Minute, time.Millisecond)
+	require.Eventually(tb, func() bool { return onReplica(ctx, tb, st.DB()) }, time.Minute, 20*time.Millisecond)
 }
 
 // reader reads as the tenant, from a replica if it may.

@@ -174,7 +174,7 @@ func replicaLag(t *testing.T, c *cluster, e estate) {
 	c.pause(t)
 	defer c.resume(t)
 	note(t, e.st, tenant.ID, "by another program")
-	require.Eventually(t, func() bool { return !onReplica(ctx, t, careful.DB()) }, time.Minute, time.Millisecond)
+	require.Eventually(t, func() bool { return !onReplica(ctx, t, careful.DB()) }, time.Minute, 20*time.Millisecond)
 	for range 5 {
 		requireBodies(ctx, t, careful.DB(), "by another program")
 	}

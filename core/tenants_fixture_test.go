@@ -155,7 +155,7 @@ func (f forest) checkNoDeadlock(tb testing.TB) {
 			WHERE datname = current_database() AND backend_type = 'client backend'
 				AND usename <> current_user`).Scan(&others)
 		return err == nil && others == 0
-	}, time.Minute, time.Millisecond)
+	}, time.Minute, 20*time.Millisecond)
 	var deadlocks int
 	const query = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
 	if err := f.admin.QueryRow(ctx, query).Scan(&deadlocks); err != nil || deadlocks > 0 {

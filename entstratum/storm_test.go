@@ -33,7 +33,7 @@ const (
 	// soakVariable is the environment variable with how long each storm lasts, such as "5m", for make soak. A storm
 	// lasts for stormSteps steps of each worker otherwise.
 	soakVariable = "STRATUM_SOAK"
-	stormSteps   = 50
+	stormSteps   = 25
 )
 
 // storm is much work of many tenants at once through one client, a third of it cut off somewhere in the middle. Each row

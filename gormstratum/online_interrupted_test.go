@@ -3,6 +3,7 @@ package gormstratum_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"strings"
 	"testing"
 
@@ -49,23 +50,30 @@ func onward(t *testing.T, let int, move func(options gormstratum.AdoptOptions) e
 	}
 }
 
+// adoptEverywhere has adoption stopped between any two statements: minutes of work.
+var adoptEverywhere = flag.Bool("adopt.everywhere", false, "stop adoption and ejection at every statement, not at some")
+
 // Stopped between any two statements, forth and back, it ends where it ends without a stop.
 func TestAdoptStoppedAnywhere(t *testing.T) {
 	t.Parallel()
+	forth, back := 7, 8 // statements from stop to stop: no divisors of each other, nor of what a table takes
+	if *adoptEverywhere {
+		forth, back = 1, 2
+	}
 	whole := newBusiness(t, 3, 50)
 	before := whole.catalog(t)
 	whole.adopt(t, gormstratum.AdoptSealed)
 
 	b := newBusiness(t, 3, 50)
-	calls := onward(t, 1, func(options gormstratum.AdoptOptions) error {
+	calls := onward(t, forth, func(options gormstratum.AdoptOptions) error {
 		options.To = gormstratum.AdoptSealed
 		return gormstratum.Adopt(t.Context(), b.db, options)
 	})
-	require.Greater(t, calls, 80)
+	require.Greater(t, calls, 80/forth)
 	require.Equal(t, whole.catalog(t), b.catalog(t))
 	require.Zero(t, b.misplaced(t))
-	calls = onward(t, 2, func(options gormstratum.AdoptOptions) error { return gormstratum.Eject(t.Context(), b.db, options) })
-	require.Greater(t, calls, 40)
+	calls = onward(t, back, func(options gormstratum.AdoptOptions) error { return gormstratum.Eject(t.Context(), b.db, options) })
+	require.Greater(t, calls, 80/back)
 	require.Equal(t, before, b.catalog(t))
 }
 
@@ -82,7 +90,11 @@ func TestEjectFromAnywhere(t *testing.T) {
 		b.plainIsSettled(t)
 	}
 	// From the middle of each step, too.
-	for stops := 10; stops < 160; stops += 15 {
+	stride := 45
+	if *adoptEverywhere {
+		stride = 5
+	}
+	for stops := 10; stops < 160; stops += stride {
 		options := crmKeys()
 		options.To, options.Batch = gormstratum.AdoptSealed, 20
 		left := stops

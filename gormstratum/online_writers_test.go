@@ -89,7 +89,7 @@ func work(ctx context.Context, writers []*writer, write func(*writer) (string, m
 func (c *crew) end(t *testing.T, more int64) {
 	t.Helper()
 	target := c.made.Load() + more
-	require.Eventually(t, func() bool { return c.made.Load() >= target }, time.Minute, time.Millisecond)
+	require.Eventually(t, func() bool { return c.made.Load() >= target }, time.Minute, 20*time.Millisecond)
 	c.stop()
 	c.done.Wait()
 }

@@ -25,6 +25,7 @@ type app struct {
 // should have: one for tenants' statements, one for work across tenants, and one that owns the tables.
 func open(ctx context.Context, options core.Options) (_ desk.App, err error) {
 	a := &app{}
+	options.ConfigKeys = desk.Keys() // the settings that tenants can make
 	if a.st, err = core.Open(ctx, options); err != nil {
 		return nil, err
 	}

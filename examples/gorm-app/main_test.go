@@ -41,6 +41,16 @@ func TestRun(t *testing.T) {
 	require.Regexp(t, `(?m)^  Meseta Soporte .*at once$`, stdout.String(), "all of it is in the shared tables")
 	require.Contains(t, stdout.String(), "39 tenants in shared tables, 12 with a schema of their own, 2 with a database")
 	require.Contains(t, stdout.String(), "the tables are alike in 15 places; 0 failed")
+	require.Contains(t, stdout.String(), `Settings of "Nordlys Seafood": 40 seats, "Nordlys Seafood" in #1b6f5c, `+
+		"sessions of 30 minutes, second factor true")
+	require.Regexp(t, `(?m)^max_seats for nordlys-seafood: 40 \(fjord-it is the nearest .*\)
+TENANT +OUTCOME +LOCK +VALUE
+\(default\) +overridden +- +5
+lighthouse +overridden +- +\[withheld\]
+fjord-it +holds +- +40
+nordlys-seafood +unset +- +-$`, stdout.String())
+	require.Regexp(t, `(?m)^lighthouse +holds +locked +{"second_factor": true`, stdout.String())
+	require.Contains(t, stdout.String(), "sets a policy of its own: refused, lighthouse has locked security")
 }
 
 // Attempts find a hole in the boundary of a place of its own, too.

@@ -18,6 +18,18 @@ func beats(a, b *Entry) bool {
 	return a.Depth > b.Depth
 }
 
+// The rule once more, for a statement in which l are the tenants of a path, with their depth, and c is what they have
+// set. Of the entries for a key whose tenants take part the one with the greatest rank holds. A statement may leave out
+// what cannot hold; what does is decided by New.
+const (
+	// RankSQL has locks above all else, the nearest to the root first, and below them the nearest to the tenant.
+	RankSQL = `CASE WHEN c.locked THEN 1000000 - l.depth ELSE l.depth END`
+	// DepthSQL is the depth that a rank was made of. No path is half a million long.
+	DepthSQL = `CASE WHEN b.rank >= 500000 THEN 1000000 - b.rank ELSE b.rank END`
+	// TakesPartSQL is takesPart, but for the tenant itself.
+	TakesPartSQL = `l.status <> '` + Archived + `'`
+)
+
 // Lock returns the entry by which an ancestor of the tenant has locked key, or nil.
 func (s *Snapshot) Lock(key string) *Entry {
 	if v := s.values[key]; v != nil && v.Locked && v.Depth < len(s.path)-1 {

@@ -27,14 +27,15 @@ type Value struct {
 // New resolves the entries of a path, which leads from a root to the tenant. Neither the slices nor the values may be
 // changed afterwards. Entries of one tenant have different keys; their order is of no importance.
 func New(path []Tenant, entries []Entry) *Snapshot {
-	s := &Snapshot{path: path, labels: make([]string, len(path)), values: make(map[string]*Value)}
+	s := &Snapshot{path: path, labels: make([]string, len(path)), values: make(map[string]*Value, len(entries))}
 	for i, t := range path {
 		s.labels[i] = t.Label
 		s.size += len(t.Label) + len(t.Slug) + tenantOverhead
 	}
+	room := make([]Value, len(entries)) // one allocation for all
 	for i := range entries {
 		if s.takesPart(entries[i].Depth) {
-			s.add(&entries[i])
+			s.add(&entries[i], &room[i])
 		}
 	}
 	for key, v := range s.values {
@@ -55,10 +56,12 @@ func (s *Snapshot) takesPart(depth int) bool {
 	return depth == len(s.path)-1 || s.path[depth].Status != Archived
 }
 
-func (s *Snapshot) add(e *Entry) {
+// add has an entry hold unless another one does. It takes the room where it is the first for its key.
+func (s *Snapshot) add(e *Entry, room *Value) {
 	held := s.values[e.Key]
 	if held == nil {
-		s.values[e.Key] = &Value{Entry: *e}
+		room.Entry = *e
+		s.values[e.Key] = room
 	} else if beats(e, &held.Entry) {
 		held.Entry = *e
 	}

@@ -112,7 +112,7 @@ func (f *Follower) listen(ctx context.Context) (heard bool, err error) {
 
 // connect returns a connection that listens.
 func (f *Follower) connect(ctx context.Context) (_ *pgx.Conn, err error) {
-	ctx, cancel := context.WithTimeout(ctx, max(f.cache.options.MaxStale, connectTimeout))
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	conn, err := f.Connect(ctx)
 	if err != nil {
@@ -157,9 +157,11 @@ func hangUp(ctx context.Context, conn *pgx.Conn) {
 	_ = conn.Close(ctx) // it is of no use any more
 }
 
+// A database that does not answer in this time is taken for one that is not there: however long values may be stale,
+// whoever watches is not to wait for it.
 const (
-	connectTimeout = 5 * time.Second
-	closeTimeout   = 200 * time.Millisecond
+	answerTimeout = 5 * time.Second
+	closeTimeout  = 200 * time.Millisecond
 )
 
 // hear takes notifications, and looks at the database twice in the time for which that is trusted: a connection that
@@ -202,7 +204,7 @@ func (f *Follower) hearUntil(ctx context.Context, conn *pgx.Conn) error {
 
 // look finds out what has changed since the last look, and from then on trusts what is kept.
 func (f *Follower) look(ctx context.Context, read Reader) error {
-	ctx, cancel := context.WithTimeout(ctx, f.cache.options.MaxStale)
+	ctx, cancel := context.WithTimeout(ctx, min(f.cache.options.MaxStale, answerTimeout))
 	defer cancel()
 	asked := f.cache.now()
 	found, err := ask(ctx, read, f.since)
@@ -238,6 +240,8 @@ func (f *Follower) CatchUp(ctx context.Context) {
 		// Nothing has been trusted yet, and the first look drops all.
 		return
 	}
+	ctx, cancel := context.WithTimeout(ctx, min(f.cache.options.MaxStale, answerTimeout))
+	defer cancel()
 	found, err := ask(ctx, f.Read, *known)
 	if err != nil || found.lost {
 		f.cache.Invalidate("")

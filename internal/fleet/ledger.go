@@ -39,9 +39,8 @@ func stateOf(r *pgconn.Result) state {
 func (l ledger) appliedSQL(hash string, seen state) string {
 	return fmt.Sprintf(`INSERT INTO stratum.ledger AS l (table_schema, source, hash, applied_at, took)
 	VALUES (%s, %s, %s, pg_catalog.clock_timestamp(), pg_catalog.clock_timestamp() - pg_catalog.transaction_timestamp())
-	ON CONFLICT (table_schema, source) DO UPDATE SET hash = EXCLUDED.hash, applied_at = EXCLUDED.applied_at, error =
-		NULL,
-		took = EXCLUDED.took * (1 / (l.hash = %s AND coalesce(l.applied_at::text, '') = %s)::int);
+	ON CONFLICT (table_schema, source) DO UPDATE SET hash = EXCLUDED.hash, applied_at = EXCLUDED.applied_at,
+		error = NULL, took = EXCLUDED.took * (1 / (l.hash = %s AND coalesce(l.applied_at::text, '') = %s)::int);
 `, sqltext.Literal(l.schema), sqltext.Literal(l.source), sqltext.Literal(hash), sqltext.Literal(seen.hash),
 		sqltext.Literal(seen.stamp))
 }

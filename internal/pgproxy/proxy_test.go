@@ -163,10 +163,10 @@ func TestCancelIsPassedOn(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	failed := make(chan error, 1)
 	go func() { failed <- exec(ctx, conn, "SELECT pg_sleep(60)") }()
-	require.Eventually(t, func() bool { return proxy.Counts().Messages['Q'] == 1 }, time.Minute, time.Millisecond)
+	require.Eventually(t, func() bool { return proxy.Counts().Messages['Q'] == 1 }, time.Minute, 20*time.Millisecond)
 	cancel()
 	require.ErrorIs(t, <-failed, context.Canceled)
-	require.Eventually(t, func() bool { return proxy.Counts().Cancels == 1 }, time.Minute, time.Millisecond)
+	require.Eventually(t, func() bool { return proxy.Counts().Cancels == 1 }, time.Minute, 20*time.Millisecond)
 	<-conn.PgConn().CleanupDone()
 }
 

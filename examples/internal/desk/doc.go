@@ -7,6 +7,7 @@
 //	database.go  a database for the program's run
 //	load.go      tenants first, then the rows of each
 //	migrate.go   the next version of the tables, everywhere; progress.go draws how far it is
+//	settings.go  typed config keys; what three levels of tenants set, and why it holds
 //	report.go    the report on each tenant, and on subtrees; summary.go counts
 //	serve.go     the same over HTTP; http.go what all handlers need
 package desk

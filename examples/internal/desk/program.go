@@ -99,6 +99,9 @@ func (d *desk) work(ctx context.Context, config Config, data *dataset.Dataset) e
 	if config.Serve {
 		return d.serve(ctx, config.Addr)
 	}
+	if err := d.configure(ctx); err != nil {
+		return err
+	}
 	if err := d.report(ctx); err != nil {
 		return err
 	}
