@@ -6,6 +6,7 @@
 //	tenants*.go  Tenants: the tree, its lifecycle and its moves
 //	config_cache.go, config_watch.go  config in memory, current across processes; Watch
 //	config*.go   Config: what tenants inherit, lock and override; Key, ResolveInto
+//	keys*.go     Keys: what encrypted fields are sealed with; rotating, sealing anew, destroying
 //	foreach.go   Tenants.ForEach: work for many tenants, each as itself
 //	hardened.go  what is asked of the logins where hostile SQL must be withstood
 //	engine.go    Engine: PostgreSQL or Citus

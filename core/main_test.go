@@ -17,6 +17,9 @@ func TestMain(m *testing.M) {
 	if text := os.Getenv(childJob); text != "" {
 		os.Exit(migratingChild(text))
 	}
+	if text := os.Getenv(childKeys); text != "" {
+		os.Exit(reencryptingChild(text))
+	}
 	if text := os.Getenv(childConfig); text != "" {
 		os.Exit(configChild(text))
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/stratum-hq/stratum-go/fieldcrypt"
 	"github.com/stratum-hq/stratum-go/internal/install"
 )
 
@@ -93,6 +94,13 @@ type Options struct {
 	// ConfigCache says how Config is kept in memory. Defaults to 32 MiB, current to within a notification's time.
 	ConfigCache ConfigCache
 
+	// KEK is what the keys of tenants are wrapped with, for encrypted fields: fieldcrypt.LocalKEK, a keyfile, or a KMS
+	// by contrib/kms. Defaults to none: fields are neither encrypted nor decrypted, and Keys returns ErrNoKEK.
+	KEK fieldcrypt.KEK
+
+	// Keys say how long the keys of tenants stay in memory, and of how many.
+	Keys KeyOptions
+
 	// Limits keep one tenant from taking all connections, or the server's time. Defaults to no limits.
 	Limits Limits
 
@@ -128,6 +136,7 @@ func (o Options) withDefaults() Options {
 		o.PoolIdleTime = defaultPoolIdleTime
 	}
 	o.ConfigCache = o.ConfigCache.withDefaults(o.SystemDSN)
+	o.Keys = o.Keys.withDefaults()
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
@@ -147,7 +156,7 @@ func (o Options) validate() error {
 	case o.PoolIdleTime < 0:
 		return fmt.Errorf("%w: Options.PoolIdleTime must not be negative (leave it out for the default)", ErrConfig)
 	}
-	if err := errors.Join(o.Engine.validate(), o.Limits.Tenant.validate()); err != nil {
+	if err := errors.Join(o.Engine.validate(), o.Limits.Tenant.validate(), o.Keys.validate()); err != nil {
 		return err
 	}
 	// All three, so that a mistake in the owner's, which Migrate alone uses, shows at once.

@@ -25,6 +25,8 @@ type Stratum struct {
 	Tenants *Tenants
 	// Config is what tenants have set, for themselves and for all beneath them.
 	Config *Config
+	// Keys are what encrypted fields are sealed with.
+	Keys *Keys
 	// Placements are the databases in which tenants live.
 	Placements *Placements
 	// Fleet runs migrations over all of them, and over the schemas and databases of tenants.
@@ -89,6 +91,7 @@ func Open(ctx context.Context, options Options) (*Stratum, error) {
 	s.Tenants = newTenants(s.registryTx, s.registryRead)
 	s.Tenants.builder = newBuilder(s)
 	s.Config = newConfig(s.Tenants, s.registryRead, keys)
+	s.Keys = newKeys(s)
 	if s.cached, err = newConfigCache(s); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -273,6 +276,7 @@ func (s *Stratum) Close() error {
 	}
 	s.closed = true
 	s.keeper.close()
+	s.Keys.close()
 	if s.cached != nil {
 		s.cached.close()
 	}
