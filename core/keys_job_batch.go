@@ -118,7 +118,7 @@ func (b *keyBatch) read(ctx context.Context, tx *Tx) error {
 	for _, key := range u.table.PrimaryKey {
 		w.WriteString(ident(key) + "::text, ")
 	}
-	var stale []string
+	stale := make([]string, 0, len(u.table.Columns))
 	for i, c := range u.table.Columns {
 		condition := c.stale(w, u.header(c))
 		stale = append(stale, condition)

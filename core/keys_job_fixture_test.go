@@ -99,7 +99,7 @@ func emailOf(i int) string { return fmt.Sprintf("person%d@example.org", i) }
 
 func phoneOf(i int) string { return fmt.Sprintf("+49 30 %d", i) }
 
-func (o office) sealText(
+func (o office) sealText( //nolint:revive // each says what is sealed
 	ctx context.Context, tb testing.TB, c *core.SealedColumn, tenant uuid.UUID, text string, key []byte,
 ) (sealed, index []byte) {
 	tb.Helper()

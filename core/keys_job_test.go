@@ -2,6 +2,7 @@ package core_test
 
 import (
 	"fmt"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -216,7 +217,7 @@ func TestReencryptPassesOver(t *testing.T) {
 	require.Equal(t, 1, report.Skipped)
 	require.EqualValues(t, 1, report.Failed)
 	require.Equal(t, "email", report.Failures[0].Column)
-	require.Equal(t, []string{fmt.Sprint(damaged)}, report.Failures[0].PrimaryKey)
+	require.Equal(t, []string{strconv.FormatInt(damaged, 10)}, report.Failures[0].PrimaryKey)
 	require.ErrorIs(t, report.Failures[0].Err, core.ErrDecrypt)
 	require.EqualValues(t, 2, sealedVersion(t, o.rows(t, acme)[2].Phone))
 }

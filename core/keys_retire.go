@@ -38,8 +38,8 @@ func (k *Keys) uses(
 			w.WriteString("SELECT 0")
 			wanted := w.arg(binary.BigEndian.AppendUint32(nil, version))
 			for _, c := range t.Columns {
-				fmt.Fprintf(w, " + count(*) FILTER (WHERE pg_catalog.substring(%s, 2, 4) = %s::bytea)",
-					ident(c.Name), wanted)
+				w.WriteString(" + count(*) FILTER (WHERE pg_catalog.substring(" + ident(c.Name) + ", 2, 4) = " +
+					wanted + "::bytea)")
 			}
 			w.WriteString(" FROM " + t.relation() + " WHERE " + ident(t.TenantColumn) + " = " + w.arg(tenant))
 			var n int64

@@ -116,10 +116,15 @@ func (t EncryptedTable) keyTypes(ctx context.Context, tx *Tx) ([]string, error) 
 
 // sqlWriter writes a statement and its arguments.
 type sqlWriter struct {
-	strings.Builder
+	text strings.Builder
 
 	args []any
 }
+
+// WriteString adds to the text.
+func (w *sqlWriter) WriteString(text string) { w.text.WriteString(text) }
+
+func (w *sqlWriter) String() string { return w.text.String() }
 
 // arg adds an argument and returns its place.
 func (w *sqlWriter) arg(v any) string {

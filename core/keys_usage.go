@@ -52,8 +52,8 @@ func (u *usages) of(tenant uuid.UUID, version uint32) *usage {
 		u.all = make(map[uuid.UUID]*usage)
 	}
 	if len(u.all) >= maxUsages {
-		for any := range u.all {
-			delete(u.all, any)
+		for other := range u.all { // any
+			delete(u.all, other)
 			break
 		}
 	}

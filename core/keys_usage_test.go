@@ -71,7 +71,7 @@ func TestKeyThatIsUsedUp(t *testing.T) {
 	s.wantOpen(other, tenant, first, "ann")
 	s.exec(`UPDATE stratum.tenant_keys SET reserved = $1`, int64(1<<31-100))
 	require.EqualValues(t, 2, sealedVersion(t, s.seal(other, tenant, "bob")))
-	require.EqualValues(t, int64(1<<31-100), s.reserved(tenant)[0])
+	require.Equal(t, int64(1<<31-100), s.reserved(tenant)[0])
 	_, err := s.admin.Exec(s.ctx, `UPDATE stratum.tenant_keys SET reserved = $1`, int64(1<<31+1))
 	require.Error(t, err, "the table has the bound, too")
 }

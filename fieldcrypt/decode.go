@@ -205,8 +205,8 @@ func (p parsed) number() uint64 { return binary.BigEndian.Uint64(p.rest) }
 
 func (p parsed) time() time.Time {
 	nanos := int64(binary.BigEndian.Uint32(p.rest[8:]))
-	t := time.Unix(int64(p.number()), nanos).UTC() //nolint:gosec // the same bits
-	offset := int(int32(binary.BigEndian.Uint32(p.rest[12:])))
+	t := time.Unix(int64(p.number()), nanos).UTC()             //nolint:gosec // the same bits
+	offset := int(int32(binary.BigEndian.Uint32(p.rest[12:]))) //nolint:gosec // the same bits
 	if offset != 0 {
 		t = t.In(time.FixedZone("", offset))
 	}
@@ -265,7 +265,7 @@ func (p parsed) intoNatural(v reflect.Value) error {
 const exact = 1 << 53
 
 func (p parsed) intoFloat(v reflect.Value) error {
-	f := 0.0
+	var f float64
 	switch n := int64(p.number0()); { //nolint:gosec // the same bits
 	case p.tag == tagFloat:
 		f = math.Float64frombits(p.number())

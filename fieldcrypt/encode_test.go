@@ -133,7 +133,7 @@ func TestDecodeIntoAny(t *testing.T) {
 }
 
 // stubborn refuses all, and says the secret in its errors.
-type stubborn struct{ err error }
+type stubborn struct{ err error } //nolint:recvcheck // as database/sql asks
 
 func (s stubborn) Value() (driver.Value, error) { return nil, s.err }
 func (s *stubborn) Scan(any) error              { return s.err }
@@ -231,14 +231,16 @@ func TestPrimaryKey(t *testing.T) {
 		}
 	}
 	require.NotEqual(t, key("a", "bc"), key("ab", "c"))
-	for _, none := range []any{
+	none := []any{
 		nil, uuid.Nil,
 		[16]byte{},
 		(*uuid.UUID)(nil), []byte(nil), 1.5, time.Now(),
 		sql.NullInt64{},
 		string(make([]byte, 1<<16)),
-		stubborn{errors.New("x")}, half{},
-	} {
+		stubborn{errors.New("x")},
+		half{},
+	}
+	for _, none := range none {
 		_, err := fieldcrypt.PrimaryKey(nil, none)
 		require.ErrorIs(t, err, fieldcrypt.ErrType, "%T", none)
 	}

@@ -5,10 +5,9 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/stratum-hq/stratum-go/fieldcrypt"
 	"gocloud.dev/gcerrors"
 	"gocloud.dev/secrets"
-
-	"github.com/stratum-hq/stratum-go/fieldcrypt"
 )
 
 // KEK is a keeper of gocloud.dev/secrets as a fieldcrypt.KEK. It is safe for concurrent use. Each Wrap and Unwrap is

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/google/uuid"
+	"github.com/stratum-hq/stratum-go/fieldcrypt"
 	"github.com/stretchr/testify/require"
 	"gocloud.dev/secrets"
 	_ "gocloud.dev/secrets/awskms"
@@ -14,7 +15,6 @@ import (
 	"gocloud.dev/secrets/localsecrets"
 
 	"github.com/stratum-hq/stratum-go/contrib/kms"
-	"github.com/stratum-hq/stratum-go/fieldcrypt"
 )
 
 func newKEK(t *testing.T, id string) *kms.KEK {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -143,11 +144,12 @@ const channel = "stratum.config"
 
 // channels listens on all of them.
 func (f *Follower) channels() string {
-	listen := "LISTEN " + pgx.Identifier{channel}.Sanitize()
+	listens := make([]string, 0, 1+len(f.Also))
+	listens = append(listens, "LISTEN "+pgx.Identifier{channel}.Sanitize())
 	for other := range f.Also {
-		listen += "; LISTEN " + pgx.Identifier{other}.Sanitize()
+		listens = append(listens, "LISTEN "+pgx.Identifier{other}.Sanitize())
 	}
-	return listen
+	return strings.Join(listens, "; ")
 }
 
 // hangUp closes a connection, and does not wait for one that leads nowhere.

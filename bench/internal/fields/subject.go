@@ -52,11 +52,11 @@ func raw(plaintext []byte) (subject, error) {
 		return subject{}, err
 	}
 	aad, buffer := make([]byte, aadSize), make([]byte, 0, len(plaintext)+100)
-	sealed := gcm.Seal(nil, nil, plaintext, aad)
+	sealed := gcm.Seal(nil, nil, plaintext, aad) //nolint:gosec // the AEAD makes the nonce
 	return subject{
 		name: "raw",
 		seal: func() error {
-			gcm.Seal(buffer[:0], nil, plaintext, aad)
+			gcm.Seal(buffer[:0], nil, plaintext, aad) //nolint:gosec // likewise
 			return nil
 		},
 		open: func() error {

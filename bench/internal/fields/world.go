@@ -67,7 +67,7 @@ func (w *vault) subjects(ctx context.Context, size int) ([]subject, error) {
 	text := plaintext(size)
 	scoped := core.WithTenant(ctx, w.tenant.ID)
 	all := make([]subject, 0, 7)
-	for _, make := range []func() (subject, error){
+	for _, build := range []func() (subject, error){
 		func() (subject, error) { return raw(text) },
 		func() (subject, error) { return ring(w.tenant.ID, text) },
 		func() (subject, error) {
@@ -82,7 +82,7 @@ func (w *vault) subjects(ctx context.Context, size int) ([]subject, error) {
 		func() (subject, error) { return opener(scoped, w.st, text) },
 		func() (subject, error) { return tink(text) },
 	} {
-		s, err := make()
+		s, err := build()
 		if err != nil {
 			return nil, err
 		}
