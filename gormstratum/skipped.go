@@ -18,6 +18,7 @@ import (
 // checkConflict looks at what an ON CONFLICT has skipped: nothing that is there because of another tenant may pass for
 // success. It costs nothing where each row was written.
 func (p *Plugin) checkConflict(db *gorm.DB) {
+	p.forget(db)
 	conflict, ok := db.Statement.Clauses[conflictClause].Expression.(clause.OnConflict)
 	if !ok || db.Error != nil || db.DryRun {
 		return
