@@ -187,7 +187,7 @@ type asStoredKey struct{}
 // written through a model is sealed as ever.
 func AsStored(ctx context.Context) context.Context { return context.WithValue(ctx, asStoredKey{}, true) }
 
-func wantsStored(ctx context.Context) bool { return ctx.Value(asStoredKey{}) != nil }
+func wantsStored(ctx context.Context) bool { return ctx.Value(asStoredKey{}) == true }
 
 // forget takes the values out of a statement that was refused: GORM gives them to its logger.
 func (p *Plugin) forget(db *gorm.DB) {

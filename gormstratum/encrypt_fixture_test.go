@@ -144,6 +144,16 @@ func (c *clinic) stored(t *testing.T, table string) (rows []map[string]any) {
 	return rows
 }
 
+// admin runs a statement as somebody who has the database and no keys.
+func (c *clinic) admin(t *testing.T, statement string, args ...any) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), c.AdminDSN)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, conn.Close(t.Context())) }()
+	_, err = conn.Exec(t.Context(), statement, args...)
+	require.NoError(t, err)
+}
+
 // sealedColumns are those of each table.
 func sealedColumns(table string) []string {
 	switch table {

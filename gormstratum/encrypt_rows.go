@@ -1,7 +1,6 @@
 package gormstratum
 
 import (
-	"context"
 	"database/sql/driver"
 	"encoding/json"
 	"fmt"
@@ -13,9 +12,6 @@ import (
 	"github.com/stratum-hq/stratum-go/fieldcrypt"
 	"github.com/stratum-hq/stratum-go/internal/scope"
 )
-
-// contextOf is the context of the statement that a watcher is for.
-type contextOf struct{ context.Context } //nolint:containedctx // the driver's interface for rows has none
 
 // byteaOID is that of the type bytea.
 const byteaOID = 17
@@ -59,7 +55,7 @@ func (w *watcher) Rows(columns []string, types []uint32) (func([]driver.Value) e
 // opening finds out what a column of a result is.
 func (w *watcher) opening(columns []string, at int, isBytes bool) (o opening, ok bool, err error) {
 	name := columns[at]
-	found := w.opened[name]
+	found := w.candidates(name)
 	prefix := strings.TrimSuffix(name, lastName(name))
 	plain := w.names.hasPlain(strings.TrimSuffix(prefix, "__"), lastName(name))
 	switch {

@@ -1,7 +1,9 @@
 package gormstratum
 
 import (
+	"context"
 	"fmt"
+	"slices"
 
 	"gorm.io/gorm"
 
@@ -18,9 +20,11 @@ type watcher struct {
 	raw    bool // the text is the application's, and its values are not sealed
 	stored bool // see AsStored
 
-	ctx    contextOf
+	ctx    context.Context //nolint:containedctx // the driver's interface for rows has none
 	names  names
-	opened map[string][]*encryptedField // by the names that columns of the result have
+	opened map[string][]*encryptedField // what the columns of the result can be, by their names
+	listed map[string][]*encryptedField // the same for columns that the statement lists
+	star   bool                         // the statement has a * in a list
 }
 
 // watch puts a watcher into the context of a statement, where there are encrypted columns at all.
@@ -31,13 +35,13 @@ func (p *Plugin) watch(db *gorm.DB) {
 	w := &watcher{plugin: p, scope: scope.From(db.Statement.Context), raw: db.Statement.SQL.Len() > 0}
 	w.stored = wantsStored(db.Statement.Context)
 	db.Statement.Context = watch.With(db.Statement.Context, w)
-	w.ctx = contextOf{db.Statement.Context}
+	w.ctx = db.Statement.Context
 }
 
 // Statement refuses a statement that does with an encrypted column what only the value could answer.
 func (w *watcher) Statement(sql string) error {
 	w.names = names{registry: w.plugin.registry, tables: make(map[string]*table)}
-	w.opened = make(map[string][]*encryptedField)
+	w.opened, w.listed = make(map[string][]*encryptedField), make(map[string][]*encryptedField)
 	if w.stored {
 		return nil
 	}
@@ -51,22 +55,33 @@ func (w *watcher) Statement(sql string) error {
 	}
 	for as, t := range w.names.tables {
 		for name, e := range t.encrypted {
-			w.opens(name, e)
-			w.opens(as+"__"+name, e) // as GORM calls the columns of a join
+			note(w.opened, name, e)
+			note(w.opened, as+"__"+name, e) // as GORM calls the columns of a join
 		}
 	}
 	s := &statementReader{watcher: w, words: words, frames: []frame{{}}}
 	return s.read()
 }
 
-// opens notes what a column of the result may be.
-func (w *watcher) opens(name string, e *encryptedField) {
-	for _, known := range w.opened[name] {
-		if known == e {
-			return
+// note adds what a column of the result may be.
+func note(columns map[string][]*encryptedField, name string, e *encryptedField) {
+	if !slices.Contains(columns[name], e) {
+		columns[name] = append(columns[name], e)
+	}
+}
+
+// candidates returns what a column of the result may be. Where no list has a * in it, it is what the lists say.
+func (w *watcher) candidates(name string) []*encryptedField {
+	if listed := w.listed[name]; len(listed) > 0 && !w.star {
+		return listed
+	}
+	all := w.opened[name]
+	for _, e := range w.listed[name] {
+		if !slices.Contains(all, e) {
+			all = append(slices.Clone(all), e)
 		}
 	}
-	w.opened[name] = append(w.opened[name], e)
+	return all
 }
 
 // frame is what stands in one pair of parentheses.
@@ -110,6 +125,9 @@ func (s *statementReader) read() error {
 // moves follows parentheses and keywords.
 func (s *statementReader) moves(at int) bool {
 	switch text := s.words[at].text; text {
+	case "*":
+		before := textAt(s.words, at-1)
+		s.watcher.star = s.watcher.star || before == "." || before == "," || before == "SELECT" || before == "RETURNING"
 	case "(":
 		before := textAt(s.words, at-1)
 		s.frames = append(s.frames, frame{before: before, columns: s.top().clause == "INTO" && before != "VALUES"})
@@ -159,20 +177,36 @@ func compared(before string) bool {
 
 // listed reports whether a column of a select list ends after its name, and notes what it is called in the result.
 func (s *statementReader) listed(r reference, e *encryptedField, after string) bool {
-	at := r.last + 1
+	at, as := r.last+1, r.name
 	if after == "AS" {
 		at++
-	} else if after == "" || after == "," || after == ")" || after == ";" || isKeyword(after) {
-		return after != "OPERATOR" && after != "COLLATE" && after != "AT" && after != "LIKE" && after != "IN" &&
-			after != "BETWEEN" && after != "SIMILAR" && after != "NOT" && after != "AND" && after != "OR" && after != "ILIKE"
+	} else if endsItem(after) {
+		note(s.watcher.listed, as, e)
+		return true
 	}
-	if at >= len(s.words) || s.words[at].name == "" {
+	if at >= len(s.words) || s.words[at].name == "" || isOperator(s.words[at].text) {
 		return false
 	}
-	if as := s.words[at].name; as != r.name {
-		s.watcher.opens(as, e)
-	}
+	note(s.watcher.listed, s.words[at].name, e)
 	return true
+}
+
+// endsItem reports whether an item of a list ends before a word.
+func endsItem(after string) bool {
+	switch after {
+	case "", ",", ")", ";":
+		return true
+	}
+	return isKeyword(after) && !isOperator(after)
+}
+
+// isOperator knows the words after a column that make an expression of it.
+func isOperator(text string) bool {
+	switch text {
+	case "OPERATOR", "COLLATE", "AT", "LIKE", "ILIKE", "IN", "BETWEEN", "SIMILAR", "NOT", "AND", "OR", "IS":
+		return true
+	}
+	return false
 }
 
 // refuse says what can be done with the column.

@@ -12,8 +12,8 @@ import (
 	"github.com/stratum-hq/stratum-go/gormstratum"
 )
 
-// write is a way to write the address new@canary to the row of ann, or to a new one.
-type write func(db *gorm.DB, ann Patient) error
+// sealedWrite is a way to write the address new@canary to the row of ann, or to a new one.
+type sealedWrite func(db *gorm.DB, ann Patient) error
 
 const newEmail = "new@" + secret
 
@@ -21,8 +21,8 @@ func assign(column string, value any) clause.Assignment {
 	return clause.Assignment{Column: clause.Column{Name: column}, Value: value}
 }
 
-func creations() map[string]write {
-	return map[string]write{
+func creations() map[string]sealedWrite {
+	return map[string]sealedWrite{
 		"Create":           func(db *gorm.DB, _ Patient) error { p := patient("new"); return db.Create(&p).Error },
 		"Create by value":  func(db *gorm.DB, _ Patient) error { return db.Create(&Patient{Email: newEmail}).Error },
 		"Create slice":     func(db *gorm.DB, _ Patient) error { return db.Create([]Patient{patient("new"), patient("x")}).Error },
@@ -35,7 +35,7 @@ func creations() map[string]write {
 			return db.Model(&Patient{}).Create(map[string]any{"email": newEmail, "Phone": secret, "visits": 5}).Error
 		},
 		"Create maps": func(db *gorm.DB, _ Patient) error {
-			return db.Model(&Patient{}).Create([]map[string]any{{"email": newEmail}, {"email": "y@" + secret}}).Error
+			return db.Table("patients").Create([]map[string]any{{"email": newEmail}, {"email": "y@" + secret}}).Error
 		},
 		"Create map into a table": func(db *gorm.DB, _ Patient) error {
 			return db.Table("patients").Create(map[string]any{"email": newEmail}).Error
@@ -79,12 +79,12 @@ func creations() map[string]write {
 	}
 }
 
-func updates() map[string]write {
+func updates() map[string]sealedWrite {
 	conflict := func(p Patient, set clause.Set) (clause.OnConflict, *Patient) {
 		p.Name = "again"
 		return clause.OnConflict{Columns: []clause.Column{{Name: "id"}}, DoUpdates: set}, &p
 	}
-	return map[string]write{
+	return map[string]sealedWrite{
 		"Save":             func(db *gorm.DB, p Patient) error { p.Email = newEmail; return db.Save(&p).Error },
 		"Updates struct":   func(db *gorm.DB, p Patient) error { return db.Model(&p).Updates(Patient{Email: newEmail}).Error },
 		"Updates map":      func(db *gorm.DB, p Patient) error { return db.Model(&p).Updates(map[string]any{"email": newEmail}).Error },
@@ -159,7 +159,7 @@ func updates() map[string]write {
 func TestEncryptedWrites(t *testing.T) {
 	t.Parallel()
 	c := newClinic(t)
-	for name, creates := range map[string]map[string]write{"creates": creations(), "updates": updates()} {
+	for name, creates := range map[string]map[string]sealedWrite{"creates": creations(), "updates": updates()} {
 		for way, write := range creates {
 			require.NoError(t, c.as().Where("1 = 1").Delete(&Letter{}).Error)
 			require.NoError(t, c.as().Where("1 = 1").Delete(&Patient{}).Error)

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/stratum-hq/stratum-go/internal/watch"
 )
@@ -177,8 +178,13 @@ func (r *rows) ColumnTypePrecisionScale(i int) (precision, scale int64, ok bool)
 	return r.columns.precisionScale(i)
 }
 
-// ColumnTypeScanType returns the Go type that fits the column.
-func (r *rows) ColumnTypeScanType(i int) reflect.Type { return r.columns.scanType(i) }
+// ColumnTypeScanType returns the Go type that fits the column. What a watcher makes of bytes is not known.
+func (r *rows) ColumnTypeScanType(i int) reflect.Type {
+	if r.look != nil && r.columns.fields[i].DataTypeOID == pgtype.ByteaOID {
+		return reflect.TypeFor[any]()
+	}
+	return r.columns.scanType(i)
+}
 
 // drain reads all rows away, for a statement whose rows nobody wants.
 func (r *rows) drain() (pgconn.CommandTag, error) {
