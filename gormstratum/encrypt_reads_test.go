@@ -210,6 +210,20 @@ func TestEncryptedReadsOfSeveralTenants(t *testing.T) {
 	}
 }
 
+// A LEFT JOIN that finds nothing leaves no relation, as without encryption.
+func TestEncryptedRelationThatIsMissing(t *testing.T) {
+	t.Parallel()
+	c, _ := newWard(t)
+	c.add(t, "bob")
+	var all []Patient
+	require.NoError(t, c.as().Joins("Doctor").Order("patients.id").Find(&all).Error)
+	require.NotNil(t, all[0].Doctor)
+	require.Nil(t, all[1].Doctor)
+	var bob Patient
+	require.NoError(t, c.as().Joins("Doctor").Where("patients.name = ?", "bob").First(&bob).Error)
+	require.Nil(t, bob.Doctor)
+}
+
 func TestRefusedReads(t *testing.T) {
 	t.Parallel()
 	c, ann := newWard(t)

@@ -184,7 +184,7 @@ func TestRefusedConditions(t *testing.T) {
 	}
 	require.ErrorContains(t, db.Where("visits = ?", "x"+secret).Find(&all).Error, `"patients"."visits"`)
 	require.NoError(t, db.First(&Patient{}, ann.ID).Error, "nothing has changed")
-	require.NoError(t, db.Model(&Letter{}).Where("letters.email = ? AND id IN (SELECT doctor_id FROM patients)", secret).Find(&[]Letter{}).Error)
+	require.NoError(t, db.Model(&Letter{}).Where("letters.email = ? AND id IN (SELECT doctor_id FROM patients)", "x").Find(&[]Letter{}).Error)
 	require.NoError(t, db.Where("email = ?", "x").Order("email").Find(&[]Letter{}).Error, "a column in the clear")
 	c.requireSealed(t)
 }
