@@ -40,7 +40,7 @@ example: ## Run the example of README.md
 	@.ci/run example
 
 bench: ## Compare with doing it by hand and with the usual techniques, about 8 minutes (see bench/README.md)
-	@cd bench && go run . && go run ./places && go run ./config
+	@cd bench && go run . && go run ./places && go run ./config && go run ./fields
 
 bench-tree: ## Measure the tree with a million tenants, about 3 minutes
 	@cd bench && go run ./tree

@@ -98,6 +98,7 @@ func newConfigCache(s *Stratum) (*configCache, error) {
 	k := &configCache{st: s, kept: kept}
 	k.follower = configcache.NewFollower(kept, &k.hub, configcache.Source{
 		Connect: k.connect, On: registryReadOn(s.roles.System), Read: s.registryRead, Logger: s.options.Logger,
+		Also: map[string]func(string){keyChannel: s.Keys.changed},
 	})
 	if !o.Off {
 		s.Config.source, s.Config.committed, s.Tenants.changed = k.get, kept.Invalidate, k.catchUp

@@ -1,6 +1,7 @@
 package core_test
 
 import (
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -127,4 +128,123 @@ func TestRetire(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, core.KeyRetired, infos[0].State)
 	require.Equal(t, core.KeyCurrent, infos[1].State)
+}
+
+// TestIndexKeyRotates through a shadow column: its index is under the key of the next epoch, and the old one goes.
+func TestIndexKeyRotates(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	tenant := o.create(t, core.NewTenant{Slug: "acme"}).ID
+	o.fill(t, tenant, 9)
+	next := o.open(t, o.options)
+	both := emails()
+	both.Indexes = append(both.Indexes, fieldcrypt.IndexOptions{Name: "next", Epoch: 2})
+	email, err := next.Keys.Column(both)
+	require.NoError(t, err)
+	table := core.EncryptedTable{Name: "people", Columns: []core.EncryptedColumn{{
+		Name: "email", Sealed: email, Indexes: map[string]string{"": "email_index", "next": "email_index2"},
+	}}}
+	report, err := next.Keys.Reencrypt(t.Context(), core.ReencryptOptions{Tables: []core.EncryptedTable{table}})
+	require.NoError(t, err)
+	require.EqualValues(t, 9, report.Rows)
+	ctx := core.WithTenant(t.Context(), tenant)
+	for i, p := range o.rows(t, tenant) {
+		o.requirePerson(t, tenant, i, p)
+		encoded, _, err := fieldcrypt.Encode(nil, emailOf(i))
+		require.NoError(t, err)
+		index, err := email.Index(ctx, tenant, email.Column().Index("next"), nil, encoded)
+		require.NoError(t, err)
+		var found int64
+		require.NoError(t, o.st.DB().QueryRowContext(ctx, `SELECT id FROM people WHERE email_index2 = $1`, index).Scan(&found))
+		require.Equal(t, p.ID, found)
+	}
+	var inUse *core.KeyInUseError
+	require.ErrorAs(t, next.Keys.RetireIndex(t.Context(), tenant, 1), &inUse, "it is declared")
+	last := o.open(t, o.options)
+	_, err = last.Keys.Column(fieldcrypt.ColumnOptions{Table: "people", Column: "email", Indexes: both.Indexes[1:]})
+	require.NoError(t, err)
+	require.NoError(t, last.Keys.RetireIndex(t.Context(), tenant, 1))
+	require.ErrorIs(t, last.Keys.RetireIndex(t.Context(), tenant, 1), core.ErrKeyVersion)
+	require.ErrorIs(t, last.Keys.RetireIndex(t.Context(), tenant, 2), core.ErrKeyInUse)
+}
+
+// TestReencryptRefuses tables that cannot be worked on.
+func TestReencryptRefuses(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	for name, change := range map[string]func(r *core.ReencryptOptions){
+		"no tables":  func(r *core.ReencryptOptions) { r.Tables = nil },
+		"no name":    func(r *core.ReencryptOptions) { r.Tables[0].Name = "" },
+		"no columns": func(r *core.ReencryptOptions) { r.Tables[0].Columns = nil },
+		"no column":  func(r *core.ReencryptOptions) { r.Tables[0].Columns[0].Name = "" },
+		"not sealed": func(r *core.ReencryptOptions) { r.Tables[0].Columns[0].Sealed = nil },
+		"no index":   func(r *core.ReencryptOptions) { r.Tables[0].Columns[0].Indexes["x"] = "y" },
+		"twice":      func(r *core.ReencryptOptions) { r.Tables = append(r.Tables, r.Tables[0]) },
+		"batch":      func(r *core.ReencryptOptions) { r.Batch = -1 },
+		"workers":    func(r *core.ReencryptOptions) { r.Workers = -1 },
+		"lease":      func(r *core.ReencryptOptions) { r.Lease = time.Millisecond },
+	} {
+		r := core.ReencryptOptions{Tables: o.people()}
+		change(&r)
+		_, err := o.st.Keys.Reencrypt(t.Context(), r)
+		require.ErrorIs(t, err, core.ErrKeyJob, name)
+	}
+}
+
+// TestReencryptPassesOver what cannot be opened, tenants that are not active, and those that are shredded.
+func TestReencryptPassesOver(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	acme, suspended, gone := o.create(t, core.NewTenant{Slug: "acme"}).ID, o.create(t, core.NewTenant{Slug: "s"}).ID,
+		o.create(t, core.NewTenant{Slug: "gone"}).ID
+	for _, tenant := range []uuid.UUID{acme, suspended, gone} {
+		o.fill(t, tenant, 6)
+		_, err := o.st.Keys.Rotate(t.Context(), tenant)
+		require.NoError(t, err)
+	}
+	damaged := o.rows(t, acme)[2].ID
+	runAs(t, o.AdminDSN, fmt.Sprintf(`UPDATE people SET email = set_byte(email, 20, (get_byte(email, 20) + 1) %% 256)
+		WHERE id = %d`, damaged))
+	require.NoError(t, o.st.Tenants.Suspend(t.Context(), suspended))
+	_, err := o.st.Keys.Shred(t.Context(), gone, core.ShredOptions{})
+	require.NoError(t, err)
+	report, err := o.st.Keys.Reencrypt(t.Context(), core.ReencryptOptions{
+		Tables: o.people(), Tenants: []uuid.UUID{acme, suspended, gone},
+	})
+	require.NoError(t, err)
+	require.EqualValues(t, 6, report.Rows, "the telephone number of the damaged row, too")
+	require.Equal(t, 1, report.Skipped)
+	require.EqualValues(t, 1, report.Failed)
+	require.Equal(t, "email", report.Failures[0].Column)
+	require.Equal(t, []string{fmt.Sprint(damaged)}, report.Failures[0].PrimaryKey)
+	require.ErrorIs(t, report.Failures[0].Err, core.ErrDecrypt)
+	require.EqualValues(t, 2, sealedVersion(t, o.rows(t, acme)[2].Phone))
+}
+
+// TestReencryptComparesAndSwaps: a value that is written between reading and writing is not lost.
+func TestReencryptComparesAndSwaps(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	tenant := o.create(t, core.NewTenant{Slug: "acme"}).ID
+	o.fill(t, tenant, 3)
+	ctx := core.WithTenant(t.Context(), tenant)
+	writes := 0
+	tables := o.people()
+	tables[0].Columns[1].FromPlain = func(v any) (any, error) {
+		if writes++; writes == 1 {
+			_, err := o.st.DB().ExecContext(ctx, `UPDATE people SET phone_plain = 'meanwhile' WHERE phone_plain IS NOT NULL`)
+			require.NoError(t, err)
+		}
+		return v, nil
+	}
+	report, err := o.st.Keys.Reencrypt(t.Context(), core.ReencryptOptions{Tables: tables})
+	require.NoError(t, err)
+	require.Equal(t, core.ReencryptReport{Rows: 1, Done: 1}, report)
+	last := o.rows(t, tenant)[2]
+	require.Nil(t, last.Plain)
+	key, err := fieldcrypt.PrimaryKey(nil, last.ID)
+	require.NoError(t, err)
+	opened, err := o.phone.Open(ctx, tenant, nil, last.Phone, key)
+	require.NoError(t, err)
+	require.Equal(t, "\x01meanwhile", string(opened))
 }

@@ -61,6 +61,7 @@ func (k *Keys) load(ctx context.Context, tenant uuid.UUID) (*tenantKeys, error) 
 	if k.kek == nil {
 		return nil, errNoOption
 	}
+	k.listen(ctx)
 	rows, err := k.rows(ctx, tenant)
 	if err != nil {
 		return nil, err

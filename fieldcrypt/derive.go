@@ -5,6 +5,9 @@ import (
 	"crypto/cipher"
 	"crypto/hkdf"
 	"crypto/sha256"
+	"slices"
+	"sync"
+	"sync/atomic"
 
 	"github.com/google/uuid"
 )
@@ -80,4 +83,50 @@ func (k *columnKey) open(dst, sealed, aad []byte) ([]byte, error) {
 		return k.xaes.open(dst, sealed, aad)
 	}
 	return k.gcm.Open(dst, nil, sealed, aad)
+}
+
+// derived is what was derived from a key, by what it is for. It is replaced and never changed, so that reading takes no
+// lock; and since a tenant uses few columns, looking through them is faster than a map.
+type derived[K, V any] struct {
+	all atomic.Pointer[[]derivedFor[K, V]]
+	mu  sync.Mutex // for replacing it
+}
+
+type derivedFor[K, V any] struct {
+	use   *K
+	value *V
+}
+
+// find returns what was derived before, or nil.
+func (d *derived[K, V]) find(use *K) *V {
+	all := d.all.Load()
+	if all == nil {
+		return nil
+	}
+	for i := range *all {
+		if (*all)[i].use == use {
+			return (*all)[i].value
+		}
+	}
+	return nil
+}
+
+// make derives what is not there yet.
+func (d *derived[K, V]) make(use *K, derive func() (*V, error)) (*V, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if v := d.find(use); v != nil {
+		return v, nil
+	}
+	v, err := derive()
+	if err != nil {
+		return nil, err
+	}
+	var next []derivedFor[K, V]
+	if all := d.all.Load(); all != nil {
+		next = slices.Clone(*all)
+	}
+	next = append(next, derivedFor[K, V]{use: use, value: v})
+	d.all.Store(&next)
+	return v, nil
 }

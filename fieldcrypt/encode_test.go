@@ -139,6 +139,11 @@ func (s stubborn) Value() (driver.Value, error) { return nil, s.err }
 func (s *stubborn) Scan(any) error              { return s.err }
 func (s stubborn) String() string               { return "" }
 
+// half gives a value and an error.
+type half struct{}
+
+func (half) Value() (driver.Value, error) { return "x", errors.New("y") }
+
 type unmarshalled struct{ err error }
 
 func (u unmarshalled) MarshalJSON() ([]byte, error) { return nil, u.err }
@@ -226,8 +231,14 @@ func TestPrimaryKey(t *testing.T) {
 		}
 	}
 	require.NotEqual(t, key("a", "bc"), key("ab", "c"))
-	for _, none := range []any{nil, uuid.Nil, [16]byte{}, (*uuid.UUID)(nil), []byte(nil), 1.5, time.Now(), sql.NullInt64{},
-		string(make([]byte, 1<<16)), stubborn{errors.New("x")}} {
+	for _, none := range []any{
+		nil, uuid.Nil,
+		[16]byte{},
+		(*uuid.UUID)(nil), []byte(nil), 1.5, time.Now(),
+		sql.NullInt64{},
+		string(make([]byte, 1<<16)),
+		stubborn{errors.New("x")}, half{},
+	} {
 		_, err := fieldcrypt.PrimaryKey(nil, none)
 		require.ErrorIs(t, err, fieldcrypt.ErrType, "%T", none)
 	}

@@ -113,8 +113,11 @@ func (i goldenIndex) compute(tb testing.TB, ring *fieldcrypt.Ring) []byte {
 
 func goldenValues() []any {
 	return []any{
-		"text", []byte{1, 2}, int64(-5), uint64(1 << 63), 1.5, true,
-		time.Date(2026, 2, 3, 4, 5, 6, 7, time.FixedZone("", 3600)), map[string]int{"b": 1, "a": 2},
+		"text",
+		[]byte{1, 2},
+		int64(-5), uint64(1 << 63), 1.5, true,
+		time.Date(2026, 2, 3, 4, 5, 6, 7, time.FixedZone("", 3600)),
+		map[string]int{"b": 1, "a": 2},
 	}
 }
 
@@ -140,8 +143,10 @@ func writeGolden(t *testing.T) {
 	require.NoError(t, err)
 	var keys []fieldcrypt.Key
 	for _, b := range []fieldcrypt.Binding{
-		{Kind: fieldcrypt.DataKey, Version: 1}, {Kind: fieldcrypt.DataKey, Version: 2},
-		{Kind: fieldcrypt.IndexKey, Version: 1}, {Kind: fieldcrypt.IndexKey, Version: 2},
+		{Kind: fieldcrypt.DataKey, Version: 1},
+		{Kind: fieldcrypt.DataKey, Version: 2},
+		{Kind: fieldcrypt.IndexKey, Version: 1},
+		{Kind: fieldcrypt.IndexKey, Version: 2},
 	} {
 		key := newKey(t, g.Tenant, b.Kind, b.Version)
 		w, err := fieldcrypt.Wrap(t.Context(), kek, key)

@@ -112,7 +112,7 @@ func (i *Index) input(encoded []byte) ([]byte, error) {
 type indexKey struct {
 	epoch   uint32
 	secret  [KeySize]byte
-	indexes sync.Map // *Index: *mac
+	indexes derived[Index, mac]
 }
 
 // mac computes one blind index.
@@ -169,15 +169,13 @@ func (r *Ring) mac(i *Index) (*mac, error) {
 	if k == nil {
 		return nil, ErrNoIndexKey
 	}
-	if m, ok := k.indexes.Load(i); ok {
-		return m.(*mac), nil //nolint:forcetypeassert // of this map
+	if m := k.indexes.find(i); m != nil {
+		return m, nil
 	}
-	key, err := derive(k.secret[:], i.info(r.tenant), KeySize)
-	if err != nil {
-		return nil, err
-	}
-	kept, _ := k.indexes.LoadOrStore(i, &mac{key: key})
-	return kept.(*mac), nil //nolint:forcetypeassert // of this map
+	return k.indexes.make(i, func() (*mac, error) {
+		key, err := derive(k.secret[:], i.info(r.tenant), KeySize)
+		return &mac{key: key}, err
+	})
 }
 
 // info are the fields that tell the key of an index from all others. Length and normalizers are among them, so that two

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 )
@@ -82,6 +83,9 @@ func LocalKEK(key []byte) (KEK, error) {
 
 // ID returns a name that follows from the key, one-way.
 func (k *localKEK) ID() string { return k.id }
+
+// Format writes the ID, whatever the verb: the AEAD has the key in it.
+func (k *localKEK) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, k.id) }
 
 func (k *localKEK) Wrap(_ context.Context, key, binding []byte) ([]byte, error) {
 	return k.gcm.Seal(nil, nil, key, binding), nil

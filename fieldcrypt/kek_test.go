@@ -68,6 +68,20 @@ func TestWrap(t *testing.T) {
 	}
 }
 
+func TestLocalKEKBinds(t *testing.T) {
+	t.Parallel()
+	kek := localKEK(t)
+	wrapped, err := kek.Wrap(t.Context(), []byte("key"), []byte("binding"))
+	require.NoError(t, err)
+	key, err := kek.Unwrap(t.Context(), kek.ID(), wrapped, []byte("binding"))
+	require.NoError(t, err)
+	require.Equal(t, "key", string(key))
+	_, err = kek.Unwrap(t.Context(), kek.ID(), wrapped, []byte("another"))
+	require.ErrorIs(t, err, fieldcrypt.ErrUnwrap)
+	_, err = kek.Unwrap(t.Context(), kek.ID(), nil, []byte("binding"))
+	require.ErrorIs(t, err, fieldcrypt.ErrUnwrap)
+}
+
 func TestWrapRefuses(t *testing.T) {
 	t.Parallel()
 	key := newKey(t, uuid.New(), fieldcrypt.DataKey, 1)
@@ -115,7 +129,9 @@ func TestKEKs(t *testing.T) {
 
 func TestLocalKEKRefuses(t *testing.T) {
 	t.Parallel()
-	for _, key := range [][]byte{nil, make([]byte, 31), make([]byte, 32), bytes.Repeat([]byte{7}, 32)} {
+	for _, key := range [][]byte{
+		nil, fieldcrypt.NewKey()[1:], append(fieldcrypt.NewKey(), 1), make([]byte, 32), bytes.Repeat([]byte{7}, 32),
+	} {
 		_, err := fieldcrypt.LocalKEK(key)
 		require.ErrorIs(t, err, fieldcrypt.ErrKEK)
 	}
@@ -128,8 +144,10 @@ func TestParseKey(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, key, got)
 	require.NotEqual(t, key, fieldcrypt.NewKey())
-	for _, text := range []string{"", "stratum-kek-1:", "stratum-kek-1:AAAA", "stratum-kek-1:***",
-		strings.TrimPrefix(fieldcrypt.FormatKey(key), "stratum-kek-1:")} {
+	for _, text := range []string{
+		"", "stratum-kek-1:", "stratum-kek-1:AAAA", "stratum-kek-1:***",
+		strings.TrimPrefix(fieldcrypt.FormatKey(key), "stratum-kek-1:"),
+	} {
 		_, err := fieldcrypt.ParseKey(text)
 		require.ErrorIs(t, err, fieldcrypt.ErrKEK, text)
 	}

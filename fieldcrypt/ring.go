@@ -3,8 +3,8 @@ package fieldcrypt
 import (
 	"cmp"
 	"fmt"
+	"io"
 	"slices"
-	"sync"
 
 	"github.com/google/uuid"
 )
@@ -57,8 +57,11 @@ type Key struct {
 // String names the key without its secret.
 func (k Key) String() string { return fmt.Sprintf("%s key %d of %s", k.Kind, k.Version, k.Tenant) }
 
-// GoString is String, so that %#v shows no secret either.
-func (k Key) GoString() string { return k.String() }
+// Format writes String, whatever the verb.
+func (k Key) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, k.String()) }
+
+// MarshalText returns String, so that neither JSON nor a log has the secret.
+func (k Key) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
 // Ring is the keys of one tenant. It is safe for concurrent use, never changes, and holds the secrets in memory until
 // the garbage collector takes it.
@@ -72,7 +75,7 @@ type Ring struct {
 type dataKey struct {
 	version uint32
 	secret  [KeySize]byte
-	columns sync.Map // *columnUse: *columnKey
+	columns derived[columnUse, columnKey]
 }
 
 // NewRing returns the ring of a tenant. It returns ErrKey for a key of another one, and for two of a kind and version.
@@ -98,6 +101,9 @@ func NewRing(tenant uuid.UUID, keys []Key) (*Ring, error) {
 	slices.SortFunc(r.data, func(a, b *dataKey) int { return cmp.Compare(a.version, b.version) })
 	return r, nil
 }
+
+// Format writes whose keys these are, whatever the verb.
+func (r *Ring) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "keys of "+r.tenant.String()) }
 
 // Tenant returns whose keys these are.
 func (r *Ring) Tenant() uuid.UUID { return r.tenant }
@@ -182,13 +188,8 @@ func (r *Ring) columnKey(c *Column, h Header) (*columnKey, error) {
 		return nil, ErrKey
 	}
 	use := &c.uses[h.Alg-1] // the header was checked
-	if k, ok := d.columns.Load(use); ok {
-		return k.(*columnKey), nil //nolint:forcetypeassert // of this map
+	if k := d.columns.find(use); k != nil {
+		return k, nil
 	}
-	k, err := newColumnKey(d.secret[:], h, r.tenant, c)
-	if err != nil {
-		return nil, err
-	}
-	kept, _ := d.columns.LoadOrStore(use, k)
-	return kept.(*columnKey), nil //nolint:forcetypeassert // of this map
+	return d.columns.make(use, func() (*columnKey, error) { return newColumnKey(d.secret[:], h, r.tenant, c) })
 }

@@ -214,6 +214,10 @@ func TestNoAllocations(t *testing.T) { //nolint:paralleltest // it counts alloca
 	ring := newRing(t, uuid.New(), 1)
 	plaintext, _, err := fieldcrypt.Encode(nil, "ann@example.org")
 	require.NoError(t, err)
+	pooled := 0.0
+	if raced {
+		pooled = 5
+	}
 	for _, bound := range []bool{false, true} {
 		var key []byte
 		if bound {
@@ -225,8 +229,12 @@ func TestNoAllocations(t *testing.T) { //nolint:paralleltest // it counts alloca
 		sealed, err := ring.Seal(c, nil, plaintext, key)
 		require.NoError(t, err)
 		buffer := make([]byte, 0, 1024)
-		require.Zero(t, testing.AllocsPerRun(100, func() { _, _ = ring.Seal(c, buffer, plaintext, key) }))
-		require.Zero(t, testing.AllocsPerRun(100, func() { _, _ = ring.Open(c, buffer, sealed, key) }))
-		require.Zero(t, testing.AllocsPerRun(100, func() { _, _ = ring.Index(c.Index(""), buffer, plaintext) }))
+		for name, run := range map[string]func(){
+			"seal":  func() { _, _ = ring.Seal(c, buffer, plaintext, key) },
+			"open":  func() { _, _ = ring.Open(c, buffer, sealed, key) },
+			"index": func() { _, _ = ring.Index(c.Index(""), buffer, plaintext) },
+		} {
+			require.LessOrEqual(t, testing.AllocsPerRun(100, run), pooled, name)
+		}
 	}
 }

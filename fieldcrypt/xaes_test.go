@@ -64,6 +64,9 @@ func TestXAESAccumulated(t *testing.T) {
 	var all xaesVectors
 	readJSON(t, "testdata/xaes.json", &all)
 	require.Len(t, all.Accumulated, 2)
+	if raced {
+		all.Accumulated = all.Accumulated[:1] // a million take minutes with the race detector
+	}
 	for _, a := range all.Accumulated {
 		t.Run(strconv.Itoa(a.Iterations), func(t *testing.T) {
 			t.Parallel()

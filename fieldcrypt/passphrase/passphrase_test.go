@@ -17,7 +17,9 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // cheap are the lowest parameters.
-func cheap() passphrase.Parameters { return passphrase.Parameters{Passes: 1, MemoryKiB: 19 << 10, Threads: 1} }
+func cheap() passphrase.Parameters {
+	return passphrase.Parameters{Passes: 1, MemoryKiB: 19 << 10, Threads: 1}
+}
 
 const secret = "correct horse battery"
 

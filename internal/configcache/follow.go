@@ -18,6 +18,9 @@ type Source struct {
 	On func(conn *pgx.Conn) Reader
 	// Read reads on whatever connection there is. It serves while there is none to listen on. Required.
 	Read Reader
+	// Also is called with what is notified on other channels, by their names, while changes are listened for. What is
+	// notified at other times is not heard of.
+	Also map[string]func(payload string)
 	// Logger hears when listening begins, ends and is not possible. Required.
 	Logger *slog.Logger
 }
@@ -129,10 +132,22 @@ func (f *Follower) connect(ctx context.Context) (_ *pgx.Conn, err error) {
 	if pid != conn.PgConn().PID() {
 		return nil, ErrPooled
 	}
-	if _, err := conn.Exec(ctx, `LISTEN "stratum.config"`, pgx.QueryExecModeSimpleProtocol); err != nil {
+	if _, err := conn.Exec(ctx, f.channels(), pgx.QueryExecModeSimpleProtocol); err != nil {
 		return nil, fmt.Errorf("stratum: listening for changes of config: %w", err)
 	}
 	return conn, nil
+}
+
+// channel is where changes of config are notified.
+const channel = "stratum.config"
+
+// channels listens on all of them.
+func (f *Follower) channels() string {
+	listen := "LISTEN " + pgx.Identifier{channel}.Sanitize()
+	for other := range f.Also {
+		listen += "; LISTEN " + pgx.Identifier{other}.Sanitize()
+	}
+	return listen
 }
 
 // hangUp closes a connection, and does not wait for one that leads nowhere.
@@ -171,6 +186,10 @@ func (f *Follower) hearUntil(ctx context.Context, conn *pgx.Conn) error {
 	for {
 		n, err := conn.WaitForNotification(ctx)
 		switch {
+		case err == nil && n.Channel != channel:
+			if tell := f.Also[n.Channel]; tell != nil {
+				tell(n.Payload)
+			}
 		case err == nil:
 			f.apply(parseChange(n.Payload))
 		case ctx.Err() != nil && !conn.IsClosed():

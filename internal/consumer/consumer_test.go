@@ -33,6 +33,20 @@ var consumers = []struct {
 		mustHave: []string{self + "/ltree"},
 	},
 	{
+		name:     "fieldcrypt only",
+		imports:  []string{"fieldcrypt"},
+		modules:  sorted(uuid, text),
+		mustNot:  slices.Concat(gorm, ent, []string{self + "/core", self + "/internal", "golang.org/x/crypto"}),
+		mustHave: []string{self + "/fieldcrypt"},
+	},
+	{
+		name:     "a keyfile with a passphrase",
+		imports:  []string{"fieldcrypt/passphrase"},
+		modules:  sorted(uuid, text, argon2),
+		mustNot:  slices.Concat(gorm, ent, []string{self + "/core", self + "/internal"}),
+		mustHave: []string{self + "/fieldcrypt", "golang.org/x/crypto/argon2"},
+	},
+	{
 		name:     "core without an ORM",
 		imports:  []string{"core"},
 		modules:  sorted(pgx, pool, migrations, replication, cache, uuid),
@@ -85,6 +99,10 @@ var (
 	uuid = []string{
 		"github.com/google/uuid",
 	}
+	// text has the normalizers of blind indexes.
+	text   = []string{"golang.org/x/text"}
+	argon2 = []string{"golang.org/x/crypto", "golang.org/x/sys"}
+
 	gormAndDriver = []string{
 		"github.com/jinzhu/inflection",
 		"github.com/jinzhu/now",

@@ -21,15 +21,23 @@ type Cache[V any] struct {
 }
 
 type shard[V any] struct {
-	items atomic.Pointer[map[uuid.UUID]*item[V]]
+	state atomic.Pointer[state[V]]
 	mu    sync.Mutex // for writing
 	shut  bool
 }
 
+// state is what a shard holds. last is the item that was read last: most reads are of the same tenant as the one before,
+// and need no look-up. It goes with the state, so that it is never one that was dropped.
+type state[V any] struct {
+	items map[uuid.UUID]*item[V]
+	last  atomic.Pointer[item[V]]
+}
+
 type item[V any] struct {
-	value V
-	used  atomic.Bool
-	end   *time.Timer
+	tenant uuid.UUID
+	value  V
+	used   atomic.Bool
+	end    *time.Timer
 }
 
 const (
@@ -45,7 +53,7 @@ func New[V any](size int, ttl time.Duration) *Cache[V] {
 	}
 	c := &Cache[V]{ttl: ttl, each: max(1, (size+n-1)/n), shards: make([]shard[V], n)}
 	for i := range c.shards {
-		c.shards[i].items.Store(&map[uuid.UUID]*item[V]{})
+		c.shards[i].state.Store(&state[V]{})
 	}
 	return c
 }
@@ -57,10 +65,15 @@ func (c *Cache[V]) shard(tenant uuid.UUID) *shard[V] {
 
 // Get returns what is kept.
 func (c *Cache[V]) Get(tenant uuid.UUID) (value V, ok bool) {
-	i := (*c.shard(tenant).items.Load())[tenant]
+	s := c.shard(tenant).state.Load()
+	if last := s.last.Load(); last != nil && last.tenant == tenant {
+		return last.value, true
+	}
+	i := s.items[tenant]
 	if i == nil {
 		return value, false
 	}
+	s.last.Store(i)
 	if !i.used.Load() {
 		i.used.Store(true)
 	}
@@ -75,16 +88,25 @@ func (c *Cache[V]) put(tenant uuid.UUID, value V, age time.Duration) {
 	if s.shut {
 		return
 	}
-	next := maps.Clone(*s.items.Load())
+	next := s.clone()
 	if old := next[tenant]; old != nil {
 		old.end.Stop()
 	} else if len(next) >= c.each {
 		evict(next)
 	}
-	i := &item[V]{value: value}
+	i := &item[V]{tenant: tenant, value: value}
 	i.end = time.AfterFunc(c.ttl-age, func() { s.drop(tenant, i) })
 	next[tenant] = i
-	s.items.Store(&next)
+	s.state.Store(&state[V]{items: next})
+}
+
+// clone returns what a shard holds, to be changed. It is never nil.
+func (s *shard[V]) clone() map[uuid.UUID]*item[V] {
+	next := maps.Clone(s.state.Load().items)
+	if next == nil {
+		next = make(map[uuid.UUID]*item[V])
+	}
+	return next
 }
 
 // evict drops one that has not been read since the last time, or any.
@@ -104,15 +126,14 @@ func evict[V any](items map[uuid.UUID]*item[V]) {
 func (s *shard[V]) drop(tenant uuid.UUID, which *item[V]) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	items := *s.items.Load()
-	i := items[tenant]
+	i := s.state.Load().items[tenant]
 	if i == nil || which != nil && i != which {
 		return
 	}
 	i.end.Stop()
-	next := maps.Clone(items)
+	next := s.clone()
 	delete(next, tenant)
-	s.items.Store(&next)
+	s.state.Store(&state[V]{items: next})
 }
 
 // Drop forgets what is kept of a tenant, and what is being loaded for it.
@@ -140,17 +161,17 @@ func (s *shard[V]) clear(shut bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.shut = s.shut || shut
-	for _, i := range *s.items.Load() {
+	for _, i := range s.state.Load().items {
 		i.end.Stop()
 	}
-	s.items.Store(&map[uuid.UUID]*item[V]{})
+	s.state.Store(&state[V]{})
 }
 
 // Len returns how many are kept.
 func (c *Cache[V]) Len() int {
 	n := 0
 	for i := range c.shards {
-		n += len(*c.shards[i].items.Load())
+		n += len(c.shards[i].state.Load().items)
 	}
 	return n
 }

@@ -24,11 +24,14 @@ type subject struct {
 }
 
 func pick(subjects []subject, what string) []operation {
-	operations := make([]operation, len(subjects))
-	for i, s := range subjects {
-		operations[i] = operation{name: s.name, goal: s.goal, run: s.seal}
+	var operations []operation
+	for _, s := range subjects {
+		run := s.seal
 		if what == "open" {
-			operations[i].run = s.open
+			run = s.open
+		}
+		if run != nil {
+			operations = append(operations, operation{name: s.name, goal: s.goal, run: run})
 		}
 	}
 	return operations
@@ -127,6 +130,25 @@ func column(
 			return err
 		},
 	}, err
+}
+
+// opener is column for the rows of one statement.
+func opener(ctx context.Context, st *core.Stratum, plaintext []byte) (subject, error) {
+	c, err := st.Keys.Column(options("opener", fieldcrypt.AES256GCM, false))
+	if err != nil {
+		return subject{}, err
+	}
+	tenant, _ := core.TenantFrom(ctx)
+	buffer := make([]byte, 0, len(plaintext)+100)
+	sealed, err := c.Seal(ctx, tenant, nil, plaintext, nil)
+	if err != nil {
+		return subject{}, err
+	}
+	o, err := c.Opener(ctx, tenant)
+	return subject{name: "opener", goal: true, open: func() error {
+		_, err := o.Open(ctx, buffer[:0], sealed, nil)
+		return err
+	}}, err
 }
 
 // tink is Tink's AEAD with AES-256-GCM, whose API returns new buffers.

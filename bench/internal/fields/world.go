@@ -66,7 +66,7 @@ func plaintext(size int) []byte {
 func (w *vault) subjects(ctx context.Context, size int) ([]subject, error) {
 	text := plaintext(size)
 	scoped := core.WithTenant(ctx, w.tenant.ID)
-	all := make([]subject, 0, 6)
+	all := make([]subject, 0, 7)
 	for _, make := range []func() (subject, error){
 		func() (subject, error) { return raw(text) },
 		func() (subject, error) { return ring(w.tenant.ID, text) },
@@ -79,6 +79,7 @@ func (w *vault) subjects(ctx context.Context, size int) ([]subject, error) {
 		func() (subject, error) {
 			return column(scoped, w.st, "xaes", options("xaes", fieldcrypt.XAES256GCM, false), text)
 		},
+		func() (subject, error) { return opener(scoped, w.st, text) },
 		func() (subject, error) { return tink(text) },
 	} {
 		s, err := make()

@@ -45,14 +45,17 @@ END $$;
 CREATE TRIGGER keep_destroyed BEFORE UPDATE ON stratum.tenant_keys
     FOR EACH ROW EXECUTE FUNCTION stratum.keep_destroyed();
 
--- Programs that have keys in memory drop those of a tenant that they hear of here.
+-- Programs that have keys in memory drop those of a tenant that they hear of here. A key that is only wrapped anew is the
+-- same one.
 CREATE FUNCTION stratum.note_key() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM pg_notify('stratum.keys', NEW.tenant_id::text);
     RETURN NULL;
 END $$;
-CREATE TRIGGER note_key AFTER INSERT OR UPDATE OF wrapped ON stratum.tenant_keys
+CREATE TRIGGER note_key AFTER INSERT ON stratum.tenant_keys
     FOR EACH ROW EXECUTE FUNCTION stratum.note_key();
+CREATE TRIGGER note_key_destroyed AFTER UPDATE OF wrapped ON stratum.tenant_keys
+    FOR EACH ROW WHEN (NEW.wrapped IS NULL) EXECUTE FUNCTION stratum.note_key();
 
 -- How far the jobs that seal anew have come: for each tenant and table, whose turn it is and behind which row.
 CREATE TABLE stratum.key_jobs (
