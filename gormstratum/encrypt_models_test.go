@@ -26,6 +26,8 @@ func TestRefusedEncryptedModels(t *testing.T) {
 		"unique bits":  {useOne(t, st, &refusedUnique{}), "64 bits"},
 		"word":         {useOne(t, st, &refusedWord{}), `"serchable"`},
 		"bits":         {useOne(t, st, &refusedBits{}), `"bits=many"`},
+		"no bits":      {useOne(t, st, &refusedNoBits{}), `"bits=0"`},
+		"join table":   {useOne(t, st, &refusedJoin{}), "not in Options.Models"},
 		"normalizer":   {useOne(t, st, &refusedNormalizer{}), "casefold"},
 		"options":      {useOne(t, st, &refusedOptions{}), "not searchable"},
 		"column":       {useOne(t, st, &refusedColumn{}), `"secret_bidx"`},
@@ -45,6 +47,9 @@ func useOne(t *testing.T, st *core.Stratum, model any) string {
 	t.Helper()
 	db, err := gorm.Open(gormstratum.Open(st), &gorm.Config{Logger: logger.Discard})
 	require.NoError(t, err)
+	if _, ok := model.(*refusedJoin); ok {
+		require.NoError(t, db.SetupJoinTable(model, "Others", &refusedJoinRow{}))
+	}
 	err = db.Use(gormstratum.New(st, gormstratum.Options{Models: []any{model}}))
 	require.ErrorIs(t, err, gormstratum.ErrModel)
 	return err.Error()
@@ -94,6 +99,21 @@ type (
 		gormstratum.Tenant
 		ID     uint
 		Secret string `gorm:"serializer:encrypted" stratum:"searchable,bits=many"`
+	}
+	refusedNoBits struct {
+		gormstratum.Tenant
+		ID     uint
+		Secret string `gorm:"serializer:encrypted" stratum:"searchable,bits=0"`
+	}
+	refusedJoin struct {
+		gormstratum.Tenant
+		ID     uint
+		Others []refusedJoin `gorm:"many2many:refused_joins_others;joinForeignKey:a;joinReferences:b"`
+	}
+	refusedJoinRow struct {
+		A      uint   `gorm:"primaryKey"`
+		B      uint   `gorm:"primaryKey"`
+		Secret string `gorm:"serializer:encrypted"`
 	}
 	refusedNormalizer struct {
 		gormstratum.Tenant
@@ -207,4 +227,32 @@ func TestEncryptedAndShredded(t *testing.T) {
 	var names []string
 	require.NoError(t, c.as().Model(&Patient{}).Pluck("name", &names).Error)
 	require.Equal(t, []string{"ann"}, names)
+}
+
+// The rows of the models are brought under a new key, and found and read as before.
+func TestEncryptedTables(t *testing.T) {
+	t.Parallel()
+	c := newClinic(t)
+	ann := c.add(t, "ann")
+	before := c.stored(t, "patients")[0]
+	_, err := c.st.Keys.Rotate(t.Context(), c.tenant)
+	require.NoError(t, err)
+	encrypted, err := gormstratum.EncryptedTables(c.db)
+	require.NoError(t, err)
+	report, err := c.st.Keys.Reencrypt(t.Context(), core.ReencryptOptions{Tables: encrypted})
+	require.NoError(t, err)
+	require.Equal(t, int64(1), report.Rows)
+	require.Empty(t, report.Failures)
+	after := c.stored(t, "patients")[0]
+	for _, column := range sealedColumns("patients") {
+		h, err := fieldcrypt.ParseHeader(after[column].([]byte)) //nolint:forcetypeassert // or it panics
+		require.NoError(t, err)
+		require.Equal(t, uint32(2), h.Version, column)
+		require.NotEqual(t, before[column], after[column], column)
+	}
+	var got Patient
+	require.NoError(t, c.as().Where("email = ?", ann.Email).First(&got).Error)
+	require.Equal(t, ann, got)
+	_, err = gormstratum.EncryptedTables(&gorm.DB{Config: &gorm.Config{}})
+	require.ErrorIs(t, err, gormstratum.ErrNotUsed)
 }

@@ -251,6 +251,7 @@ func TestRefusedReads(t *testing.T) {
 		require.ErrorIs(t, err, gormstratum.ErrEncrypted, name)
 		require.Empty(t, text+v.Email+string(b), name)
 	}
+	require.ErrorIs(t, system.Raw("SELECT email, 'x' AS tenant_id FROM patients").Scan(&v).Error, core.ErrDecrypt)
 	// What the plugin does not see is not opened, and not handed out either.
 	rows, err := c.st.DB().QueryContext(c.ctx, "SELECT * FROM patients")
 	require.NoError(t, err)
@@ -267,6 +268,15 @@ func TestRefusedReads(t *testing.T) {
 	require.NoError(t, stored.Model(&ann).Update("email", "stored@"+secret).Error)
 	require.NoError(t, db.Where("email = ?", "stored@"+secret).First(&Patient{}).Error)
 	c.requireSealed(t)
+}
+
+// A column that is not as Migrate leaves it is not taken for an encrypted one.
+func TestEncryptedColumnOfAnotherType(t *testing.T) {
+	t.Parallel()
+	c, _ := newWard(t)
+	c.admin(t, "ALTER TABLE patients DROP CONSTRAINT chk_patients_notes_sealed, ALTER notes TYPE text USING 'x'")
+	require.ErrorIs(t, c.as().First(&Patient{}).Error, gormstratum.ErrEncrypted)
+	require.ErrorIs(t, c.as().Model(&Patient{}).Pluck("notes", &[]string{}).Error, gormstratum.ErrEncrypted)
 }
 
 // A value that was moved, copied or changed is not opened.
@@ -296,6 +306,9 @@ func TestEncryptedAttacks(t *testing.T) {
 		require.Equal(t, ann.Email, rest.Email)
 		c.admin(t, "UPDATE patients SET notes = $1 WHERE name = 'ann'", before[0]["notes"])
 	}
+	c.admin(t, "UPDATE patients SET blood = notes WHERE name = 'bob'")
+	require.ErrorIs(t, c.as().Model(&Patient{}).Where("blood = ?", bob.Blood).Update("name", "x").Error, core.ErrDecrypt)
+	c.admin(t, "UPDATE patients SET blood = $1 WHERE name = 'bob'", before[1]["blood"])
 	require.NoError(t, c.as().First(&Patient{}, bob.ID).Error)
 	require.NoError(t, c.as().First(&Patient{}, ann.ID).Error)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/stratum-hq/stratum-go/core"
 	"github.com/stratum-hq/stratum-go/fieldcrypt"
 	"github.com/stratum-hq/stratum-go/internal/scope"
 )
@@ -22,6 +23,7 @@ type opening struct {
 	name   string
 	field  *encryptedField // nil where it is not known what the column is
 	tenant int             // the column of the row's tenant, or -1 for that of ctx
+	opener *core.Opener    // for the tenant of ctx, once there was something to open
 }
 
 // Rows returns what opens the rows of a result.
@@ -43,8 +45,8 @@ func (w *watcher) Rows(columns []string, types []uint32) (func([]driver.Value) e
 		return nil, nil
 	}
 	return func(row []driver.Value) error {
-		for _, o := range openings {
-			if err := w.open(o, row); err != nil {
+		for i := range openings {
+			if err := w.open(&openings[i], row); err != nil {
 				return err
 			}
 		}
@@ -97,7 +99,7 @@ func lastName(name string) string {
 }
 
 // open puts the value in the place of what is stored.
-func (w *watcher) open(o opening, row []driver.Value) error {
+func (w *watcher) open(o *opening, row []driver.Value) error {
 	sealed, ok := row[o.at].([]byte)
 	if !ok {
 		return nil // NULL
@@ -109,14 +111,7 @@ func (w *watcher) open(o opening, row []driver.Value) error {
 		}
 		return nil
 	}
-	tenant := w.scope.Tenant
-	if o.tenant >= 0 {
-		var err error
-		if tenant, err = asUUID(row[o.tenant]); err != nil || tenant == uuid.Nil {
-			return fmt.Errorf("column %s: %w", o.field, fieldcrypt.ErrDecrypt)
-		}
-	}
-	encoded, err := o.field.sealed.Open(w.ctx, tenant, nil, sealed, nil)
+	encoded, err := w.unseal(o, sealed, row)
 	if err == nil {
 		row[o.at], err = openedValue(encoded)
 	}
@@ -124,6 +119,25 @@ func (w *watcher) open(o opening, row []driver.Value) error {
 		return fmt.Errorf("column %s: %w", o.field, err)
 	}
 	return nil
+}
+
+// unseal opens a value with the keys of the tenant of ctx, or of the row's.
+func (w *watcher) unseal(o *opening, sealed []byte, row []driver.Value) ([]byte, error) {
+	if o.tenant >= 0 {
+		tenant, err := asUUID(row[o.tenant])
+		if err != nil || tenant == uuid.Nil {
+			return nil, fieldcrypt.ErrDecrypt
+		}
+		return o.field.sealed.Open(w.ctx, tenant, nil, sealed, nil)
+	}
+	if o.opener == nil {
+		opener, err := o.field.sealed.Opener(w.ctx, w.scope.Tenant)
+		if err != nil {
+			return nil, err
+		}
+		o.opener = &opener
+	}
+	return o.opener.Open(w.ctx, nil, sealed, nil)
 }
 
 // binary is a value that a type of the application's has encoded. It is encoded to the same bytes again.

@@ -211,6 +211,8 @@ func TestRefusedWrites(t *testing.T) {
 	require.ErrorContains(t, err, `"patients"."visits"`)
 	require.NotContains(t, err.Error(), secret)
 	require.ErrorIs(t, system.Create(&Patient{Name: "x"}).Error, gormstratum.ErrTenantID)
+	require.ErrorIs(t, system.Omit("TenantID").Create(&Patient{Tenant: gormstratum.Tenant{TenantID: c.tenant}}).Error,
+		gormstratum.ErrTenantID)
 	require.Equal(t, before, c.stored(t, "patients"))
 	c.requireSealed(t)
 

@@ -169,12 +169,7 @@ func placeError(s *schema.Schema, column string) error {
 
 func parse(db *gorm.DB, model any) (*schema.Schema, error) {
 	stmt := &gorm.Statement{DB: db}
-	err := stmt.Parse(model)
-	if err != nil && strings.Contains(err.Error(), "invalid serializer type "+serializerName) {
-		return nil, fmt.Errorf("%w %T was used before GORM knew of encrypted fields (call db.Use(gormstratum.New(st, ...)) "+
-			"right after gorm.Open): %w", ErrModel, model, ErrEncrypted)
-	}
-	if err != nil {
+	if err := stmt.Parse(model); err != nil {
 		return nil, fmt.Errorf("%w %T: %w", ErrModel, model, err)
 	}
 	return stmt.Schema, nil
