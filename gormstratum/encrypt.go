@@ -47,8 +47,8 @@ func (serializer) Scan(ctx context.Context, field *schema.Field, dst reflect.Val
 	if b, ok := value.([]byte); ok {
 		w, opens := watch.From(ctx).(*watcher)
 		if opens = opens && !w.stored; !opens && looksSealed(b) {
-			return fmt.Errorf("%w: field %s of %s was read on a way that the plugin does not see (call db.Use first and "+
-				"read with that db, and not under AsStored)", ErrEncrypted, field.Name, field.Schema.Name)
+			return fmt.Errorf("%w: field %s of %s was read on a way that the plugin does not see (call db.Use first "+
+				"and read with that db, and not under AsStored)", ErrEncrypted, field.Name, field.Schema.Name)
 		}
 	}
 	if text, ok := value.(string); ok && field.FieldType.Kind() == reflect.String {
@@ -78,8 +78,8 @@ type plain struct{ encoded []byte }
 
 // Value refuses: nothing has sealed the value.
 func (plain) Value() (driver.Value, error) {
-	return nil, fmt.Errorf("%w: a value was not sealed (call db.Use(gormstratum.New(st, ...)) before the model is used, "+
-		"with the model in Options.Models, and use that db)", ErrEncrypted)
+	return nil, fmt.Errorf("%w: a value was not sealed (call db.Use(gormstratum.New(st, ...)) before the model is "+
+		"used, with the model in Options.Models, and use that db)", ErrEncrypted)
 }
 
 // Format hides the value.
@@ -185,7 +185,9 @@ type asStoredKey struct{}
 // on them are not looked at, and what is read of them is bytea and ciphertext. It is the way out for statements such as
 // a count of values that are there, or a copy to another database; reading a model under it is ErrEncrypted. What is
 // written through a model is sealed as ever.
-func AsStored(ctx context.Context) context.Context { return context.WithValue(ctx, asStoredKey{}, true) }
+func AsStored(ctx context.Context) context.Context {
+	return context.WithValue(ctx, asStoredKey{}, true)
+}
 
 func wantsStored(ctx context.Context) bool { return ctx.Value(asStoredKey{}) == true }
 

@@ -24,28 +24,28 @@ type (
 	Lodging struct{ Street, City string }
 
 	Patient struct {
-		ID       uint
-		Name     string
-		Email    string             `gorm:"serializer:encrypted;uniqueIndex" stratum:"searchable,normalize=casefold;trim"`
-		Phone    *string            `gorm:"serializer:encrypted"             stratum:"searchable,label=persons.telephone"`
-		Blood    string             `gorm:"serializer:encrypted"             stratum:"searchable,bits=1"`
-		Notes    string             `gorm:"serializer:encrypted"`
-		Scan     []byte             `gorm:"serializer:encrypted"`
-		Born     time.Time          `gorm:"serializer:encrypted"`
-		Weight   float64            `gorm:"serializer:encrypted"`
-		Visits   int                `gorm:"serializer:encrypted"`
-		Insured  bool               `gorm:"serializer:encrypted"`
-		Home     Lodging            `gorm:"serializer:encrypted"`
-		Values   map[string]float64 `gorm:"serializer:encrypted"`
-		DoctorID *uint
-		Doctor   *Doctor
-		Letters  []Letter
+		ID                 uint
+		Name               string
+		Email              string             `gorm:"serializer:encrypted;uniqueIndex" stratum:"searchable,normalize=casefold;trim"`
+		Phone              *string            `gorm:"serializer:encrypted"             stratum:"searchable,label=persons.telephone"`
+		Blood              string             `gorm:"serializer:encrypted"             stratum:"searchable,bits=1"`
+		Notes              string             `gorm:"serializer:encrypted"`
+		Scan               []byte             `gorm:"serializer:encrypted"`
+		Born               time.Time          `gorm:"serializer:encrypted"`
+		Weight             float64            `gorm:"serializer:encrypted"`
+		Visits             int                `gorm:"serializer:encrypted"`
+		Insured            bool               `gorm:"serializer:encrypted"`
+		Home               Lodging            `gorm:"serializer:encrypted"`
+		Values             map[string]float64 `gorm:"serializer:encrypted"`
+		DoctorID           *uint
+		Doctor             *Doctor
+		Letters            []Letter
 		gormstratum.Tenant // behind, so that its column comes last
 	}
 	Doctor struct {
 		gormstratum.Tenant
 		ID    uint
-		Email string  `gorm:"serializer:encrypted;unique" stratum:"searchable"`
+		Email string `gorm:"serializer:encrypted;unique" stratum:"searchable"`
 		Title string
 		Boss  *uint
 	}

@@ -53,13 +53,33 @@ func TestEncryptedReads(t *testing.T) {
 		Total int
 	}
 	for way, read := range map[string]func(db *gorm.DB) (string, error){
-		"First":  func(db *gorm.DB) (string, error) { var p Patient; err := db.First(&p).Error; return p.Email, err },
-		"Take":   func(db *gorm.DB) (string, error) { var p Patient; err := db.Take(&p, ann.ID).Error; return p.Email, err },
-		"Find":   func(db *gorm.DB) (string, error) { var p []Patient; err := db.Find(&p).Error; return p[0].Email, err },
-		"Scan":   func(db *gorm.DB) (string, error) { var p Patient; err := db.Model(&p).Scan(&p).Error; return p.Email, err },
-		"DTO":    func(db *gorm.DB) (string, error) { var v view; err := db.Model(&Patient{}).Find(&v).Error; return v.Email, err },
-		"DTOs":   func(db *gorm.DB) (string, error) { var v []view; err := db.Table("patients").Find(&v).Error; return v[0].Email, err },
-		"Select": func(db *gorm.DB) (string, error) { var p Patient; err := db.Select("id", "email").First(&p).Error; return p.Email, err },
+		"First": func(db *gorm.DB) (string, error) { var p Patient; err := db.First(&p).Error; return p.Email, err },
+		"Take": func(db *gorm.DB) (string, error) {
+			var p Patient
+			err := db.Take(&p, ann.ID).Error
+			return p.Email, err
+		},
+		"Find": func(db *gorm.DB) (string, error) { var p []Patient; err := db.Find(&p).Error; return p[0].Email, err },
+		"Scan": func(db *gorm.DB) (string, error) {
+			var p Patient
+			err := db.Model(&p).Scan(&p).Error
+			return p.Email, err
+		},
+		"DTO": func(db *gorm.DB) (string, error) {
+			var v view
+			err := db.Model(&Patient{}).Find(&v).Error
+			return v.Email, err
+		},
+		"DTOs": func(db *gorm.DB) (string, error) {
+			var v []view
+			err := db.Table("patients").Find(&v).Error
+			return v[0].Email, err
+		},
+		"Select": func(db *gorm.DB) (string, error) {
+			var p Patient
+			err := db.Select("id", "email").First(&p).Error
+			return p.Email, err
+		},
 		"embedded": func(db *gorm.DB) (string, error) {
 			var v total
 			err := db.Model(&Patient{}).Select("patients.*, 1 AS total").Scan(&v).Error
@@ -103,9 +123,19 @@ func TestEncryptedReads(t *testing.T) {
 			err := rowsOf(db.Model(&Patient{}), func(rows *sql.Rows) error { return db.ScanRows(rows, &p) })
 			return p.Email, err
 		},
-		"raw":        func(db *gorm.DB) (string, error) { var p Patient; err := db.Raw("SELECT * FROM patients").Scan(&p).Error; return p.Email, err },
-		"raw string": func(db *gorm.DB) (s string, err error) { err = db.Raw("SELECT email FROM patients").Scan(&s).Error; return s, err },
-		"raw row":    func(db *gorm.DB) (s string, err error) { err = db.Raw("SELECT p.email FROM patients AS p").Row().Scan(&s); return s, err },
+		"raw": func(db *gorm.DB) (string, error) {
+			var p Patient
+			err := db.Raw("SELECT * FROM patients").Scan(&p).Error
+			return p.Email, err
+		},
+		"raw string": func(db *gorm.DB) (s string, err error) {
+			err = db.Raw("SELECT email FROM patients").Scan(&s).Error
+			return s, err
+		},
+		"raw row": func(db *gorm.DB) (s string, err error) {
+			err = db.Raw("SELECT p.email FROM patients AS p").Row().Scan(&s)
+			return s, err
+		},
 		"raw join": func(db *gorm.DB) (string, error) {
 			var v struct {
 				Email string `gorm:"column:p__email"`

@@ -66,8 +66,8 @@ func (w *watcher) opening(columns []string, at int, isBytes bool) (o opening, ok
 	case !isBytes && plain:
 		return o, false, nil
 	case !isBytes:
-		return o, false, fmt.Errorf("%w: column %q of the result is not the encrypted column %s as it is stored, which is "+
-			"bytea (give an expression another name; run gormstratum.Migrate for a table of before)",
+		return o, false, fmt.Errorf("%w: column %q of the result is not the encrypted column %s as it is stored, "+
+			"which is bytea (give an expression another name; run gormstratum.Migrate for a table of before)",
 			ErrEncrypted, name, found[0])
 	case len(found) > 1:
 		return o, false, fmt.Errorf("%w: column %q of the result could be %s or %s (select it AS alias__%s, with the "+
@@ -84,8 +84,8 @@ func (w *watcher) opening(columns []string, at int, isBytes bool) (o opening, ok
 		}
 	}
 	if o.tenant < 0 {
-		return o, false, fmt.Errorf("%w: column %s is opened with the keys of the row's tenant, which is not in the result "+
-			"(select %q too)", ErrEncrypted, o.field, t.column)
+		return o, false, fmt.Errorf("%w: column %s is opened with the keys of the row's tenant, which is not in the "+
+			"result (select %q too)", ErrEncrypted, o.field, t.column)
 	}
 	return o, true, nil
 }
@@ -107,7 +107,8 @@ func (w *watcher) open(o *opening, row []driver.Value) error {
 	if o.field == nil {
 		if looksSealed(sealed) {
 			return fmt.Errorf("%w: column %q of the result has sealed values, and it cannot be told of which column "+
-				"(select it under its own name, from its table; gormstratum.AsStored reads it as it is)", ErrEncrypted, o.name)
+				"(select it under its own name, from its table; gormstratum.AsStored reads it as it is)",
+				ErrEncrypted, o.name)
 		}
 		return nil
 	}

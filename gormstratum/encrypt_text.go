@@ -37,7 +37,8 @@ func (l *looker) text(e clause.Expr) clause.Expression {
 		if m == nil {
 			return e
 		}
-		w.replace(words[r.first].start, words[c.last].stop, c.negated, m, e.SQL[words[r.first].start:words[r.last].start])
+		start := words[r.first].start
+		w.replace(start, words[c.last].stop, c.negated, m, e.SQL[start:words[r.last].start])
 		at = c.last
 	}
 	return w.finish()

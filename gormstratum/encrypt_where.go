@@ -289,9 +289,9 @@ func (l *looker) check(m *match, encoded [][]byte) error {
 	tx := l.stmt.DB.Session(&gorm.Session{NewDB: true, SkipHooks: true, Context: l.stmt.Context})
 	tx.DryRun = false // of a sub-query that is being written
 	tx.Error = nil
+	index := clause.Column{Table: clause.CurrentTable, Name: m.field.indexColumn()}
 	err := tx.Table(s.Table).Unscoped().Select(append(slices.Clone(s.PrimaryFieldDBNames), m.field.field.DBName)).
-		Where(clause.IN{Column: clause.Column{Table: clause.CurrentTable, Name: m.field.indexColumn()}, Values: m.indexes}).
-		Find(rows.Interface()).Error
+		Where(clause.IN{Column: index, Values: m.indexes}).Find(rows.Interface()).Error
 	if err != nil {
 		return err
 	}

@@ -49,51 +49,85 @@ func TestEncryptedConditions(t *testing.T) {
 		want string
 		find func(db *gorm.DB) *gorm.DB
 	}{
-		"text":              {three, func(db *gorm.DB) *gorm.DB { return db.Where("email = ?", email(3)) }},
-		"quoted":            {three, func(db *gorm.DB) *gorm.DB { return db.Where(`"email"=?`, email(3)) }},
-		"qualified":         {three, func(db *gorm.DB) *gorm.DB { return db.Where("patients.email = ?", email(3)) }},
-		"upper case":        {three, func(db *gorm.DB) *gorm.DB { return db.Where("EMAIL = ?", email(3)) }},
-		"name alone":        {three, func(db *gorm.DB) *gorm.DB { return db.Where("email", email(3)) }},
-		"IN":                {both, func(db *gorm.DB) *gorm.DB { return db.Where("email IN ?", list(email)) }},
-		"IN parentheses":    {both, func(db *gorm.DB) *gorm.DB { return db.Where("email IN (?)", list(email)) }},
-		"IN several":        {both, func(db *gorm.DB) *gorm.DB { return db.Where("email in (?, ?)", email(3), email(5)) }},
-		"IN none":           {"[]", func(db *gorm.DB) *gorm.DB { return db.Where("email IN ?", []string{}) }},
-		"in a text":         {three, func(db *gorm.DB) *gorm.DB { return db.Where("name <> ? AND (email = ?) AND name > ?", "?", email(3), "p") }},
-		"OR in a text":      {both, func(db *gorm.DB) *gorm.DB { return db.Where("email = ?\nOR\tname = ?", email(3), "p05") }},
-		"inline":            {three, func(db *gorm.DB) *gorm.DB { return db.Where("").Find(&[]Patient{}, "email = ?", email(3)).Where("email = ?", email(3)) }},
+		"text":           {three, func(db *gorm.DB) *gorm.DB { return db.Where("email = ?", email(3)) }},
+		"quoted":         {three, func(db *gorm.DB) *gorm.DB { return db.Where(`"email"=?`, email(3)) }},
+		"qualified":      {three, func(db *gorm.DB) *gorm.DB { return db.Where("patients.email = ?", email(3)) }},
+		"upper case":     {three, func(db *gorm.DB) *gorm.DB { return db.Where("EMAIL = ?", email(3)) }},
+		"name alone":     {three, func(db *gorm.DB) *gorm.DB { return db.Where("email", email(3)) }},
+		"IN":             {both, func(db *gorm.DB) *gorm.DB { return db.Where("email IN ?", list(email)) }},
+		"IN parentheses": {both, func(db *gorm.DB) *gorm.DB { return db.Where("email IN (?)", list(email)) }},
+		"IN several":     {both, func(db *gorm.DB) *gorm.DB { return db.Where("email in (?, ?)", email(3), email(5)) }},
+		"IN none":        {"[]", func(db *gorm.DB) *gorm.DB { return db.Where("email IN ?", []string{}) }},
+		"in a text": {three, func(db *gorm.DB) *gorm.DB {
+			return db.Where("name <> ? AND (email = ?) AND name > ?", "?", email(3), "p")
+		}},
+		"OR in a text": {both, func(db *gorm.DB) *gorm.DB { return db.Where("email = ?\nOR\tname = ?", email(3), "p05") }},
+		"inline": {three, func(db *gorm.DB) *gorm.DB {
+			return db.Where("").Find(&[]Patient{}, "email = ?", email(3)).Where("email = ?", email(3))
+		}},
 		"struct":            {three, func(db *gorm.DB) *gorm.DB { return db.Where(&Patient{Email: email(3)}) }},
 		"struct and fields": {three, func(db *gorm.DB) *gorm.DB { return db.Where(Patient{Email: email(3), Name: "x"}, "Email") }},
 		"map":               {three, func(db *gorm.DB) *gorm.DB { return db.Where(map[string]any{"email": email(3)}) }},
 		"map of a list":     {both, func(db *gorm.DB) *gorm.DB { return db.Where(map[string]any{"email": list(email)}) }},
 		"clause":            {three, func(db *gorm.DB) *gorm.DB { return db.Where(clause.Eq{Column: "email", Value: email(3)}) }},
-		"clause IN":         {both, func(db *gorm.DB) *gorm.DB { return db.Where(clause.IN{Column: clause.Column{Name: "email"}, Values: []any{email(3), email(5)}}) }},
-		"Clauses":           {three, func(db *gorm.DB) *gorm.DB { return db.Clauses(clause.Eq{Column: "patients.email", Value: email(3)}) }},
-		"Or":                {both, func(db *gorm.DB) *gorm.DB { return db.Where("email = ?", email(3)).Or("email = ?", email(5)) }},
-		"group":             {both, func(db *gorm.DB) *gorm.DB { return db.Where(c.db.Where("email = ?", email(3)).Or(Patient{Email: email(5)})) }},
-		"Not":               {three, func(db *gorm.DB) *gorm.DB { return db.Where("name IN ?", []string{"p03", "p05"}).Not("email = ?", email(5)) }},
-		"Not map":           {three, func(db *gorm.DB) *gorm.DB { return db.Where("name IN ?", []string{"p03", "p05"}).Not(map[string]any{"email": list(email)[1:]}) }},
-		"<>":                {three, func(db *gorm.DB) *gorm.DB { return db.Where("name IN ? AND email <> ?", []string{"p03", "p05"}, email(5)) }},
-		"NOT IN":            {three, func(db *gorm.DB) *gorm.DB { return db.Where("name IN ? AND email NOT IN ?", []string{"p03", "p05"}, []string{email(5)}) }},
-		"pointer":           {three, func(db *gorm.DB) *gorm.DB { s := phone(3); return db.Where("phone = ?", &s) }},
-		"sql.NullString":    {three, func(db *gorm.DB) *gorm.DB { return db.Where("phone = ?", sql.NullString{String: phone(3), Valid: true}) }},
-		"NULL is no value":  {"[p05]", func(db *gorm.DB) *gorm.DB { return db.Where("name IN ?", []string{"none", "p05"}).Not("phone = ?", phone(3)) }},
-		"IS NULL":           {"[none]", func(db *gorm.DB) *gorm.DB { return db.Where("phone IS NULL") }},
-		"nil":               {"[none]", func(db *gorm.DB) *gorm.DB { return db.Where(map[string]any{"phone": nil}) }},
-		"not unique":        {"[p03]", func(db *gorm.DB) *gorm.DB { return db.Where("phone IS NOT NULL AND phone = ?", phone(3)) }},
-		"truncated":         {three, func(db *gorm.DB) *gorm.DB { return db.Where("blood = ?", blood(3)) }},
-		"truncated, none":   {"[]", func(db *gorm.DB) *gorm.DB { return db.Where("blood = ?", "nobody's") }},
-		"truncated IN":      {both, func(db *gorm.DB) *gorm.DB { return db.Where("blood IN ?", list(blood)) }},
-		"truncated struct":  {three, func(db *gorm.DB) *gorm.DB { return db.Where(&Patient{Blood: blood(3)}) }},
-		"truncated Or":      {both, func(db *gorm.DB) *gorm.DB { return db.Where("blood = ? OR name = ?", blood(3), "p05") }},
-		"truncated Not":     {"[p05]", func(db *gorm.DB) *gorm.DB { return db.Where("name IN ?", []string{"p03", "p05"}).Not("blood = ?", blood(3)) }},
+		"clause IN": {both, func(db *gorm.DB) *gorm.DB {
+			return db.Where(clause.IN{Column: clause.Column{Name: "email"}, Values: []any{email(3), email(5)}})
+		}},
+		"Clauses": {three, func(db *gorm.DB) *gorm.DB { return db.Clauses(clause.Eq{Column: "patients.email", Value: email(3)}) }},
+		"Or":      {both, func(db *gorm.DB) *gorm.DB { return db.Where("email = ?", email(3)).Or("email = ?", email(5)) }},
+		"group": {both, func(db *gorm.DB) *gorm.DB {
+			return db.Where(c.db.Where("email = ?", email(3)).Or(Patient{Email: email(5)}))
+		}},
+		"Not": {three, func(db *gorm.DB) *gorm.DB {
+			return db.Where("name IN ?", []string{"p03", "p05"}).Not("email = ?", email(5))
+		}},
+		"Not map": {three, func(db *gorm.DB) *gorm.DB {
+			return db.Where("name IN ?", []string{"p03", "p05"}).Not(map[string]any{"email": list(email)[1:]})
+		}},
+		"<>": {three, func(db *gorm.DB) *gorm.DB {
+			return db.Where("name IN ? AND email <> ?", []string{"p03", "p05"}, email(5))
+		}},
+		"NOT IN": {three, func(db *gorm.DB) *gorm.DB {
+			return db.Where("name IN ? AND email NOT IN ?", []string{"p03", "p05"}, []string{email(5)})
+		}},
+		"pointer": {three, func(db *gorm.DB) *gorm.DB { s := phone(3); return db.Where("phone = ?", &s) }},
+		"sql.NullString": {three, func(db *gorm.DB) *gorm.DB {
+			return db.Where("phone = ?", sql.NullString{String: phone(3), Valid: true})
+		}},
+		"NULL is no value": {"[p05]", func(db *gorm.DB) *gorm.DB {
+			return db.Where("name IN ?", []string{"none", "p05"}).Not("phone = ?", phone(3))
+		}},
+		"IS NULL":          {"[none]", func(db *gorm.DB) *gorm.DB { return db.Where("phone IS NULL") }},
+		"nil":              {"[none]", func(db *gorm.DB) *gorm.DB { return db.Where(map[string]any{"phone": nil}) }},
+		"not unique":       {"[p03]", func(db *gorm.DB) *gorm.DB { return db.Where("phone IS NOT NULL AND phone = ?", phone(3)) }},
+		"truncated":        {three, func(db *gorm.DB) *gorm.DB { return db.Where("blood = ?", blood(3)) }},
+		"truncated, none":  {"[]", func(db *gorm.DB) *gorm.DB { return db.Where("blood = ?", "nobody's") }},
+		"truncated IN":     {both, func(db *gorm.DB) *gorm.DB { return db.Where("blood IN ?", list(blood)) }},
+		"truncated struct": {three, func(db *gorm.DB) *gorm.DB { return db.Where(&Patient{Blood: blood(3)}) }},
+		"truncated Or":     {both, func(db *gorm.DB) *gorm.DB { return db.Where("blood = ? OR name = ?", blood(3), "p05") }},
+		"truncated Not": {"[p05]", func(db *gorm.DB) *gorm.DB {
+			return db.Where("name IN ?", []string{"p03", "p05"}).Not("blood = ?", blood(3))
+		}},
 		"truncated Not all": {"[]", func(db *gorm.DB) *gorm.DB { return db.Where("name = ?", "p03").Not(Patient{Blood: blood(3)}) }},
-		"sub-query":         {three, func(db *gorm.DB) *gorm.DB { return db.Where("id IN (?)", c.db.Model(&Patient{}).Select("id").Where("email = ?", email(3))) }},
-		"truncated within":  {three, func(db *gorm.DB) *gorm.DB { return db.Where("id IN (?)", c.db.Model(&Patient{}).Select("id").Where("blood = ?", blood(3))) }},
-		"alias":             {three, func(db *gorm.DB) *gorm.DB { return db.Table("patients AS q").Where("q.email = ?", email(3)) }},
-		"raw join":          {three, func(db *gorm.DB) *gorm.DB { return db.Joins("LEFT JOIN doctors d ON d.id = patients.doctor_id").Where("patients.email = ?", email(3)) }},
-		"other table":       {"[]", func(db *gorm.DB) *gorm.DB { return db.Joins("JOIN letters l ON l.patient_id = patients.id").Where("l.email = ?", "x") }},
-		"Joins":             {three, func(db *gorm.DB) *gorm.DB { return db.Joins("Doctor").Where(`patients.email = ? OR "Doctor"."email" = ?`, email(3), "x") }},
-		"Joins ON":          {three, func(db *gorm.DB) *gorm.DB { return db.Joins("Doctor", c.db.Where(&Doctor{Email: "x"})).Where(Patient{Email: email(3)}) }},
+		"sub-query": {three, func(db *gorm.DB) *gorm.DB {
+			return db.Where("id IN (?)", c.db.Model(&Patient{}).Select("id").Where("email = ?", email(3)))
+		}},
+		"truncated within": {three, func(db *gorm.DB) *gorm.DB {
+			return db.Where("id IN (?)", c.db.Model(&Patient{}).Select("id").Where("blood = ?", blood(3)))
+		}},
+		"alias": {three, func(db *gorm.DB) *gorm.DB { return db.Table("patients AS q").Where("q.email = ?", email(3)) }},
+		"raw join": {three, func(db *gorm.DB) *gorm.DB {
+			return db.Joins("LEFT JOIN doctors d ON d.id = patients.doctor_id").Where("patients.email = ?", email(3))
+		}},
+		"other table": {"[]", func(db *gorm.DB) *gorm.DB {
+			return db.Joins("JOIN letters l ON l.patient_id = patients.id").Where("l.email = ?", "x")
+		}},
+		"Joins": {three, func(db *gorm.DB) *gorm.DB {
+			return db.Joins("Doctor").Where(`patients.email = ? OR "Doctor"."email" = ?`, email(3), "x")
+		}},
+		"Joins ON": {three, func(db *gorm.DB) *gorm.DB {
+			return db.Joins("Doctor", c.db.Where(&Doctor{Email: "x"})).Where(Patient{Email: email(3)})
+		}},
 	} {
 		require.Equal(t, test.want, foundNames(t, way, test.find(c.as())), way)
 	}

@@ -64,7 +64,8 @@ func isKeyword(text string) bool {
 	switch text {
 	case "AS", "FROM", "WHERE", "ON", "JOIN", "LEFT", "RIGHT", "INNER", "OUTER", "FULL", "CROSS", "NATURAL", "GROUP",
 		"ORDER", "HAVING", "LIMIT", "OFFSET", "FETCH", "FOR", "UNION", "INTERSECT", "EXCEPT", "WINDOW", "SET", "VALUES",
-		"RETURNING", "USING", "AND", "OR", "NOT", "IS", "IN", "LIKE", "ILIKE", "BETWEEN", "SIMILAR", "COLLATE", "DEFAULT",
+		"RETURNING", "USING", "AND", "OR", "NOT", "IS", "IN", "LIKE", "ILIKE", "BETWEEN", "SIMILAR", "COLLATE",
+		"DEFAULT",
 		"SELECT", "DO", "CONFLICT", "TABLESAMPLE", "INTO", "ASC", "DESC", "NULLS", "AT", "OPERATOR", "OVERRIDING":
 		return true
 	}

@@ -69,8 +69,8 @@ func (t *table) sealRows(stmt *gorm.Statement, values clause.Values) (clause.Val
 func (t *table) writes(column clause.Column) (*encryptedField, error) {
 	for _, e := range t.encrypted {
 		if e.index != nil && column.Name == e.indexColumn() {
-			return nil, fmt.Errorf("%w: column %q of %q is a blind index and is written along with its column (leave it "+
-				"out)", ErrEncrypted, column.Name, e.table.Table)
+			return nil, fmt.Errorf("%w: column %q of %q is a blind index and is written along with its column (leave "+
+				"it out)", ErrEncrypted, column.Name, e.table.Table)
 		}
 	}
 	return t.encrypted[column.Name], nil
@@ -146,8 +146,8 @@ func (t *table) sealOne(stmt *gorm.Statement, e *encryptedField, value any) (sea
 		return nil, nil, err
 	}
 	if s.Kind == scope.System {
-		return nil, nil, fmt.Errorf("%w: column %s is sealed with the keys of the row's tenant, and the system's statement "+
-			"may concern several (update it with a ctx from core.WithTenant)", ErrEncrypted, e)
+		return nil, nil, fmt.Errorf("%w: column %s is sealed with the keys of the row's tenant, and the system's "+
+			"statement may concern several (update it with a ctx from core.WithTenant)", ErrEncrypted, e)
 	}
 	return e.seal(stmt.Context, s.Tenant, value)
 }

@@ -23,14 +23,17 @@ func assign(column string, value any) clause.Assignment {
 
 func creations() map[string]sealedWrite {
 	return map[string]sealedWrite{
-		"Create":           func(db *gorm.DB, _ Patient) error { p := patient("new"); return db.Create(&p).Error },
-		"Create by value":  func(db *gorm.DB, _ Patient) error { return db.Create(&Patient{Email: newEmail}).Error },
-		"Create slice":     func(db *gorm.DB, _ Patient) error { return db.Create([]Patient{patient("new"), patient("x")}).Error },
-		"Create pointers":  func(db *gorm.DB, _ Patient) error { p := patient("new"); return db.Create([]*Patient{&p}).Error },
-		"CreateInBatches":  func(db *gorm.DB, _ Patient) error { return db.CreateInBatches([]Patient{patient("new")}, 1).Error },
-		"Create selected":  func(db *gorm.DB, _ Patient) error { p := patient("new"); return db.Select("Email").Create(&p).Error },
-		"Save of a new":    func(db *gorm.DB, _ Patient) error { p := patient("new"); return db.Save(&p).Error },
-		"Create returning": func(db *gorm.DB, _ Patient) error { p := patient("new"); return db.Clauses(clause.Returning{}).Create(&p).Error },
+		"Create":          func(db *gorm.DB, _ Patient) error { p := patient("new"); return db.Create(&p).Error },
+		"Create by value": func(db *gorm.DB, _ Patient) error { return db.Create(&Patient{Email: newEmail}).Error },
+		"Create slice":    func(db *gorm.DB, _ Patient) error { return db.Create([]Patient{patient("new"), patient("x")}).Error },
+		"Create pointers": func(db *gorm.DB, _ Patient) error { p := patient("new"); return db.Create([]*Patient{&p}).Error },
+		"CreateInBatches": func(db *gorm.DB, _ Patient) error { return db.CreateInBatches([]Patient{patient("new")}, 1).Error },
+		"Create selected": func(db *gorm.DB, _ Patient) error { p := patient("new"); return db.Select("Email").Create(&p).Error },
+		"Save of a new":   func(db *gorm.DB, _ Patient) error { p := patient("new"); return db.Save(&p).Error },
+		"Create returning": func(db *gorm.DB, _ Patient) error {
+			p := patient("new")
+			return db.Clauses(clause.Returning{}).Create(&p).Error
+		},
 		"Create map": func(db *gorm.DB, _ Patient) error {
 			return db.Model(&Patient{}).Create(map[string]any{"email": newEmail, "Phone": secret, "visits": 5}).Error
 		},
@@ -85,10 +88,14 @@ func updates() map[string]sealedWrite {
 		return clause.OnConflict{Columns: []clause.Column{{Name: "id"}}, DoUpdates: set}, &p
 	}
 	return map[string]sealedWrite{
-		"Save":             func(db *gorm.DB, p Patient) error { p.Email = newEmail; return db.Save(&p).Error },
-		"Updates struct":   func(db *gorm.DB, p Patient) error { return db.Model(&p).Updates(Patient{Email: newEmail}).Error },
-		"Updates map":      func(db *gorm.DB, p Patient) error { return db.Model(&p).Updates(map[string]any{"email": newEmail}).Error },
-		"Updates by field": func(db *gorm.DB, p Patient) error { return db.Model(&p).Updates(map[string]any{"Email": newEmail}).Error },
+		"Save":           func(db *gorm.DB, p Patient) error { p.Email = newEmail; return db.Save(&p).Error },
+		"Updates struct": func(db *gorm.DB, p Patient) error { return db.Model(&p).Updates(Patient{Email: newEmail}).Error },
+		"Updates map": func(db *gorm.DB, p Patient) error {
+			return db.Model(&p).Updates(map[string]any{"email": newEmail}).Error
+		},
+		"Updates by field": func(db *gorm.DB, p Patient) error {
+			return db.Model(&p).Updates(map[string]any{"Email": newEmail}).Error
+		},
 		"Updates selected": func(db *gorm.DB, p Patient) error {
 			return db.Model(&p).Select("Email").Updates(Patient{Email: newEmail, Name: "x"}).Error
 		},
@@ -98,10 +105,13 @@ func updates() map[string]sealedWrite {
 		"Updates of a table": func(db *gorm.DB, p Patient) error {
 			return db.Table("patients").Where("id = ?", p.ID).Updates(map[string]any{"email": newEmail}).Error
 		},
-		"Update":         func(db *gorm.DB, p Patient) error { return db.Model(&p).Update("email", newEmail).Error },
-		"Update pointer": func(db *gorm.DB, p Patient) error { email := newEmail; return db.Model(&p).Update("email", &email).Error },
-		"UpdateColumn":   func(db *gorm.DB, p Patient) error { return db.Model(&p).UpdateColumn("email", newEmail).Error },
-		"UpdateColumns":  func(db *gorm.DB, p Patient) error { return db.Model(&p).UpdateColumns(Patient{Email: newEmail}).Error },
+		"Update": func(db *gorm.DB, p Patient) error { return db.Model(&p).Update("email", newEmail).Error },
+		"Update pointer": func(db *gorm.DB, p Patient) error {
+			email := newEmail
+			return db.Model(&p).Update("email", &email).Error
+		},
+		"UpdateColumn":  func(db *gorm.DB, p Patient) error { return db.Model(&p).UpdateColumn("email", newEmail).Error },
+		"UpdateColumns": func(db *gorm.DB, p Patient) error { return db.Model(&p).UpdateColumns(Patient{Email: newEmail}).Error },
 		"Update where": func(db *gorm.DB, p Patient) error {
 			return db.Model(&Patient{}).Where("email = ?", p.Email).Update("email", newEmail).Error
 		},
