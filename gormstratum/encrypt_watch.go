@@ -40,7 +40,7 @@ func (p *Plugin) watch(db *gorm.DB) {
 
 // Statement refuses a statement that does with an encrypted column what only the value could answer.
 func (w *watcher) Statement(sql string) error {
-	w.names = names{registry: w.plugin.registry, tables: make(map[string]*table)}
+	w.names = newNames(w.plugin.registry)
 	w.opened, w.listed = make(map[string][]*encryptedField), make(map[string][]*encryptedField)
 	if w.stored {
 		return nil
@@ -53,10 +53,12 @@ func (w *watcher) Statement(sql string) error {
 	if !w.names.hasEncrypted() {
 		return nil
 	}
-	for as, t := range w.names.tables {
-		for name, e := range t.encrypted {
-			note(w.opened, name, e)
-			note(w.opened, as+"__"+name, e) // as GORM calls the columns of a join
+	for as, all := range w.names.tables {
+		for _, t := range all {
+			for name, e := range t.encrypted {
+				note(w.opened, name, e)
+				note(w.opened, as+"__"+name, e) // as GORM calls the columns of a join
+			}
 		}
 	}
 	s := &statementReader{watcher: w, words: words, frames: []frame{{}}}
@@ -118,6 +120,9 @@ func (s *statementReader) read() error {
 		if len(found) > 0 && !s.allows(r, found[0]) {
 			return refuse(found[0], s.watcher.raw)
 		}
+		if e := s.handsOut(r); e != nil {
+			return refuse(e, s.watcher.raw)
+		}
 	}
 	return nil
 }
@@ -164,6 +169,36 @@ func (s *statementReader) allows(r reference, e *encryptedField) bool {
 		return !f.distinct && !compared(f.before) && (before == f.clause || before == ",") && s.listed(r, e, after)
 	}
 	return f.clause == "" && f.before == "COUNT" && before == "(" && after == ")"
+}
+
+// handsOut returns an encrypted column of a table whose rows stand for themselves in an expression. A list may have all
+// columns of a table, each by itself.
+func (s *statementReader) handsOut(r reference) *encryptedField {
+	after, f := textAt(s.words, r.last+1), s.top()
+	all := after == "." && textAt(s.words, r.last+2) == "*"
+	if r.qualifier != "" || after == "." && !all {
+		return nil
+	}
+	call := f.clause == "" && s.inCall()
+	switch f.clause {
+	case "SELECT", "RETURNING":
+		if all || textAt(s.words, r.first-1) == "AS" {
+			return nil
+		}
+	case "WHERE", "HAVING", "GROUP", "ORDER", "SET", "VALUES":
+	default:
+		if !call {
+			return nil
+		}
+	}
+	return s.watcher.names.wholeRow(r.name)
+}
+
+// inCall reports whether the parentheses are a function's, as far as can be told from what is in front of them.
+func (s *statementReader) inCall() bool {
+	before := s.top().before
+	return before != "" && before != "FROM" && before != "JOIN" && before != "," && before != "(" && !s.top().columns &&
+		before != "COUNT" && before != "USING" && before != "AS"
 }
 
 // compared reports whether what stands in front of a sub-query compares something with its values.

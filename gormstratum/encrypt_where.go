@@ -33,7 +33,7 @@ func (p *Plugin) lookUp(stmt *gorm.Statement, conditions clause.Expression) clau
 	if !ok {
 		return conditions
 	}
-	l := &looker{plugin: p, stmt: stmt, tenant: tenant, names: names{registry: p.registry, tables: map[string]*table{}}}
+	l := &looker{plugin: p, stmt: stmt, tenant: tenant, names: newNames(p.registry)}
 	l.readNames()
 	if !l.names.hasEncrypted() {
 		return conditions
@@ -48,13 +48,9 @@ func (p *Plugin) lookUp(stmt *gorm.Statement, conditions clause.Expression) clau
 // readNames finds out what the tables of the statement are called in its conditions.
 func (l *looker) readNames() {
 	if name, ok := targetTable(l.stmt); ok {
-		if l.main = l.plugin.registry.find(name); l.main != nil && l.main.schema != nil {
-			l.names.tables[lastPart(name)] = l.main
-		}
-		l.names.tables[l.stmt.Table] = l.main
-	}
-	if l.main == nil || l.main.schema == nil {
-		delete(l.names.tables, l.stmt.Table)
+		l.main = l.plugin.registry.find(name)
+		l.names.add(lastPart(name), l.main)
+		l.names.add(l.stmt.Table, l.main)
 	}
 	if l.stmt.TableExpr != nil {
 		l.addText(l.stmt.TableExpr.SQL)
@@ -65,11 +61,10 @@ func (l *looker) readNames() {
 			l.addText(named.SQL)
 			continue
 		}
-		if t := l.plugin.registry.find(join.Table.Name); t != nil && t.schema != nil {
-			l.names.tables[lastPart(join.Table.Name)] = t
-			if join.Table.Alias != "" {
-				l.names.tables[join.Table.Alias] = t
-			}
+		t := l.plugin.registry.find(join.Table.Name)
+		l.names.add(lastPart(join.Table.Name), t)
+		if join.Table.Alias != "" {
+			l.names.add(join.Table.Alias, t)
 		}
 	}
 }
