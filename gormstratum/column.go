@@ -45,7 +45,7 @@ func tenantField(s *schema.Schema, column string) (*schema.Field, tables.Kind, e
 func taggedField(s *schema.Schema) (field *schema.Field, kind tables.Kind, err error) {
 	for _, f := range s.Fields {
 		tag, ok := f.Tag.Lookup(tagKey)
-		if !ok {
+		if !ok || isEncrypted(f) { // which has words of its own
 			continue
 		}
 		words := strings.Split(strings.ReplaceAll(tag, " ", ""), ",")

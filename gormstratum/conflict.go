@@ -21,6 +21,10 @@ func (p *Plugin) scopeConflict(stmt *gorm.Statement, c clause.Clause) clause.Cla
 	if len(conflict.Columns) > 0 && t.uniquePerTenant(conflict.Columns) {
 		conflict.Columns = slices.Insert(slices.Clone(conflict.Columns), 0, clause.Column{Name: t.column})
 	}
+	t.sealConflict(stmt, &conflict)
+	if len(conflict.Where.Exprs) > 0 {
+		conflict.Where.Exprs = []clause.Expression{p.lookUp(stmt, clause.Where{Exprs: conflict.Where.Exprs})}
+	}
 	if s, err := scope.Check(stmt.Context); err == nil && !conflict.DoNothing {
 		t.scopeUpdate(s, &conflict)
 	}

@@ -92,6 +92,7 @@ func (d *desired) addModel(s *schema.Schema) {
 	if !known.kind.HasTenant() {
 		return
 	}
+	known.describeEncrypted(s)
 	tenant := s.FieldsByDBName[known.column]
 	tenant.HasDefaultValue, tenant.DefaultValue = true, tenantDefault
 	tenant.NotNull = known.kind == tables.Owned

@@ -19,6 +19,7 @@ type Dialector struct {
 // Open returns a Dialector on the guarded pool of st, for gorm.Open. There is no unguarded connection behind it at any
 // time. db.Use(New(st, ...)) is still needed, for the models.
 func Open(st *core.Stratum) gorm.Dialector {
+	registerSerializer()
 	return Dialector{postgres.Dialector{Config: &postgres.Config{Conn: st.DB()}}}
 }
 

@@ -13,6 +13,9 @@
 //	adopt.go      Adopt: takes over the tables of a running application; eject.go gives them back
 //	verify.go     Verify: a report on the boundary as it is
 //	isolation.go  what stratumtest.AssertIsolated tries on a model
+//	encrypt*.go   encrypted fields: encrypt_model.go reads their tags, encrypt_write.go seals, encrypt_where.go and
+//	              encrypt_text.go rewrite conditions to blind indexes, encrypt_watch.go refuses what is left,
+//	              encrypt_rows.go opens what is read, encrypt_migrate.go has the columns
 //	errors.go     what is refused before the database is asked
 //
 // The boundary is the connection and the database. What this package adds to a statement is there for the planner and

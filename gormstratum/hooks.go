@@ -17,6 +17,7 @@ import (
 // set is checked too.
 func (p *Plugin) beforeCreate(db *gorm.DB) {
 	p.guardPool(db)
+	p.watch(db)
 	if db.Error != nil || db.Statement.SQL.Len() > 0 || !p.known(db) {
 		return
 	}

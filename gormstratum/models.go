@@ -10,6 +10,7 @@ import (
 	"gorm.io/gorm"
 	"gorm.io/gorm/schema"
 
+	"github.com/stratum-hq/stratum-go/core"
 	"github.com/stratum-hq/stratum-go/internal/tables"
 )
 
@@ -23,6 +24,8 @@ type table struct {
 	// crossing are columns that stay unique across tenants, by the declarations in globals.
 	crossing [][]string
 	globals  []tables.GlobalUnique
+	// encrypted are the encrypted columns by their names.
+	encrypted map[string]*encryptedField
 }
 
 // registry knows the application's tables by their names.
@@ -32,6 +35,9 @@ type registry struct {
 	models  []any             // in the order of Options, for migrations
 	order   []string          // names, in the order in which they were found
 	column  string            // the tenant column where a model declares no other
+
+	keys      *core.Keys
+	encrypted bool // some table has encrypted columns
 }
 
 // find returns the table of a name. Where only one of tickets and public.tickets is declared, both mean that one.
@@ -46,8 +52,10 @@ func (r *registry) find(name string) *table {
 func lastPart(name string) string { return name[strings.LastIndexByte(name, '.')+1:] }
 
 // readModels places every model of the options, and reports all that it cannot place at once.
-func readModels(db *gorm.DB, options Options) (*registry, error) {
-	r := &registry{tables: make(map[string]*table), unnamed: make(map[string]*table), column: options.TenantColumn}
+func readModels(db *gorm.DB, keys *core.Keys, options Options) (*registry, error) {
+	r := &registry{
+		tables: make(map[string]*table), unnamed: make(map[string]*table), column: options.TenantColumn, keys: keys,
+	}
 	if r.column == "" {
 		r.column = tables.DefaultColumn
 	}
@@ -112,9 +120,13 @@ func (r *registry) addModel(db *gorm.DB, model any, uniques []GlobalUnique, glob
 	case !global && !marks:
 		err = placeError(s, r.column)
 	}
+	if err == nil {
+		err = t.readEncrypted(r.keys)
+	}
 	if err != nil {
 		return err
 	}
+	r.encrypted = r.encrypted || len(t.encrypted) > 0
 	r.models = append(r.models, model)
 	return r.add(s.Table, t)
 }
@@ -202,6 +214,10 @@ func (r *registry) addJoin(a, b *table, join *schema.Schema) error {
 	t := &table{schema: join, kind: tables.Global}
 	if a.kind.HasTenant() || b.kind.HasTenant() {
 		t.kind, t.column = tables.Owned, r.column
+	}
+	if i := slices.IndexFunc(join.Fields, isEncrypted); i >= 0 {
+		return fmt.Errorf("%w %s: field %s is encrypted, and the model is not in Options.Models (add it)",
+			ErrModel, join.Name, join.Fields[i].Name)
 	}
 	// A model of its own, by SetupJoinTable, may declare the column.
 	field, kind, err := tenantField(join, r.column)

@@ -72,6 +72,7 @@ type Plugin struct {
 // Use on the db that gorm.Open returned, and SetupJoinTable before it. At most one Options may be given; without it
 // only raw SQL is possible. A plugin serves one db.
 func New(st *core.Stratum, options ...Options) *Plugin {
+	registerSerializer()
 	p := &Plugin{st: st}
 	if len(options) > 0 {
 		p.options = options[0]
@@ -101,7 +102,7 @@ func (p *Plugin) Initialize(db *gorm.DB) error {
 	if err != nil {
 		return err
 	}
-	registry, err := readModels(db, p.options)
+	registry, err := readModels(db, p.st.Keys, p.options)
 	if err != nil {
 		return err
 	}
@@ -134,9 +135,12 @@ func (p *Plugin) register(db *gorm.DB) error {
 		c.Query().After("gorm:query").Register("stratum:subquery", p.afterQuery),
 		c.Row().Before("gorm:row").Register("stratum:row", p.beforeQuery),
 		c.Row().After("gorm:row").Register("stratum:row_error", p.afterRow),
-		c.Raw().Before("gorm:raw").Register("stratum:raw", p.guardPool),
+		c.Raw().Before("gorm:raw").Register("stratum:raw", p.beforeRaw),
+		c.Raw().After("gorm:raw").Register("stratum:raw_error", p.forget),
 		c.Update().Before("gorm:update").Register("stratum:update", p.beforeUpdate),
+		c.Update().After("gorm:update").Register("stratum:update_error", p.forget),
 		c.Delete().Before("gorm:delete").Register("stratum:delete", p.beforeChange),
+		c.Delete().After("gorm:delete").Register("stratum:delete_error", p.forget),
 	)
 	if err != nil {
 		return fmt.Errorf("gormstratum: registering callbacks: %w", err)

@@ -103,6 +103,7 @@ func hasResolver(db *gorm.DB) bool { return db.Callback().Query().Get("gorm:db_r
 // afterRow gives Row an error. It has none of its own: after a refusal GORM would return no row at all and the caller's
 // Scan would panic, so it gets a row that holds the error.
 func (p *Plugin) afterRow(db *gorm.DB) {
+	p.forget(db)
 	if db.Error == nil {
 		return
 	}

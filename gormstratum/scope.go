@@ -31,6 +31,7 @@ var tableName = regexp.MustCompile(`(?i)^\s*((?:"?\w+"?\.)?"?\w+"?)(?:\s+(?:as\s
 func (p *Plugin) scopeClauses(db *gorm.DB) {
 	rewrites := map[string]func(*gorm.Statement, clause.Clause) clause.Clause{
 		whereClause: p.scopeWhere, fromClause: p.scopeJoins, conflictClause: p.scopeConflict,
+		"VALUES": p.sealValues, "SET": p.sealSet,
 	}
 	for _, name := range subqueryClauses() {
 		next, rewrite := db.ClauseBuilders[name], rewrites[name]
@@ -60,6 +61,9 @@ func (p *Plugin) scopeWhere(stmt *gorm.Statement, c clause.Clause) clause.Clause
 		// ensureWhere's. Left in place it would stand for a condition when the statement is used again, for a Delete.
 		delete(stmt.Clauses, whereClause)
 	}
+	if !empty {
+		c.Expression = p.lookUp(stmt, c.Expression)
+	}
 	if predicate, ok := p.predicate(stmt); ok {
 		c.Expression = narrow(predicate, c.Expression, empty)
 	}
@@ -75,6 +79,11 @@ func (p *Plugin) scopeJoins(stmt *gorm.Statement, c clause.Clause) clause.Clause
 	}
 	from.Joins = slices.Clone(from.Joins)
 	for i, join := range from.Joins {
+		if len(join.ON.Exprs) > 0 {
+			if on, ok := p.lookUp(stmt, join.ON).(clause.Where); ok {
+				join.ON, from.Joins[i].ON = on, on
+			}
+		}
 		t := p.registry.find(join.Table.Name)
 		if t == nil || !t.kind.HasTenant() || join.Expression != nil || len(join.ON.Exprs) == 0 {
 			continue
@@ -185,6 +194,7 @@ func (p *Plugin) beforeQuery(db *gorm.DB) {
 	if !db.DryRun {
 		p.guardPool(db)
 	}
+	p.watch(db)
 	if db.Error != nil || db.Statement.SQL.Len() > 0 {
 		return
 	}
@@ -198,9 +208,16 @@ func (p *Plugin) beforeQuery(db *gorm.DB) {
 // missing WHERE stays missing, and GORM refuses it.
 func (p *Plugin) beforeChange(db *gorm.DB) {
 	p.guardPool(db)
+	p.watch(db)
 	if db.Error == nil && db.Statement.SQL.Len() == 0 && p.known(db) && db.AllowGlobalUpdate {
 		p.ensureWhere(db.Statement)
 	}
+}
+
+// beforeRaw is what there is to do for a statement that is complete.
+func (p *Plugin) beforeRaw(db *gorm.DB) {
+	p.guardPool(db)
+	p.watch(db)
 }
 
 func (p *Plugin) ensureWhere(stmt *gorm.Statement) {

@@ -1,11 +1,13 @@
 package gormstratum
 
 import (
+	"context"
 	"fmt"
 	"reflect"
 	"slices"
 	"strconv"
 
+	"github.com/google/uuid"
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 	"gorm.io/gorm/schema"
@@ -18,6 +20,7 @@ import (
 // checkConflict looks at what an ON CONFLICT has skipped: nothing that is there because of another tenant may pass for
 // success. It costs nothing where each row was written.
 func (p *Plugin) checkConflict(db *gorm.DB) {
+	p.forget(db)
 	conflict, ok := db.Statement.Clauses[conflictClause].Expression.(clause.OnConflict)
 	if !ok || db.Error != nil || db.DryRun {
 		return
@@ -67,7 +70,8 @@ func (t *table) checkSkipped(db *gorm.DB, s scope.Scope, target []clause.Column,
 		return nil
 	}
 	own := reflect.New(reflect.SliceOf(db.Statement.Schema.ModelType))
-	tx := db.Session(&gorm.Session{NewDB: true, SkipHooks: true}).Unscoped().Table(t.schema.Table)
+	ctx := context.WithValue(db.Statement.Context, asStoredKey{}, false) // it compares fields
+	tx := db.Session(&gorm.Session{NewDB: true, SkipHooks: true, Context: ctx}).Unscoped().Table(t.schema.Table)
 	if s.Kind == scope.Subtree { // whose reads see more than its writes
 		tx = tx.Where(t.ownedBy(s.Tenant, clause.CurrentTable))
 	}
@@ -81,7 +85,7 @@ func (t *table) checkSkipped(db *gorm.DB, s scope.Scope, target []clause.Column,
 	if err := tx.Where(clause.Or(same...)).Find(own.Interface()).Error; err != nil {
 		return err
 	}
-	return t.explain(db, keys, rows, structsOf(own.Elem()))
+	return t.explain(db, s.Tenant, keys, rows, structsOf(own.Elem()))
 }
 
 // uniqueKey are the fields of a unique key, the primary key or another one.
@@ -146,20 +150,26 @@ func (k uniqueKey) in(db *gorm.DB, row reflect.Value) ([]any, bool) {
 
 // explain returns an error for a row that clashes with none of the tenant's own rows. One without a primary key can
 // only clash with them, unless a key of the table is unique across tenants.
-func (t *table) explain(db *gorm.DB, keys []uniqueKey, rows, own []reflect.Value) error {
+func (t *table) explain(db *gorm.DB, tenant uuid.UUID, keys []uniqueKey, rows, own []reflect.Value) error {
 	taken := make(map[string]bool)
 	for _, row := range own {
 		for i, key := range keys {
-			value, _ := key.in(db, row)
-			taken[strconv.Itoa(i)+utils.ToStringKey(value...)] = true
+			text, err := t.keyText(db, tenant, key, row)
+			if err != nil {
+				return err
+			}
+			taken[strconv.Itoa(i)+text] = true
 		}
 	}
 	for _, row := range rows {
 		_, hasPrimary := keys[0].in(db, row)
 		explained := !hasPrimary && len(t.crossing) == 0
 		for i, key := range keys {
-			value, _ := key.in(db, row)
-			explained = explained || taken[strconv.Itoa(i)+utils.ToStringKey(value...)]
+			text, err := t.keyText(db, tenant, key, row)
+			if err != nil {
+				return err
+			}
+			explained = explained || taken[strconv.Itoa(i)+text]
 		}
 		if !explained {
 			return fmt.Errorf("gormstratum: ON CONFLICT DO NOTHING skipped a row whose key is taken, though not by a "+
@@ -167,4 +177,24 @@ func (t *table) explain(db *gorm.DB, keys []uniqueKey, rows, own []reflect.Value
 		}
 	}
 	return nil
+}
+
+// keyText returns what two rows with the same key have in common: of an encrypted column it is the blind index.
+func (t *table) keyText(db *gorm.DB, tenant uuid.UUID, key uniqueKey, row reflect.Value) (string, error) {
+	value, _ := key.in(db, row)
+	for i, f := range key {
+		e := t.encrypted[f.DBName]
+		if e == nil || e.index == nil {
+			continue
+		}
+		encoded, err := e.encode(db.Statement.Context, value[i])
+		if err == nil && encoded != nil {
+			encoded, err = e.sealed.Index(db.Statement.Context, tenant, e.index, nil, encoded)
+		}
+		if err != nil {
+			return "", err
+		}
+		value[i] = encoded
+	}
+	return utils.ToStringKey(value...), nil
 }

@@ -94,6 +94,8 @@ func failureOf(db *gorm.DB) (*subqueryFailure, bool) {
 
 // afterQuery hands the error of a sub-query to the statement around it.
 func (p *Plugin) afterQuery(db *gorm.DB) {
+	p.forget(db)
+	p.dropMissing(db)
 	if db.Error == nil {
 		return
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/stratum-hq/stratum-go/internal/scope"
+	"github.com/stratum-hq/stratum-go/internal/watch"
 )
 
 // closeTimeout bounds the goodbye to the server.
@@ -60,6 +61,10 @@ func (c *conn) QueryContext(ctx context.Context, query string, args []driver.Nam
 	if err != nil {
 		return nil, err
 	}
+	if err := r.watch(ctx); err != nil {
+		_ = r.Close() // they are given up
+		return nil, err
+	}
 	return r, nil
 }
 
@@ -69,6 +74,11 @@ func (c *conn) query(ctx context.Context, sql string, named []driver.NamedValue,
 	sc, err := c.admit(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if w := watch.From(ctx); w != nil {
+		if err := w.Statement(sql); err != nil {
+			return nil, err
+		}
 	}
 	sql, args, err := plainArgs(ctx, sql, named)
 	if err != nil {

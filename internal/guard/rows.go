@@ -1,12 +1,16 @@
 package guard
 
 import (
+	"context"
 	"database/sql/driver"
 	"io"
 	"reflect"
 	"slices"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/stratum-hq/stratum-go/internal/watch"
 )
 
 // rows hands out a statement's rows as they arrive. It stays one row behind the server: the last row is handed out only
@@ -26,6 +30,8 @@ type rows struct {
 	spare   []driver.Value // the buffer of the row handed out before
 	tag     pgconn.CommandTag
 	err     error // why there are no more rows; io.EOF at the end
+
+	look func(row []driver.Value) error // the watcher's, or nil
 }
 
 // newRows stands before the first row. The columns of an earlier run are used again if they are the same: between two
@@ -129,7 +135,24 @@ func (r *rows) Next(dest []driver.Value) error {
 	}
 	copy(dest, row)
 	r.spare = row
+	if r.look != nil {
+		return r.look(dest)
+	}
 	return nil
+}
+
+// watch shows the columns to the watcher of ctx, who may want to see the rows.
+func (r *rows) watch(ctx context.Context) (err error) {
+	w := watch.From(ctx)
+	if w == nil {
+		return nil
+	}
+	types := make([]uint32, len(r.columns.fields))
+	for i, f := range r.columns.fields {
+		types[i] = f.DataTypeOID
+	}
+	r.look, err = w.Rows(r.Columns(), types)
+	return err
 }
 
 // Close reads the rest of the rows away. An error of the statement that comes with them is returned.
@@ -155,8 +178,13 @@ func (r *rows) ColumnTypePrecisionScale(i int) (precision, scale int64, ok bool)
 	return r.columns.precisionScale(i)
 }
 
-// ColumnTypeScanType returns the Go type that fits the column.
-func (r *rows) ColumnTypeScanType(i int) reflect.Type { return r.columns.scanType(i) }
+// ColumnTypeScanType returns the Go type that fits the column. What a watcher makes of bytes is not known.
+func (r *rows) ColumnTypeScanType(i int) reflect.Type {
+	if r.look != nil && r.columns.fields[i].DataTypeOID == pgtype.ByteaOID {
+		return reflect.TypeFor[any]()
+	}
+	return r.columns.scanType(i)
+}
 
 // drain reads all rows away, for a statement whose rows nobody wants.
 func (r *rows) drain() (pgconn.CommandTag, error) {

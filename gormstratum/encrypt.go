@@ -1,0 +1,204 @@
+package gormstratum
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"reflect"
+
+	"github.com/google/uuid"
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+	"gorm.io/gorm/schema"
+
+	"github.com/stratum-hq/stratum-go/core"
+	"github.com/stratum-hq/stratum-go/fieldcrypt"
+	"github.com/stratum-hq/stratum-go/internal/watch"
+)
+
+// serializerName is what stands in a model's tag: gorm:"serializer:encrypted".
+const serializerName = "encrypted"
+
+// registerSerializer makes GORM parse the tag. GORM knows serializers by name, for the whole process: this one has
+// neither keys nor a handle, so that it does not matter how often it is registered, and for which of several handles.
+func registerSerializer() { schema.RegisterSerializer(serializerName, serializer{}) }
+
+// serializer is GORM's part in encrypted fields: it turns a field's value into bytes and back. What seals them is the
+// plugin of the statement that they get into, and what opens them is that of the statement that they come from.
+type serializer struct{}
+
+// Value returns what the plugin seals. Where there is none, its own Value makes the statement fail.
+func (serializer) Value(_ context.Context, _ *schema.Field, _ reflect.Value, value any) (any, error) {
+	encoded, null, err := fieldcrypt.Encode(nil, value)
+	if err != nil || null {
+		return nil, err
+	}
+	return plain{encoded}, nil
+}
+
+// Scan sets the field to a value that the plugin has opened.
+func (serializer) Scan(ctx context.Context, field *schema.Field, dst reflect.Value, value any) error {
+	target := field.ReflectValueOf(ctx, dst)
+	if value == nil {
+		target.SetZero()
+		return nil
+	}
+	if b, ok := value.([]byte); ok {
+		w, opens := watch.From(ctx).(*watcher)
+		if opens = opens && !w.stored; !opens && looksSealed(b) {
+			return fmt.Errorf("%w: field %s of %s was read on a way that the plugin does not see (call db.Use first "+
+				"and read with that db, and not under AsStored)", ErrEncrypted, field.Name, field.Schema.Name)
+		}
+	}
+	if text, ok := value.(string); ok && field.FieldType.Kind() == reflect.String {
+		target.SetString(text)
+		return nil
+	}
+	encoded, _, err := fieldcrypt.Encode(nil, value)
+	if err != nil {
+		return err
+	}
+	v := reflect.New(field.FieldType)
+	if err := fieldcrypt.Decode(encoded, v.Interface()); err != nil {
+		return fmt.Errorf("field %s of %s: %w", field.Name, field.Schema.Name, err)
+	}
+	target.Set(v.Elem())
+	return nil
+}
+
+// looksSealed reports whether bytes are in the form of a sealed value.
+func looksSealed(b []byte) bool {
+	h, err := fieldcrypt.ParseHeader(b)
+	return err == nil && h.Version < 1<<16
+}
+
+// plain is a value on its way to being sealed. It never prints what it is, and no driver takes it.
+type plain struct{ encoded []byte }
+
+// Value refuses: nothing has sealed the value.
+func (plain) Value() (driver.Value, error) {
+	return nil, fmt.Errorf("%w: a value was not sealed (call db.Use(gormstratum.New(st, ...)) before the model is "+
+		"used, with the model in Options.Models, and use that db)", ErrEncrypted)
+}
+
+// Format hides the value.
+func (plain) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("[encrypted]")) }
+
+// plainOf returns what GORM's serializer has made of a model's field.
+func plainOf(value any) (encoded []byte, ok bool, err error) {
+	if p, ok := value.(plain); ok {
+		return p.encoded, true, nil
+	}
+	// The type, in which a field with a serializer gets into statements, is one that GORM keeps to itself.
+	valuer, ok := value.(driver.Valuer)
+	if !ok || reflect.TypeOf(value).String() != "*schema.serializer" {
+		return nil, false, nil
+	}
+	v, err := valuer.Value()
+	if err != nil {
+		return nil, true, err
+	}
+	if p, ok := v.(plain); ok {
+		return p.encoded, true, nil
+	}
+	return nil, v == nil, nil
+}
+
+// encryptedField is a column of which the database sees nothing but sealed values.
+type encryptedField struct {
+	table  *schema.Schema
+	field  *schema.Field
+	sealed *core.SealedColumn
+	index  *fieldcrypt.Index // what it is looked up by, or nil
+}
+
+// indexSuffix is what the name of a blind index' column ends in.
+const indexSuffix = "_bidx"
+
+// indexColumn is the column of the blind index.
+func (e *encryptedField) indexColumn() string { return e.field.DBName + indexSuffix }
+
+// String names the column, for errors.
+func (e *encryptedField) String() string { return fmt.Sprintf("%q.%q", e.table.Table, e.field.DBName) }
+
+// encode returns the bytes of a value that is to be sealed or looked up, or nil for NULL. What is no field of a model
+// becomes one first, so that it is stored as the model will read it.
+func (e *encryptedField) encode(ctx context.Context, value any) ([]byte, error) {
+	if encoded, ok, err := plainOf(value); ok || err != nil {
+		return encoded, err
+	}
+	if value == nil {
+		return nil, nil
+	}
+	if isExpression(value) {
+		return nil, fmt.Errorf("%w: column %s cannot take an expression or a sub-query, whose value only the database "+
+			"knows (read the value first, and give that)", ErrEncrypted, e)
+	}
+	row := reflect.New(e.table.ModelType).Elem()
+	if err := e.field.Set(ctx, row, value); err != nil { // it quotes the value
+		return nil, fmt.Errorf("column %s: %w", e, &fieldcrypt.TypeError{Go: fmt.Sprintf("%T", value)})
+	}
+	encoded, _, err := fieldcrypt.Encode(nil, e.field.ReflectValueOf(ctx, row).Interface())
+	return encoded, err
+}
+
+// isExpression reports whether a value is for the database to compute.
+func isExpression(value any) bool {
+	switch v := value.(type) {
+	case clause.Expression, clause.Interface, clause.Column, clause.Table, gorm.Valuer, *gorm.DB, []*gorm.DB, subquery:
+		return true
+	case []any:
+		for _, one := range v {
+			if isExpression(one) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// seal returns what is stored of a value: the column's and the blind index'. Both are nil for NULL.
+func (e *encryptedField) seal(ctx context.Context, tenant uuid.UUID, value any) (sealed, index any, err error) {
+	encoded, err := e.encode(ctx, value)
+	if err != nil || encoded == nil {
+		return nil, nil, err
+	}
+	bytes, err := e.sealed.Seal(ctx, tenant, nil, encoded, nil)
+	if err != nil {
+		return nil, nil, fmt.Errorf("column %s: %w", e, err)
+	}
+	if e.index == nil {
+		return bytes, nil, nil
+	}
+	blind, err := e.sealed.Index(ctx, tenant, e.index, nil, encoded)
+	if err != nil {
+		return nil, nil, fmt.Errorf("column %s: %w", e, err)
+	}
+	return bytes, blind, nil
+}
+
+// asStoredKey is the place of AsStored in a context.
+type asStoredKey struct{}
+
+// AsStored returns ctx for statements that see encrypted columns as they are stored: conditions, orders and expressions
+// on them are not looked at, and what is read of them is bytea and ciphertext. It is the way out for statements such as
+// a count of values that are there, or a copy to another database; reading a model under it is ErrEncrypted. What is
+// written through a model is sealed as ever.
+func AsStored(ctx context.Context) context.Context {
+	return context.WithValue(ctx, asStoredKey{}, true)
+}
+
+func wantsStored(ctx context.Context) bool { return ctx.Value(asStoredKey{}) == true }
+
+// forget takes the values out of a statement that was refused: GORM gives them to its logger.
+func (p *Plugin) forget(db *gorm.DB) {
+	if p.registry.encrypted && db.Error != nil && isRefusal(db.Error) && !db.DryRun {
+		db.Statement.Vars = nil
+		db.Statement.SQL.Reset()
+	}
+}
+
+func isRefusal(err error) bool {
+	return errors.Is(err, ErrEncrypted) || errors.Is(err, fieldcrypt.ErrType) || errors.Is(err, core.ErrDecrypt)
+}

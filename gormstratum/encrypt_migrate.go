@@ -1,0 +1,73 @@
+package gormstratum
+
+import (
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	"gorm.io/gorm/schema"
+)
+
+// byteaType is the type of encrypted columns and blind indexes.
+const byteaType = "bytea"
+
+// describeEncrypted changes what GORM's migrator wants of a model's encrypted columns: their type, a check that refuses
+// what is not sealed, and a column for the blind index, on which the column's indexes are.
+func (t *table) describeEncrypted(s *schema.Schema) {
+	for _, name := range slices.Sorted(maps.Keys(t.encrypted)) {
+		e, f := t.encrypted[name], s.FieldsByDBName[name]
+		f.DataType, f.Size, f.Precision, f.Scale = byteaType, 0, 0, 0
+		f.TagSettings["TYPE"] = byteaType
+		f.TagSettings["CHECK"] = sealedCheck(s.Table, name)
+		if e.index != nil {
+			addIndexField(s, f, e)
+		}
+	}
+}
+
+// sealedCheck refuses values that are not in the form of sealed ones: by their first byte, the version of the key and
+// the least length, see package fieldcrypt.
+func sealedCheck(table, column string) string {
+	quoted := `"` + strings.ReplaceAll(column, `"`, `""`) + `"`
+	return fmt.Sprintf(`chk_%s_%s_sealed,pg_catalog.octet_length(%[3]s) >= 33 AND `+
+		`pg_catalog.substring(%[3]s, 1, 1) IN ('\x01'::bytea, '\x02'::bytea) AND `+
+		`pg_catalog.substring(%[3]s, 2, 4) <> '\x00000000'::bytea`, lastPart(table), column, quoted)
+}
+
+// addIndexField adds the column of the blind index, with the indexes of the encrypted one.
+func addIndexField(s *schema.Schema, f *schema.Field, e *encryptedField) {
+	settings := []string{"column:" + e.indexColumn(), "type:" + byteaType}
+	indexed := f.Unique
+	var kept []string
+	for setting := range strings.SplitSeq(f.Tag.Get("gorm"), ";") {
+		switch key, _, _ := strings.Cut(setting, ":"); strings.ToUpper(strings.TrimSpace(key)) {
+		case "INDEX", "UNIQUEINDEX":
+			settings, indexed = append(settings, setting), true
+		case "UNIQUE":
+			settings, indexed = append(settings, setting), true
+		default:
+			kept = append(kept, setting)
+		}
+	}
+	if !indexed {
+		settings = append(settings, "index")
+	}
+	f.Unique, f.UniqueIndex = false, ""
+	for _, key := range []string{"INDEX", "UNIQUEINDEX", "UNIQUE"} {
+		delete(f.TagSettings, key)
+	}
+	f.Tag = gormTag(kept)
+	index := s.ParseField(reflect.StructField{
+		Name: f.Name + "BlindIndex", Type: reflect.TypeFor[[]byte](), Tag: gormTag(settings),
+	})
+	index.DBName = e.indexColumn()
+	s.Fields = append(s.Fields, index)
+	s.DBNames = append(s.DBNames, index.DBName)
+	s.FieldsByDBName[index.DBName], s.FieldsByName[index.Name] = index, index
+}
+
+func gormTag(settings []string) reflect.StructTag {
+	return reflect.StructTag(fmt.Sprintf("gorm:%q", strings.Join(settings, ";")))
+}

@@ -1,0 +1,167 @@
+package gormstratum
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"gorm.io/gorm/schema"
+
+	"github.com/stratum-hq/stratum-go/core"
+	"github.com/stratum-hq/stratum-go/fieldcrypt"
+	"github.com/stratum-hq/stratum-go/internal/tables"
+)
+
+// The words of the tag stratum on a field with gorm:"serializer:encrypted".
+const (
+	tagSearchable = "searchable" // has a blind index
+	tagBits       = "bits"       // of the blind index
+	tagNormalize  = "normalize"  // normalizers of the blind index, with ";" between them
+	tagLabel      = "label"      // column, or table.column: what the values are bound to
+)
+
+// isEncrypted reports whether a field has the serializer.
+func isEncrypted(f *schema.Field) bool {
+	_, ok := f.Serializer.(serializer)
+	return ok
+}
+
+// readEncrypted declares the encrypted columns of a model.
+func (t *table) readEncrypted(keys *core.Keys) error {
+	for _, f := range t.schema.Fields {
+		if !isEncrypted(f) || f.DBName == "" {
+			continue
+		}
+		if err := t.mayEncrypt(f); err != nil {
+			return err
+		}
+		options, err := encryptedOptions(t.schema, f)
+		if err != nil {
+			return err
+		}
+		sealed, err := keys.Column(options)
+		if err != nil {
+			return fmt.Errorf("%w %s: field %s: %w", ErrModel, t.schema.Name, f.Name, err)
+		}
+		e := &encryptedField{table: t.schema, field: f, sealed: sealed}
+		if indexes := sealed.Column().Indexes(); len(indexes) > 0 {
+			e.index = indexes[0]
+		}
+		if err := t.checkIndexes(e); err != nil {
+			return err
+		}
+		if t.encrypted == nil {
+			t.encrypted = make(map[string]*encryptedField)
+		}
+		t.encrypted[f.DBName] = e
+	}
+	return nil
+}
+
+// mayEncrypt refuses fields that cannot be encrypted.
+func (t *table) mayEncrypt(f *schema.Field) error {
+	reason := ""
+	switch {
+	case t.kind != tables.Owned:
+		reason = "needs a tenant, whose keys it is sealed with (embed gormstratum.Tenant)"
+	case f.PrimaryKey:
+		reason = "is part of the primary key (leave keys in the clear, or use one that says nothing)"
+	case f.HasDefaultValue || f.TagSettings["DEFAULT"] != "":
+		reason = "has a default, which the database would store in the clear (set it in a BeforeCreate hook)"
+	case f.TagSettings["CHECK"] != "":
+		reason = "has a check, which the database would do on the sealed value (check it in a BeforeSave hook)"
+	case f.DBName == t.column:
+		reason = "is the tenant column"
+	case t.schema.FieldsByDBName[f.DBName+indexSuffix] != nil:
+		reason = fmt.Sprintf("has the column %q beside it, which is that of its blind index (rename the field)",
+			f.DBName+indexSuffix)
+	default:
+		return nil
+	}
+	return fmt.Errorf("%w %s: encrypted field %s %s", ErrModel, t.schema.Name, f.Name, reason)
+}
+
+// encryptedOptions reads the tag.
+func encryptedOptions(s *schema.Schema, f *schema.Field) (fieldcrypt.ColumnOptions, error) {
+	o := fieldcrypt.ColumnOptions{Table: s.Table, Column: f.DBName}
+	index, searchable := fieldcrypt.IndexOptions{}, false
+	for word := range strings.SplitSeq(f.Tag.Get(tagKey), ",") {
+		key, value, _ := strings.Cut(strings.TrimSpace(word), "=")
+		var err error
+		switch {
+		case word == "":
+		case key == tagSearchable && value == "":
+			searchable = true
+		case key == tagBits:
+			if index.Bits, err = strconv.Atoi(value); err == nil && index.Bits < 1 {
+				err = strconv.ErrRange
+			}
+		case key == tagNormalize:
+			index.Normalize, err = fieldcrypt.ParseNormalizers(value)
+		case key == tagLabel && value != "":
+			label(&o, value)
+		default:
+			err = fmt.Errorf("there are %s, %s=12, %s=casefold;trim and %s=table.column",
+				tagSearchable, tagBits, tagNormalize, tagLabel)
+		}
+		if err != nil {
+			return o, fmt.Errorf("%w %s: field %s has %q in its tag stratum (%w)", ErrModel, s.Name, f.Name, word, err)
+		}
+	}
+	switch {
+	case searchable:
+		o.Indexes = []fieldcrypt.IndexOptions{index}
+	case index.Bits > 0 || len(index.Normalize) > 0:
+		return o, fmt.Errorf("%w %s: field %s has options of a blind index and is not searchable (add %s to its tag "+
+			"stratum)", ErrModel, s.Name, f.Name, tagSearchable)
+	}
+	return o, nil
+}
+
+// label sets what the values are bound to, whatever table and column are called.
+func label(o *fieldcrypt.ColumnOptions, text string) {
+	if table, column, ok := strings.Cut(text, "."); ok {
+		o.Table, o.Column = table, column
+		return
+	}
+	o.Column = text
+}
+
+// checkIndexes refuses indexes that would be on sealed values, where no two are the same, or not unique in truth.
+func (t *table) checkIndexes(e *encryptedField) error {
+	unique, indexed := e.field.Unique, e.field.Unique
+	for _, i := range t.schema.ParseIndexes() {
+		if hasColumn(i, e.field.DBName) {
+			indexed, unique = true, unique || i.Class == uniqueClass
+			if t.globallyUnique(i.Name) || !t.canLead(i) {
+				return fmt.Errorf("%w %s: index %q has the encrypted field %s and is not one per tenant, whose keys "+
+					"differ (take it out)", ErrModel, t.schema.Name, i.Name, e.field.Name)
+			}
+		}
+	}
+	switch {
+	case indexed && e.index == nil:
+		return fmt.Errorf("%w %s: encrypted field %s has an index, which finds nothing in sealed values (tag it "+
+			"stratum:%q, and the index is on the blind index)", ErrModel, t.schema.Name, e.field.Name, tagSearchable)
+	case unique && e.index.Bits() < fieldcrypt.DefaultBits:
+		return fmt.Errorf("%w %s: encrypted field %s is unique, and %d bits of a blind index are not (leave out %s)",
+			ErrModel, t.schema.Name, e.field.Name, e.index.Bits(), tagBits)
+	}
+	return nil
+}
+
+// storedColumns returns the columns that a unique key or a conflict target has in the database: the blind index stands
+// for an encrypted one.
+func (t *table) storedColumns(columns []string) []string {
+	if len(t.encrypted) == 0 {
+		return columns
+	}
+	columns = slices.Clone(columns)
+	for i, name := range columns {
+		if e := t.encrypted[name]; e != nil && e.index != nil {
+			columns[i] = e.indexColumn()
+		}
+	}
+	return columns
+}

@@ -1,0 +1,258 @@
+package gormstratum
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"gorm.io/gorm"
+
+	"github.com/stratum-hq/stratum-go/internal/scope"
+	"github.com/stratum-hq/stratum-go/internal/watch"
+)
+
+// watcher looks at a statement of GORM's when it is complete, and at the rows that come back. What names an encrypted
+// column in a way that was not rewritten is refused here, whoever has written it: raw SQL, a clause of another package,
+// an ORDER BY.
+type watcher struct {
+	plugin *Plugin
+	scope  scope.Scope
+	raw    bool // the text is the application's, and its values are not sealed
+	stored bool // see AsStored
+
+	ctx    context.Context //nolint:containedctx // the driver's interface for rows has none
+	names  names
+	opened map[string][]*encryptedField // what the columns of the result can be, by their names
+	listed map[string][]*encryptedField // the same for columns that the statement lists
+	star   bool                         // the statement has a * in a list
+}
+
+// watch puts a watcher into the context of a statement, where there are encrypted columns at all.
+func (p *Plugin) watch(db *gorm.DB) {
+	if p.registry == nil || !p.registry.encrypted || db.Statement.Context == nil {
+		return
+	}
+	w := &watcher{plugin: p, scope: scope.From(db.Statement.Context), raw: db.Statement.SQL.Len() > 0}
+	w.stored = wantsStored(db.Statement.Context)
+	db.Statement.Context = watch.With(db.Statement.Context, w)
+	w.ctx = db.Statement.Context
+}
+
+// Statement refuses a statement that does with an encrypted column what only the value could answer.
+func (w *watcher) Statement(sql string) error {
+	w.names = newNames(w.plugin.registry)
+	w.opened, w.listed = make(map[string][]*encryptedField), make(map[string][]*encryptedField)
+	if w.stored {
+		return nil
+	}
+	words, ok := readWords(sql)
+	if !ok {
+		return nil // the server refuses it
+	}
+	w.names.addText(words)
+	if !w.names.hasEncrypted() {
+		return nil
+	}
+	for as, all := range w.names.tables {
+		for _, t := range all {
+			for name, e := range t.encrypted {
+				note(w.opened, name, e)
+				note(w.opened, as+"__"+name, e) // as GORM calls the columns of a join
+			}
+		}
+	}
+	s := &statementReader{watcher: w, words: words, frames: []frame{{}}}
+	return s.read()
+}
+
+// note adds what a column of the result may be.
+func note(columns map[string][]*encryptedField, name string, e *encryptedField) {
+	if !slices.Contains(columns[name], e) {
+		columns[name] = append(columns[name], e)
+	}
+}
+
+// candidates returns what a column of the result may be. Where no list has a * in it, it is what the lists say.
+func (w *watcher) candidates(name string) []*encryptedField {
+	if listed := w.listed[name]; len(listed) > 0 && !w.star {
+		return listed
+	}
+	all := w.opened[name]
+	for _, e := range w.listed[name] {
+		if !slices.Contains(all, e) {
+			all = append(slices.Clone(all), e)
+		}
+	}
+	return all
+}
+
+// frame is what stands in one pair of parentheses.
+type frame struct {
+	clause   string // the keyword that it is at
+	before   string // what stands in front of it
+	distinct bool
+	columns  bool // it is the list of columns of an INSERT
+}
+
+// statementReader walks over a statement.
+type statementReader struct {
+	watcher *watcher
+	words   []word
+	frames  []frame
+}
+
+func (s *statementReader) top() *frame { return &s.frames[len(s.frames)-1] }
+
+func (s *statementReader) read() error {
+	for at := 0; at < len(s.words); at++ {
+		if s.moves(at) {
+			continue
+		}
+		r, ok := referenceAt(s.words, at)
+		if !ok {
+			continue
+		}
+		at = r.last
+		found := s.watcher.names.find(r.qualifier, r.name)
+		if r.qualifier == "excluded" {
+			found = s.watcher.names.find("", r.name)
+		}
+		if len(found) > 0 && !s.allows(r, found[0]) {
+			return refuse(found[0], s.watcher.raw)
+		}
+		if e := s.handsOut(r); e != nil {
+			return refuse(e, s.watcher.raw)
+		}
+	}
+	return nil
+}
+
+// moves follows parentheses and keywords.
+func (s *statementReader) moves(at int) bool {
+	switch text := s.words[at].text; text {
+	case "*":
+		before := textAt(s.words, at-1)
+		s.watcher.star = s.watcher.star || before == "." || before == "," || before == "SELECT" || before == "RETURNING"
+	case "(":
+		before := textAt(s.words, at-1)
+		s.frames = append(s.frames, frame{before: before, columns: s.top().clause == "INTO" && before != "VALUES"})
+	case ")":
+		if len(s.frames) > 1 {
+			s.frames = s.frames[:len(s.frames)-1]
+		}
+	case "SELECT", "FROM", "WHERE", "ON", "HAVING", "GROUP", "ORDER", "SET", "VALUES", "RETURNING", "INTO", "USING",
+		"CONFLICT", "LIMIT", "UNION", "JOIN", "WINDOW":
+		*s.top() = frame{clause: text, before: s.top().before, distinct: textAt(s.words, at+1) == "DISTINCT"}
+	default:
+		return false
+	}
+	return true
+}
+
+// allows reports whether an encrypted column may be named where it is: to be read as it is, to be written with what was
+// sealed, and to be asked for NULL.
+func (s *statementReader) allows(r reference, e *encryptedField) bool {
+	before, after := textAt(s.words, r.first-1), textAt(s.words, r.last+1)
+	f, raw := s.top(), s.watcher.raw
+	if after == "IS" {
+		next := textAt(s.words, r.last+2)
+		return mayPrecede(before) && (next == "NULL" || next == "NOT" && textAt(s.words, r.last+3) == "NULL")
+	}
+	switch {
+	case f.columns:
+		return !raw
+	case f.clause == "SET" && r.qualifier == "excluded":
+		return !raw && before == "=" && (after == "," || after == "" || after == "WHERE" || after == "RETURNING")
+	case f.clause == "SET" && (before == "SET" || before == ","):
+		return !raw && after == "="
+	case f.clause == "SELECT" || f.clause == "RETURNING":
+		return !f.distinct && !compared(f.before) && (before == f.clause || before == ",") && s.listed(r, e, after)
+	}
+	return f.clause == "" && f.before == "COUNT" && before == "(" && after == ")"
+}
+
+// handsOut returns an encrypted column of a table whose rows stand for themselves in an expression. A list may have all
+// columns of a table, each by itself.
+func (s *statementReader) handsOut(r reference) *encryptedField {
+	after, f := textAt(s.words, r.last+1), s.top()
+	all := after == "." && textAt(s.words, r.last+2) == "*"
+	if r.qualifier != "" || after == "." && !all {
+		return nil
+	}
+	call := f.clause == "" && s.inCall()
+	switch f.clause {
+	case "SELECT", "RETURNING":
+		if all || textAt(s.words, r.first-1) == "AS" {
+			return nil
+		}
+	case "WHERE", "HAVING", "GROUP", "ORDER", "SET", "VALUES":
+	default:
+		if !call {
+			return nil
+		}
+	}
+	return s.watcher.names.wholeRow(r.name)
+}
+
+// inCall reports whether the parentheses are a function's, as far as can be told from what is in front of them.
+func (s *statementReader) inCall() bool {
+	before := s.top().before
+	return before != "" && before != "FROM" && before != "JOIN" && before != "," && before != "(" && !s.top().columns &&
+		before != "COUNT" && before != "USING" && before != "AS"
+}
+
+// compared reports whether what stands in front of a sub-query compares something with its values.
+func compared(before string) bool {
+	switch before {
+	case "IN", "=", "<", ">", "ANY", "ALL", "SOME", "ARRAY":
+		return true
+	}
+	return false
+}
+
+// listed reports whether a column of a select list ends after its name, and notes what it is called in the result.
+func (s *statementReader) listed(r reference, e *encryptedField, after string) bool {
+	at, as := r.last+1, r.name
+	if after == "AS" {
+		at++
+	} else if endsItem(after) {
+		note(s.watcher.listed, as, e)
+		return true
+	}
+	if at >= len(s.words) || s.words[at].name == "" || isOperator(s.words[at].text) {
+		return false
+	}
+	note(s.watcher.listed, s.words[at].name, e)
+	return true
+}
+
+// endsItem reports whether an item of a list ends before a word.
+func endsItem(after string) bool {
+	switch after {
+	case "", ",", ")", ";":
+		return true
+	}
+	return isKeyword(after) && !isOperator(after)
+}
+
+// isOperator knows the words after a column that make an expression of it.
+func isOperator(text string) bool {
+	switch text {
+	case "OPERATOR", "COLLATE", "AT", "LIKE", "ILIKE", "IN", "BETWEEN", "SIMILAR", "NOT", "AND", "OR", "IS":
+		return true
+	}
+	return false
+}
+
+// refuse says what can be done with the column.
+func refuse(e *encryptedField, raw bool) error {
+	cure := "it is not searchable: tag it stratum:\"searchable\" for = and IN"
+	if e.index != nil {
+		cure = "only = and IN find it, as in Where(\"" + e.field.DBName + " = ?\", v)"
+	}
+	if raw {
+		cure = "use the model: raw SQL can read it, and neither write nor compare it"
+	}
+	return fmt.Errorf("%w: column %s cannot be compared, ordered, computed with or written in this way (%s; qualify a "+
+		"column of another table with its name; gormstratum.AsStored is the way out)", ErrEncrypted, e, cure)
+}
