@@ -61,7 +61,7 @@ func (t *table) readEncrypted(keys *core.Keys) error {
 
 // mayEncrypt refuses fields that cannot be encrypted.
 func (t *table) mayEncrypt(f *schema.Field) error {
-	reason := ""
+	var reason string
 	switch {
 	case t.kind != tables.Owned:
 		reason = "needs a tenant, whose keys it is sealed with (embed gormstratum.Tenant)"

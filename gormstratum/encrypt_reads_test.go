@@ -3,6 +3,7 @@ package gormstratum_test
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -29,7 +30,7 @@ func rowsOf(db *gorm.DB, scan func(rows *sql.Rows) error) error {
 	if err != nil {
 		return err
 	}
-	defer rows.Close()
+	defer func() { _ = rows.Close() }()
 	for rows.Next() {
 		if err := scan(rows); err != nil {
 			return err
@@ -290,9 +291,9 @@ func TestRefusedReads(t *testing.T) {
 	// What the plugin does not see is not opened, and not handed out either.
 	rows, err := c.st.DB().QueryContext(c.ctx, "SELECT * FROM patients")
 	require.NoError(t, err)
-	defer rows.Close()
 	require.True(t, rows.Next())
 	require.ErrorIs(t, db.ScanRows(rows, &Patient{}), gormstratum.ErrEncrypted)
+	require.NoError(t, errors.Join(rows.Err(), rows.Close()))
 
 	stored := c.db.WithContext(gormstratum.AsStored(c.ctx))
 	require.NoError(t, stored.Model(&Patient{}).Select("email").Row().Scan(&b))

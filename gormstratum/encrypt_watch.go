@@ -161,14 +161,20 @@ func (s *statementReader) allows(r reference, e *encryptedField) bool {
 	switch {
 	case f.columns:
 		return !raw
-	case f.clause == "SET" && r.qualifier == "excluded":
-		return !raw && before == "=" && (after == "," || after == "" || after == "WHERE" || after == "RETURNING")
-	case f.clause == "SET" && (before == "SET" || before == ","):
-		return !raw && after == "="
+	case f.clause == "SET":
+		return !raw && r.isAssigned(before, after)
 	case f.clause == "SELECT" || f.clause == "RETURNING":
 		return !f.distinct && !compared(f.before) && (before == f.clause || before == ",") && s.listed(r, e, after)
 	}
 	return f.clause == "" && f.before == "COUNT" && before == "(" && after == ")"
+}
+
+// isAssigned reports whether a column of a SET clause is what is written, or what an upsert would have inserted.
+func (r reference) isAssigned(before, after string) bool {
+	if r.qualifier == "excluded" {
+		return before == "=" && (after == "," || after == "" || after == "WHERE" || after == "RETURNING")
+	}
+	return (before == "SET" || before == ",") && after == "="
 }
 
 // handsOut returns an encrypted column of a table whose rows stand for themselves in an expression. A list may have all

@@ -281,7 +281,7 @@ func (m *match) write(column func(name string) (sql string, vars []any)) (string
 func (l *looker) check(m *match, encoded [][]byte) error {
 	s := m.field.table
 	rows := reflect.New(reflect.SliceOf(s.ModelType))
-	tx := l.stmt.DB.Session(&gorm.Session{NewDB: true, SkipHooks: true, Context: l.stmt.Context})
+	tx := l.stmt.Session(&gorm.Session{NewDB: true, SkipHooks: true, Context: l.stmt.Context})
 	tx.DryRun = false // of a sub-query that is being written
 	tx.Error = nil
 	index := clause.Column{Table: clause.CurrentTable, Name: m.field.indexColumn()}

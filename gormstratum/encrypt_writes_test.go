@@ -242,7 +242,8 @@ func TestPlaintextIsRefusedByTheDatabase(t *testing.T) {
 	c := newClinic(t)
 	ann := c.add(t, "ann")
 	for _, value := range [][]byte{
-		{}, []byte("x"), []byte(secret), []byte(secret + " that is longer than a sealed value must be"),
+		{},
+		[]byte("x"), []byte(secret), []byte(secret + " that is longer than a sealed value must be"),
 		append([]byte{1, 0, 0, 0, 0}, make([]byte, 40)...), append([]byte{3, 0, 0, 0, 1}, make([]byte, 40)...),
 		append([]byte{1, 0, 0, 0, 1}, make([]byte, 27)...),
 	} {

@@ -31,7 +31,7 @@ var (
 		"(call gormstratum.Migrate(ctx, db, gormstratum.MigrateOptions{}) instead of db.AutoMigrate)")
 	// ErrTenantID is returned for a new row whose tenant is missing as the system, or not the tenant of ctx.
 	ErrTenantID = stamp.ErrTenantID
-	// ErrEncrypted is returned for what cannot be done with an encrypted column; its text names the column and the cure.
+	// ErrEncrypted is returned for what cannot be done with an encrypted column. It names the column and the cure.
 	ErrEncrypted = errors.New("gormstratum: encrypted field")
 	// ErrScript is returned by MigrateScript for ScriptOptions that name no file that could be run.
 	ErrScript = script.ErrOptions
