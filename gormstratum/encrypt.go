@@ -146,7 +146,7 @@ func (e *encryptedField) encode(ctx context.Context, value any) ([]byte, error) 
 // isExpression reports whether a value is for the database to compute.
 func isExpression(value any) bool {
 	switch v := value.(type) {
-	case clause.Interface, clause.Expression, clause.Column, clause.Table, gorm.Valuer, *gorm.DB, []*gorm.DB, subquery:
+	case subquery, clause.Interface, clause.Expression, clause.Column, clause.Table, gorm.Valuer, *gorm.DB, []*gorm.DB:
 		return true
 	case []any:
 		for _, one := range v {

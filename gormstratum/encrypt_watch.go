@@ -155,8 +155,7 @@ func (s *statementReader) allows(r reference, e *encryptedField) bool {
 	before, after := textAt(s.words, r.first-1), textAt(s.words, r.last+1)
 	f, raw := s.top(), s.watcher.raw
 	if after == "IS" {
-		next := textAt(s.words, r.last+2)
-		return mayPrecede(before) && (next == "NULL" || next == "NOT" && textAt(s.words, r.last+3) == "NULL")
+		return mayPrecede(before) && s.asksForNull(r.last+2)
 	}
 	switch {
 	case f.columns:
@@ -167,6 +166,14 @@ func (s *statementReader) allows(r reference, e *encryptedField) bool {
 		return !f.distinct && !compared(f.before) && (before == f.clause || before == ",") && s.listed(r, e, after)
 	}
 	return f.clause == "" && f.before == "COUNT" && before == "(" && after == ")"
+}
+
+// asksForNull reports whether IS goes on at a word with NULL, or with NOT NULL.
+func (s *statementReader) asksForNull(at int) bool {
+	if textAt(s.words, at) == "NOT" {
+		at++
+	}
+	return textAt(s.words, at) == "NULL"
 }
 
 // isAssigned reports whether a column of a SET clause is what is written, or what an upsert would have inserted.
