@@ -257,13 +257,7 @@ type configJob struct {
 }
 
 // configChild writes config like any application would.
-func configChild(text string) int {
-	if err := writeAsChild(context.Background(), text); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return 0
-}
+func configChild(text string) int { return childCode(writeAsChild(context.Background(), text)) }
 
 func writeAsChild(ctx context.Context, text string) error {
 	var j configJob

@@ -30,14 +30,7 @@ type job struct {
 type childProgress struct{ ended int }
 
 // migratingChild migrates like any application would, until it is killed. It says how far it is.
-func migratingChild(text string) int {
-	ctx := context.Background()
-	if err := migrateAsChild(ctx, text); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return 0
-}
+func migratingChild(text string) int { return childCode(migrateAsChild(context.Background(), text)) }
 
 func migrateAsChild(ctx context.Context, text string) error {
 	var j job

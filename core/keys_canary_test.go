@@ -1,14 +1,12 @@
 package core_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
 	"testing"
 	"time"
 
@@ -22,29 +20,11 @@ import (
 // canary is a value that must be seen in no error and no log.
 const canary = "canary-4711@example.org"
 
-// quietLog is a log that may be written to at once.
-type quietLog struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *quietLog) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *quietLog) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
 // TestKeysTellNothing: on every path that ends in an error, neither the error nor the log has a value, a key or an
 // argument.
 func TestKeysTellNothing(t *testing.T) {
 	t.Parallel()
-	log := &quietLog{}
+	log := &syncBuffer{}
 	kek := []byte("canary-key-of-thirty-two-bytes-!")
 	o := newOffice(t, func(o *core.Options) {
 		o.Logger = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))

@@ -31,11 +31,7 @@ type keysJob struct {
 
 // reencryptingChild seals anew like any program would, until it is killed. It says how far it is.
 func reencryptingChild(text string) int {
-	if err := reencryptAsChild(context.Background(), text); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return 0
+	return childCode(reencryptAsChild(context.Background(), text))
 }
 
 func reencryptAsChild(ctx context.Context, text string) error {

@@ -52,3 +52,12 @@ func (w withExamples) Run() int {
 	}
 	return code
 }
+
+// childCode is the exit code of a program that a test has started, which says what went wrong.
+func childCode(err error) int {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
