@@ -161,7 +161,9 @@ func (f *encryptedFields) find(schema, name string) *encryptedTable {
 }
 
 // column returns what is known of a column that a statement names.
-func (f *encryptedFields) column(c *fields.Column) *encryptedColumn { return f.tables[c.Table.Name].columns[c.Name] }
+func (f *encryptedFields) column(c *fields.Column) *encryptedColumn {
+	return f.tables[c.Table.Name].columns[c.Name]
+}
 
 // indexOf returns the column whose blind index a column is.
 func (t *encryptedTable) indexOf(name string) *encryptedColumn {
@@ -188,6 +190,9 @@ func (c *encryptedColumn) encode(value any) ([]byte, error) {
 		return nil, nil
 	}
 	v, err := driver.DefaultParameterConverter.ConvertValue(value) // its error may quote the value
+	if err != nil && c.field.Kind == KindJSON {
+		v, err = json.Marshal(value) // in the Set of an upsert ent has not done so
+	}
 	if err != nil {
 		return nil, c.misfit(value)
 	}

@@ -118,7 +118,9 @@ func (s *statement) run(stored bool) error {
 func (s *statement) text(at int) string { return fields.TextAt(s.words, at) }
 
 // between is the text from one word to another.
-func (s *statement) between(first, last int) string { return s.sql[s.words[first].Start:s.words[last].Stop] }
+func (s *statement) between(first, last int) string {
+	return s.sql[s.words[first].Start:s.words[last].Stop]
+}
 
 // put notes that a text is to stand behind a word.
 func (s *statement) put(behind int, text string) {

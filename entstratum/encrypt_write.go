@@ -102,7 +102,8 @@ func (i *insertion) sealInRow(c *encryptedColumn, at int, row []item) error {
 	var key []byte
 	if c.PrimaryKey {
 		if key, err = i.primaryKey(row); err != nil {
-			return fmt.Errorf("column %s: %w", c, err)
+			return fmt.Errorf("%w: column %s is bound to the row's primary key, which the statement must have as a "+
+				"parameter: %w", ErrEncrypted, c, err)
 		}
 	}
 	written, err := i.sealItem(c, row[at], tenant, key)

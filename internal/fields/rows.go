@@ -235,4 +235,3 @@ var _ interface {
 	Statement(sql string) error
 	Rows(columns []string, types []uint32) (func(row []driver.Value) error, error)
 } = (*Watcher)(nil)
-
