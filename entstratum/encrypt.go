@@ -174,8 +174,8 @@ type asStoredKey struct{}
 
 // AsStored returns ctx for statements that see encrypted columns as they are stored: conditions, orders and expressions
 // on them are not looked at, and what is read of them is bytea and ciphertext. It is the way out for statements such as
-// a count of values that are there, or a copy to another database. Entities cannot be read under it, but their other
-// columns can, by Select. What is written is sealed all the same.
+// a count of values that are there, or a copy to another database: they are read into a []byte, and no text. What is written
+// is sealed all the same.
 func AsStored(ctx context.Context) context.Context {
 	return context.WithValue(ctx, asStoredKey{}, true)
 }

@@ -33,7 +33,7 @@ type opening struct {
 // Rows returns what opens the rows of a result: see package watch.
 func (w *Watcher) Rows(columns []string, types []uint32) (func([]driver.Value) error, error) {
 	if w.stored {
-		return nil, nil
+		return storedRows(types), nil
 	}
 	var openings []opening
 	for at, name := range columns {
@@ -56,6 +56,25 @@ func (w *Watcher) Rows(columns []string, types []uint32) (func([]driver.Value) e
 		}
 		return nil
 	}, nil
+}
+
+// Stored is a sealed value as it is stored, for whoever has asked for it. It goes into a []byte, and into no text that it
+// could pass for.
+type Stored []byte
+
+// storedRows returns what marks the sealed values of rows that are not opened.
+func storedRows(types []uint32) func([]driver.Value) error {
+	if !slices.Contains(types, byteaOID) {
+		return nil
+	}
+	return func(row []driver.Value) error {
+		for i, value := range row {
+			if b, ok := value.([]byte); ok && types[i] == byteaOID && LooksSealed(b) {
+				row[i] = Stored(b)
+			}
+		}
+		return nil
+	}
 }
 
 // opening finds out what a column of a result is.
