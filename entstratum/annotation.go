@@ -2,6 +2,7 @@ package entstratum
 
 import (
 	"cmp"
+	"reflect"
 	"slices"
 
 	"entgo.io/ent/schema"
@@ -80,7 +81,13 @@ func (a Annotation) Merge(other schema.Annotation) schema.Annotation {
 	a.Label, a.Alg = cmp.Or(b.Label, a.Label), cmp.Or(b.Alg, a.Alg)
 	a.PrimaryKey = a.PrimaryKey || b.PrimaryKey
 	a.Searchable = a.Searchable || b.Searchable
-	a.Indexes = slices.Concat(a.Indexes, b.Indexes)
+	a.Indexes = slices.Clone(a.Indexes)
+	for _, index := range b.Indexes {
+		same := func(other fieldcrypt.IndexOptions) bool { return reflect.DeepEqual(index, other) }
+		if !slices.ContainsFunc(a.Indexes, same) {
+			a.Indexes = append(a.Indexes, index)
+		}
+	}
 	return a
 }
 
