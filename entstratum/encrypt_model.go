@@ -272,7 +272,7 @@ func asBytes(v driver.Value) ([]byte, bool) {
 
 // refusals are what this package says in refusals.
 func refusals() fields.Adapter {
-	return fields.Adapter{Err: ErrEncrypted, Package: "entstratum", Migrate: "ent.StratumMigrate", Cure: cure}
+	return fields.Adapter{ErrEncrypted: ErrEncrypted, Package: "entstratum", Migrate: "ent.StratumMigrate", Cure: cure}
 }
 
 // cure says what can be done with a column.

@@ -265,6 +265,7 @@ func TestRefusedReads(t *testing.T) {
 		"function":      where(func(s *sql.Selector) { s.Where(sql.ExprP("lower(email) = $1", "x")) }),
 		"no index":      where(sql.FieldEQ(patient.FieldCard, entstratum.ByIndex("last5", "x"))),
 		"two indexes":   where(sql.FieldIn[any](patient.FieldCard, "x", entstratum.ByIndex("last4", "x"))),
+		"no condition":  where(sql.FieldEQ(patient.FieldName, entstratum.ByIndex("last4", secret))),
 		"expression":    selected("upper(email::text) AS email"),
 		"max":           selected("max(email) AS email"),
 		"cast":          selected("email::text"),
@@ -346,6 +347,13 @@ func TestEncryptedWithoutKeys(t *testing.T) {
 		require.NoError(t, client.Doctor.Update().SetTitle("x").Exec(c.ctx), name)
 	}
 	require.Empty(t, ent.StratumEncryptedTables(ent.OpenStratum(st)))
+	unlike := ent.NewClient(ent.Driver(wrapped))
+	_, err = unlike.BeginTx(c.ctx, nil)
+	require.ErrorContains(t, err, "entstratum.Driver")
+	_, err = unlike.ExecContext(c.ctx, "SELECT 1")
+	require.ErrorContains(t, err, "entstratum.Driver")
+	_, err = rawText(unlike.QueryContext(c.ctx, "SELECT 1"))
+	require.ErrorContains(t, err, "entstratum.Driver")
 }
 
 // Two handles with keys of their own work beside each other in one process.

@@ -79,7 +79,7 @@ func storedRows(types []uint32) func([]driver.Value) error {
 
 // opening finds out what a column of a result is.
 func (w *Watcher) opening(columns []string, at int, isBytes bool) (o opening, ok bool, err error) {
-	name, e := columns[at], w.adapter.Err
+	name := columns[at]
 	found := w.candidates(name)
 	plain := w.names.HasPlain("", name)
 	switch {
@@ -90,10 +90,10 @@ func (w *Watcher) opening(columns []string, at int, isBytes bool) (o opening, ok
 	case !isBytes:
 		return o, false, fmt.Errorf("%w: column %q of the result is not the encrypted column %s as it is stored, "+
 			"which is bytea (give an expression another name; run %s for a table of before)",
-			e, name, found[0], w.adapter.Migrate)
+			w.adapter.ErrEncrypted, name, found[0], w.adapter.Migrate)
 	case len(found) > 1:
 		return o, false, fmt.Errorf("%w: column %q of the result could be %s or %s (give each a name of its own with "+
-			"AS)", e, name, found[0], found[1])
+			"AS)", w.adapter.ErrEncrypted, name, found[0], found[1])
 	}
 	o = opening{at: at, column: found[0], tenant: -1}
 	if o.column.PrimaryKey {
@@ -102,7 +102,7 @@ func (w *Watcher) opening(columns []string, at int, isBytes bool) (o opening, ok
 		}
 		if slices.Contains(o.key, -1) {
 			return o, false, fmt.Errorf("%w: column %s is bound to the row's primary key, which is not in the result "+
-				"(select %q too)", e, o.column, o.column.Table.PrimaryKey)
+				"(select %q too)", w.adapter.ErrEncrypted, o.column, o.column.Table.PrimaryKey)
 		}
 	}
 	if w.scope.Kind == scope.Tenant {
@@ -110,7 +110,7 @@ func (w *Watcher) opening(columns []string, at int, isBytes bool) (o opening, ok
 	}
 	if o.tenant = slices.Index(columns, o.column.Table.Tenant); o.tenant < 0 {
 		return o, false, fmt.Errorf("%w: column %s is opened with the keys of the row's tenant, which is not in the "+
-			"result (select %q too)", e, o.column, o.column.Table.Tenant)
+			"result (select %q too)", w.adapter.ErrEncrypted, o.column, o.column.Table.Tenant)
 	}
 	return o, true, nil
 }
@@ -131,7 +131,7 @@ func (w *Watcher) open(o *opening, row []driver.Value) error {
 		if LooksSealed(sealed) {
 			return fmt.Errorf("%w: column %q of the result has sealed values, and it cannot be told of which column "+
 				"(select it under its own name, from its table; %s.AsStored reads it as it is)",
-				w.adapter.Err, o.name, w.adapter.Package)
+				w.adapter.ErrEncrypted, o.name, w.adapter.Package)
 		}
 		return nil
 	}
@@ -200,7 +200,7 @@ func (o *opening) primaryKey(row []driver.Value) ([]byte, error) {
 	return key, err
 }
 
-// AsUUID reads a uuid as a driver has it.
+// AsUUID reads a uuid as a driver or an application has it. What is none is uuid.Nil.
 func AsUUID(value any) (uuid.UUID, error) {
 	switch v := value.(type) {
 	case uuid.UUID:
@@ -213,15 +213,9 @@ func AsUUID(value any) (uuid.UUID, error) {
 	case [16]byte:
 		return v, nil
 	case driver.Valuer:
-		value, err := v.Value()
-		if err != nil {
-			return uuid.Nil, err
+		if text, _ := v.Value(); text != nil && text != value {
+			return AsUUID(text)
 		}
-		value2, ok := value.(string)
-		if !ok {
-			return uuid.Nil, fieldcrypt.ErrType
-		}
-		return uuid.Parse(value2)
 	case string:
 		return uuid.Parse(v)
 	case []byte:

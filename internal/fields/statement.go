@@ -10,8 +10,8 @@ import (
 
 // Adapter is what an adapter says in refusals.
 type Adapter struct {
-	// Err is its sentinel, which all refusals wrap.
-	Err error
+	// ErrEncrypted is its sentinel, which all refusals wrap.
+	ErrEncrypted error
 	// Package is its name, and Migrate the function that makes the columns.
 	Package, Migrate string
 	// Cure says what can be done with a column instead.
@@ -116,7 +116,7 @@ func (s *reader) read() error {
 			continue
 		}
 		at = r.Last
-		if s.handled[r.First] {
+		if s.handled[r.First] || s.isAlias(r) {
 			continue
 		}
 		found := s.watcher.names.Find(r.Qualifier, r.Name)
@@ -131,6 +131,12 @@ func (s *reader) read() error {
 		}
 	}
 	return nil
+}
+
+// isAlias reports whether a name is what a list calls a column of the result.
+func (s *reader) isAlias(r Reference) bool {
+	clause := s.top().clause
+	return s.text(r.First-1) == "AS" && (clause == "SELECT" || clause == "RETURNING")
 }
 
 // moves follows parentheses and keywords.
@@ -216,7 +222,7 @@ func (s *reader) handsOut(r Reference) *Column {
 	call := f.clause == "" && s.inCall()
 	switch f.clause {
 	case "SELECT", "RETURNING":
-		if all || s.text(r.First-1) == "AS" {
+		if all {
 			return nil
 		}
 	case "WHERE", "HAVING", "GROUP", "ORDER", "SET", "VALUES":
@@ -281,6 +287,6 @@ func isOperator(text string) bool {
 // refuse says what can be done with the column.
 func (w *Watcher) refuse(c *Column) error {
 	return fmt.Errorf("%w: column %s cannot be compared, ordered, computed with or written in this way (%s; qualify a "+
-		"column of another table with its name; %s.AsStored is the way out)", w.adapter.Err, c, w.adapter.Cure(c),
+		"column of another table with its name; %s.AsStored is the way out)", w.adapter.ErrEncrypted, c, w.adapter.Cure(c),
 		w.adapter.Package)
 }
