@@ -15,6 +15,7 @@ import (
 	"github.com/stratum-hq/stratum-go/core"
 	"github.com/stratum-hq/stratum-go/examples/internal/attack"
 	"github.com/stratum-hq/stratum-go/examples/internal/dataset"
+	"github.com/stratum-hq/stratum-go/fieldcrypt"
 	"github.com/stratum-hq/stratum-go/stratumtest"
 )
 
@@ -52,8 +53,9 @@ func (d *desk) database(ctx context.Context, config Config) (core.Options, error
 		SystemMaxConns: systemConns,
 		Logger:         slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}
-	if config.DSN != "" {
-		return options, nil
+	var err error
+	if options.KEK, err = keyOf(config); err != nil || config.DSN != "" {
+		return options, err
 	}
 	started := time.Now()
 	server, err := stratumtest.Start(ctx, stratumtest.Options{})
@@ -74,6 +76,22 @@ func (d *desk) database(ctx context.Context, config Config) (core.Options, error
 	options.DSN, options.SystemDSN, options.OwnerDSN = database.DSN, database.SystemDSN, database.OwnerDSN
 	d.systemRole = options.RolePrefix + "_system"
 	return options, nil
+}
+
+// keyOf returns the KEK, with which tenants' keys are wrapped. A database that is thrown away at the end gets one of its
+// own; one that stays must not: what was sealed could not be opened the next time.
+func keyOf(config Config) (fieldcrypt.KEK, error) {
+	switch {
+	case config.KEK != "":
+		key, err := fieldcrypt.ParseKey(config.KEK)
+		if err != nil {
+			return nil, err
+		}
+		return fieldcrypt.LocalKEK(key)
+	case config.DSN != "":
+		return nil, nil //nolint:nilnil // encrypted fields are refused
+	}
+	return fieldcrypt.LocalKEK(fieldcrypt.NewKey())
 }
 
 // AllowDatabases lets the login that owns the tables make databases for tenants: the one right that it needs for them.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stratum-hq/stratum-go/examples/internal/dataset"
 	"github.com/stratum-hq/stratum-go/examples/internal/desk"
+	"github.com/stratum-hq/stratum-go/fieldcrypt"
 	"github.com/stratum-hq/stratum-go/stratumtest"
 )
 
@@ -13,6 +14,7 @@ import (
 func Config(folder string, database *stratumtest.Database) desk.Config {
 	return desk.Config{
 		DataDir: folder, DSN: database.DSN, SystemDSN: database.SystemDSN, OwnerDSN: database.OwnerDSN,
+		KEK: fieldcrypt.FormatKey(fieldcrypt.NewKey()),
 	}
 }
 
