@@ -60,7 +60,7 @@ type ConfigValue struct {
 	// UpdatedAt is when the entry was last written.
 	UpdatedAt time.Time
 
-	revealed *revealed // of a sensitive value that was opened
+	revealed revealed // of a sensitive value that was opened
 }
 
 // redacted stands where a sensitive value would.
@@ -98,11 +98,12 @@ func (v ConfigValue) Decode(into any) error {
 		return decodeError(v.Key, config.Decode(v.Value, into, false))
 	case v.revealed == nil:
 		return &ConfigError{Key: v.Key, Err: ErrConfigSensitive}
-	case v.revealed.err != nil:
-		return v.revealed.err
-	default:
-		return sensitiveDecodeError(v.Key, config.Decode(v.revealed.value, into, false))
 	}
+	value, err := v.revealed()
+	if err != nil {
+		return err
+	}
+	return sensitiveDecodeError(v.Key, config.Decode(value, into, false))
 }
 
 // Get returns the value that holds for a tenant, or ErrConfigNotFound where no tenant from the root down to it has set

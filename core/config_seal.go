@@ -25,21 +25,20 @@ func newConfigColumn(keys *Keys) (*SealedColumn, error) {
 	return &SealedColumn{keys: keys, column: column}, err
 }
 
-// revealed is what a sensitive value was opened to. It hangs on a pointer, which fmt does not follow.
-type revealed struct {
-	value json.RawMessage
-	err   error
-}
+// revealed returns what a sensitive value was opened to. It is a function because whatever prints a struct, with which
+// verb ever, and also where methods are out of reach, does not look into one.
+type revealed func() (json.RawMessage, error)
 
 // reveal has a sensitive value be decoded: what was set by e, or without one the declared default.
 func (c *Config) reveal(ctx context.Context, s *config.Snapshot, e *config.Entry, v *ConfigValue) {
 	switch {
 	case !v.Sensitive:
 	case e == nil:
-		v.revealed = &revealed{value: c.keys[v.Key].fallback}
+		fallback := c.keys[v.Key].fallback
+		v.revealed = func() (json.RawMessage, error) { return fallback, nil }
 	default:
 		value, err := c.open(ctx, s, e)
-		v.revealed = &revealed{value: value, err: err}
+		v.revealed = func() (json.RawMessage, error) { return value, err }
 	}
 }
 
