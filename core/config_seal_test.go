@@ -132,8 +132,10 @@ func TestSensitiveWithoutAKEK(t *testing.T) {
 		require.NotContains(t, err.Error(), password)
 	}
 	for _, change := range []core.ConfigChange{
-		{Key: key, Value: password, Sensitive: core.On}, {Key: key, KeepValue: true, Sensitive: core.On},
-		{Key: "secret", Value: password}, {Key: "secret", KeepValue: true, Sensitive: core.Off},
+		{Key: key, Value: password, Sensitive: core.On},
+		{Key: key, KeepValue: true, Sensitive: core.On},
+		{Key: "secret", Value: password},
+		{Key: "secret", KeepValue: true, Sensitive: core.Off},
 	} {
 		refused(second(none.Config.Set(v.ctx, v.acme.ID, change)))
 	}
