@@ -57,7 +57,7 @@ func (c *Config) open(ctx context.Context, s *config.Snapshot, e *config.Entry) 
 		return e.Value, nil
 	}
 	value, err := c.sealed.openConfig(ctx, s.Source(e).ID, e)
-	if errors.Is(err, ErrDecrypt) && c.sealed.keys.lacks(s.Source(e).ID, e.Sealed) {
+	if errors.Is(err, ErrDecrypt) && c.sealed.keys.lacks(ctx, s.Source(e).ID, e.Sealed) {
 		value, err = c.openAgain(ctx, s, e, err)
 	}
 	return value, sensitiveError(e.Key, err)
@@ -79,10 +79,13 @@ func (c *Config) openAgain(
 }
 
 // lacks reports whether a value is sealed with a version that the tenant has not got any more.
-func (k *Keys) lacks(tenant uuid.UUID, sealed []byte) bool {
+func (k *Keys) lacks(ctx context.Context, tenant uuid.UUID, sealed []byte) bool {
 	h, err := fieldcrypt.ParseHeader(sealed)
-	t, ok := k.cache.Get(tenant)
-	return err == nil && ok && !t.shredded && !t.ring.Has(fieldcrypt.DataKey, h.Version)
+	if err != nil {
+		return false
+	}
+	t, err := k.opening(ctx, tenant, h.Version)
+	return err == nil && !t.ring.Has(fieldcrypt.DataKey, h.Version)
 }
 
 // openConfig opens an entry of its owner. Who may see it was decided before.

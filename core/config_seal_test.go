@@ -384,3 +384,41 @@ func TestUsesOfConfigAreCounted(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, core.MaxConfigBatch, uses)
 }
+
+// TestSensitiveWhileKeysAreOutOfReach: the error is that of the key, also in a batch whose other changes are made.
+func TestSensitiveWhileKeysAreOutOfReach(t *testing.T) {
+	t.Parallel()
+	v := newStrongroom(t)
+	v.hide(v.acme, key, password)
+	down := errors.New("the KMS is down")
+	for name, outage := range map[string]struct {
+		begin, end func()
+		want       any
+	}{
+		"KMS": {func() { v.kek.fail(down) }, func() { v.kek.fail(nil) }, &down},
+		"registry": {
+			func() { v.f.tamper(t, `ALTER TABLE stratum.tenant_keys RENAME TO gone`) },
+			func() { v.f.tamper(t, `ALTER TABLE stratum.gone RENAME TO tenant_keys`) },
+			new(*core.DatabaseError),
+		},
+	} {
+		st := v.open(t, nil)
+		outage.begin()
+		_, one := st.Config.Set(v.ctx, v.acme.ID, core.ConfigChange{Key: key, Value: "x"})
+		results, batch := st.Config.SetBatch(v.ctx, v.acme.ID, []core.ConfigChange{
+			{Key: key, Value: "x"}, {Key: "plain", Value: name},
+		}, core.ConfigBatch{BestEffort: true})
+		_, read := v.read(st, v.shop, key)
+		outage.end()
+		for _, err := range []error{one, batch, read} {
+			var refused *core.ConfigError
+			require.ErrorIs(t, err, core.ErrConfigSensitive, name)
+			require.ErrorAs(t, err, &refused, name)
+			require.Equal(t, key, refused.Key)
+			require.ErrorAs(t, err, outage.want, name)
+		}
+		require.NoError(t, results[1].Err)
+		require.Equal(t, `"`+name+`"`, v.stored(v.acme, "plain").Value)
+		v.wantRead(st, password, key, v.shop)
+	}
+}

@@ -126,6 +126,7 @@ func TestRetireWaitsForConfig(t *testing.T) {
 	ctx := context.WithoutCancel(t.Context())
 	writer, err := v.f.admin.Begin(ctx)
 	require.NoError(t, err)
+	defer func() { _ = writer.Rollback(ctx) }()
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(v.label(v.acme) + "\n"))
 	_, err = writer.Exec(ctx, `SELECT pg_advisory_xact_lock($1, $2)`, 0x53544354, int32(h.Sum32())) //nolint:gosec // a hash
@@ -137,7 +138,7 @@ func TestRetireWaitsForConfig(t *testing.T) {
 	require.Eventually(t, func() bool {
 		return ask[bool](t, v.db.AdminDSN, `SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND locktype = 'advisory'
 			AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))`)
-	}, time.Minute, 5*time.Millisecond)
+	}, 20*time.Second, 5*time.Millisecond)
 	require.NoError(t, writer.Commit(ctx))
 	require.ErrorIs(t, <-retired, core.ErrKeyInUse)
 	v.wantRead(v.open(t, nil), password, key, v.shop)
