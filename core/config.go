@@ -107,8 +107,8 @@ func (v ConfigValue) Decode(into any) error {
 }
 
 // Get returns the value that holds for a tenant, or ErrConfigNotFound where no tenant from the root down to it has set
-// the key and no default is declared. That a sensitive value cannot be opened is an error of its Decode, and not of Get,
-// nor of Resolve, Own and Watch.
+// the key and no default is declared. That a sensitive value cannot be opened is an error of its Decode, and not of
+// Get, nor of Resolve, Own and Watch.
 func (c *Config) Get(ctx context.Context, tenant uuid.UUID, key string) (ConfigValue, error) {
 	s, v, err := c.snapshot(ctx, tenant)
 	if err != nil {

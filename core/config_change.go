@@ -50,8 +50,8 @@ type ConfigChange struct {
 	// the key. A Key that is declared Sensitive is so whatever is said here.
 	Sensitive Switch
 	// KeepValue leaves the value that the tenant has set as it is, for a change of Locked or Sensitive alone: On seals
-	// it, and Off opens it and stores it as it is. Value must be left out. Where the tenant has not set the key the error
-	// is ErrConfigNotFound.
+	// it, and Off opens it and stores it as it is. Value must be left out. Where the tenant has not set the key the
+	// error is ErrConfigNotFound.
 	KeepValue bool
 	// IfVersion makes the change only while the tenant's own entry has this version, else the error is
 	// ErrConfigConflict. Defaults to 0: whatever there is.
@@ -85,8 +85,8 @@ type ConfigResult struct {
 //   - ErrTenantState, as a *StateError, for an archived tenant;
 //   - ErrConfigLocked, as a *ConfigLockedError, when an ancestor has locked the key;
 //   - ErrConfigConflict, as a *ConfigConflictError, when IfVersion or IfAbsent do not hold;
-//   - ErrConfigSensitive for a sensitive value that cannot be sealed, and with it ErrNoKEK where Options.KEK is missing,
-//     ErrShredded where the tenant's keys are destroyed, or what the KEK or the registry has said;
+//   - ErrConfigSensitive for a sensitive value that cannot be sealed, and with it ErrNoKEK where Options.KEK is
+//     missing, ErrShredded where the tenant's keys are destroyed, or what the KEK or the registry has said;
 //   - ErrConfigUnknown for a key that is not declared while others are;
 //   - ErrConfigInvalid, as a *ConfigError that says why, for a key or a value that cannot be written, is not of the
 //     declared type, or does not pass Key.Validate.

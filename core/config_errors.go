@@ -29,8 +29,8 @@ var (
 	ErrConfigDecode = errors.New("stratum: the stored config value does not fit its type (correct it with Config.Set)")
 	// ErrConfigSensitive is returned where a sensitive value can be neither sealed nor opened, and then is also what
 	// says why, such as ErrNoKEK or ErrShredded. It is never stored or shown as it is. See docs/config.md, "Secrets".
-	ErrConfigSensitive = errors.New("stratum: the config value is sensitive and not shown here (read it with Key.Get, " +
-		"ResolveInto or the Decode of what Config.Get returns)")
+	ErrConfigSensitive = errors.New("stratum: the config value is sensitive and not shown here (read it with " +
+		"Key.Get, ResolveInto or the Decode of what Config.Get returns)")
 )
 
 // ConfigError says which key was refused and why. It leaves the value out.

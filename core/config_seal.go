@@ -13,8 +13,8 @@ import (
 )
 
 // Sensitive values are sealed in stratum.config, with a key of the tenant that has set them, and stay sealed in what is
-// kept of config: whoever reads one opens it with keys that Keys has in memory. So no plaintext outlives their TTL here,
-// and a Shred reaches what is kept of config as it reaches fields.
+// kept of config: whoever reads one opens it with keys that Keys has in memory. So no plaintext is kept beyond their
+// TTL, and a Shred reaches what is kept of config as it reaches fields.
 
 // newConfigColumn declares the column of sensitive values. Each is bound to its row: to the tenant by whose key it is,
 // and to the key of config as the rest of the primary key.
@@ -144,8 +144,8 @@ func (c *Config) sealer(tenant uuid.UUID) *configSealer {
 	return s
 }
 
-// find looks for keys that were wanted, outside of the transaction, and makes the first. Why there are none is said when
-// they are wanted again: it concerns the sensitive keys of a batch alone.
+// find looks for keys that were wanted, outside of the transaction, and makes the first. Why there are none is said
+// when they are wanted again: it concerns the sensitive keys of a batch alone.
 func (s *configSealer) find(ctx context.Context, wanted *keysWanted) {
 	keys := s.column.keys
 	if wanted.version > 0 {

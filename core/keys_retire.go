@@ -63,10 +63,10 @@ func (k *Keys) uses(
 }
 
 // Retire destroys a superseded version of a tenant's data key after a scan of the tables and of its config has found
-// nothing that is sealed with it. The tables must have all encrypted columns that are declared on this handle, or the error is
-// ErrKeyJob. It returns ErrKeyVersion for a version that the tenant has not got, and ErrKeyInUse, as a *KeyInUseError,
-// while values are sealed with it, while it is current, and for as long after a Rotate as programs may still seal with
-// it: the TTL of this handle, which no other program's may exceed.
+// nothing that is sealed with it. The tables must have all encrypted columns that are declared on this handle, or the
+// error is ErrKeyJob. It returns ErrKeyVersion for a version that the tenant has not got, and ErrKeyInUse, as a
+// *KeyInUseError, while values are sealed with it, while it is current, and for as long after a Rotate as programs may
+// still seal with it: the TTL of this handle, which no other program's may exceed.
 //
 // What is sealed with it in a backup of the data needs a backup of the registry of the same time. It is for the
 // operator: with a tenant's ctx the error is ErrKeyScope.

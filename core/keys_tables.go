@@ -12,7 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// EncryptedTable is a table with encrypted columns, for Reencrypt and Retire. Config is none: they see to it themselves.
+// EncryptedTable is a table with encrypted columns, for Reencrypt and Retire, which see to config by themselves.
 type EncryptedTable struct {
 	// Name is the table's, as it is in the database and without quotes. Required.
 	Name string
