@@ -47,6 +47,7 @@ func TestSensitiveConfig(t *testing.T) {
 	value, err := v.st.Config.Get(v.ctx, v.shop.ID, token.Name)
 	require.NoError(t, err)
 	require.ErrorIs(t, value.Decode(&number), core.ErrConfigDecode)
+	require.ErrorContains(t, value.Decode(&number), "does not have the form of its values", "not what it is instead")
 	_, err = core.Key[int]{Name: token.Name}.Get(core.WithTenant(t.Context(), v.shop.ID), v.st)
 	require.ErrorIs(t, err, core.ErrConfigDecode)
 

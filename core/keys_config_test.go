@@ -123,30 +123,56 @@ func TestRetireWaitsForConfig(t *testing.T) {
 	require.NoError(t, err)
 	_, err = st.Keys.Reencrypt(t.Context(), core.ReencryptOptions{})
 	require.NoError(t, err)
-	ctx := context.WithoutCancel(t.Context())
-	writer, err := v.f.admin.Begin(ctx)
-	require.NoError(t, err)
-	defer func() { _ = writer.Rollback(ctx) }()
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(v.label(v.acme) + "\n"))
-	_, err = writer.Exec(ctx, `SELECT pg_advisory_xact_lock($1, $2)`, 0x53544354, int32(h.Sum32())) //nolint:gosec // a hash
-	require.NoError(t, err)
-	_, err = writer.Exec(ctx, `UPDATE stratum.config SET sealed = $1 WHERE key = $2`, old, key)
-	require.NoError(t, err)
 	retired := make(chan error, 1)
-	go func() { retired <- v.retires(st, v.acme, 1) }()
-	require.Eventually(t, func() bool {
-		return ask[bool](t, v.db.AdminDSN, `SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND locktype = 'advisory'
-			AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))`)
-	}, 20*time.Second, 5*time.Millisecond)
-	require.NoError(t, writer.Commit(ctx))
+	v.whileWriting(v.acme, func() { retired <- v.retires(st, v.acme, 1) },
+		`UPDATE stratum.config SET sealed = $1 WHERE key = $2`, old, key)
 	require.ErrorIs(t, <-retired, core.ErrKeyInUse)
 	v.wantRead(v.open(t, nil), password, key, v.shop)
 }
 
-func (v *strongroom) label(at core.Tenant) string {
+// whileWriting runs a statement as somebody who writes config of a tenant does, and commits when do waits for that.
+func (v *strongroom) whileWriting(at core.Tenant, do func(), statement string, args ...any) {
 	v.Helper()
-	return ask[string](v.T, v.db.AdminDSN, `SELECT label FROM stratum.tenants WHERE id = $1`, at.ID)
+	ctx := context.WithoutCancel(v.Context())
+	writer, err := v.f.admin.Begin(ctx)
+	require.NoError(v, err)
+	defer func() { _ = writer.Rollback(ctx) }()
+	label := ask[string](v.T, v.db.AdminDSN, `SELECT label FROM stratum.tenants WHERE id = $1`, at.ID)
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(label + "\n"))
+	_, err = writer.Exec(ctx, `SELECT pg_advisory_xact_lock($1, $2)`, 0x53544354, int32(h.Sum32())) //nolint:gosec // a hash
+	require.NoError(v, err)
+	go do()
+	require.Eventually(v, func() bool {
+		return ask[bool](v.T, v.db.AdminDSN, `SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted
+			AND locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))`)
+	}, 20*time.Second, 5*time.Millisecond)
+	_, err = writer.Exec(ctx, statement, args...)
+	require.NoError(v, err)
+	require.NoError(v, writer.Commit(ctx))
+}
+
+// TestReencryptOfConfigLosesNothing that was written after it had read.
+func TestReencryptOfConfigLosesNothing(t *testing.T) {
+	t.Parallel()
+	v := newStrongroom(t)
+	v.hide(v.acme, key, password)
+	_, err := v.st.Keys.Rotate(v.ctx, v.acme.ID)
+	require.NoError(t, err)
+	done := make(chan error, 1)
+	job := func() { done <- second(v.st.Keys.Reencrypt(v.ctx, core.ReencryptOptions{})) }
+	v.whileWriting(v.acme, job, `UPDATE stratum.config SET sealed = NULL, sensitive = false, value = '"new"'
+		WHERE key = $1`, key)
+	require.NoError(t, <-done)
+	require.Equal(t, `"new"`, v.stored(v.acme, key).Value)
+
+	v.change(v.globex, core.ConfigChange{Key: token.Name, Value: password})
+	st := v.open(t, func(o *core.Options) { o.ConfigKeys = []core.ConfigKey{token} })
+	job = func() { done <- second(st.Keys.Reencrypt(v.ctx, core.ReencryptOptions{})) }
+	v.whileWriting(v.globex, job, `UPDATE stratum.config SET value = '"new"' WHERE key = $1`, token.Name)
+	require.NoError(t, <-done)
+	v.wantSealed(v.globex, token.Name, 1)
+	v.wantRead(v.st, "new", token.Name, v.globex)
 }
 
 // TestKeyBecomesSensitive that was not when it was set: it is hidden at once, and sealed by the next write, or by
