@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -59,7 +60,7 @@ func (m *Maker) Verify(ctx context.Context, tx *sql.Tx, schemas []Schema) error 
 			return err
 		}
 	}
-	found, err := fingerprints(ctx, tx, schemas, names(wanted))
+	found, err := fingerprints(ctx, tx, schemas, slices.Concat(wanted.Names().Tables, wanted.Names().Views))
 	if err != nil {
 		return err
 	}
