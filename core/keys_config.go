@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"slices"
+	"sync"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -63,23 +64,54 @@ func (j *keyJob) config(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	failed := &ForEachError{}
-	for _, tenant := range tenants {
-		err := j.configOf(ctx, tenant)
-		switch {
-		case err == nil:
-		case ctx.Err() != nil:
-			return ctx.Err()
-		default:
-			if failed.Failed++; failed.Failed <= defaultMaxFailures {
-				failed.Failures = append(failed.Failures, TenantFailure{Tenant: tenant, Err: err})
+	var (
+		work    = make(chan uuid.UUID)
+		workers sync.WaitGroup
+		failed  configFailures
+	)
+	for range min(j.options.Workers, len(tenants)) {
+		workers.Go(func() {
+			for tenant := range work {
+				failed.add(tenant, j.configOf(ctx, tenant))
 			}
+		})
+	}
+	for _, tenant := range tenants {
+		if ctx.Err() != nil {
+			break
 		}
+		work <- tenant
 	}
-	if failed.Failed > 0 {
-		return failed
+	close(work)
+	workers.Wait()
+	if ctx.Err() != nil {
+		return ctx.Err()
 	}
-	return nil
+	return failed.err()
+}
+
+// configFailures are the tenants whose config could not be worked on.
+type configFailures struct {
+	mu  sync.Mutex
+	all ForEachError
+}
+
+func (f *configFailures) add(tenant uuid.UUID, err error) {
+	if err == nil {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.all.Failed++; f.all.Failed <= defaultMaxFailures {
+		f.all.Failures = append(f.all.Failures, TenantFailure{Tenant: tenant, Err: err})
+	}
+}
+
+func (f *configFailures) err() error {
+	if f.all.Failed == 0 {
+		return nil
+	}
+	return &f.all
 }
 
 // configTenants are those that have something to be looked at.
