@@ -23,7 +23,7 @@ func (u *keyUnit) batch(ctx context.Context) (done bool, err error) {
 	written := int64(0)
 	for range maxBatchAttempts {
 		b = &keyBatch{unit: u}
-		err = u.job.keys.st.BeginFunc(ctx, func(tx *Tx) error { return b.run(ctx, tx) })
+		err = b.run(ctx)
 		if isTransient(err) {
 			continue
 		}
@@ -75,26 +75,54 @@ type keyBatchValue struct {
 	plainText *string
 }
 
-func (b *keyBatch) run(ctx context.Context, tx *Tx) (err error) {
-	u := b.unit
-	if u.types == nil {
-		if u.types, err = u.table.keyTypes(ctx, tx); err != nil {
+// run reads, seals and writes: in the tenant's place in one transaction.
+func (b *keyBatch) run(ctx context.Context) error {
+	if b.unit.table.registry {
+		return b.runInRegistry(ctx)
+	}
+	return b.unit.job.keys.st.BeginFunc(ctx, func(tx *Tx) error {
+		if err := b.read(ctx, tx); err != nil {
 			return err
 		}
+		writes, err := b.seal(ctx)
+		if err != nil {
+			return err
+		}
+		return b.send(ctx, tx, writes)
+	})
+}
+
+// runInRegistry is run with two transactions: sealing may want a connection of the same pool.
+func (b *keyBatch) runInRegistry(ctx context.Context) error {
+	u := b.unit
+	err := u.job.keys.st.registryTx(ctx, func(tx pgx.Tx) error { return b.read(ctx, tx) })
+	if err != nil {
+		return statementError(ctx, err)
 	}
-	if err := b.read(ctx, tx); err != nil || len(b.rows) == 0 {
+	writes, err := b.seal(ctx)
+	if err != nil || writes.Len() == 0 {
 		return err
 	}
+	return statementError(ctx, u.job.keys.st.registryTx(ctx, func(tx pgx.Tx) error {
+		if err := lockConfigOf(ctx, tx, u.tenant); err != nil {
+			return err
+		}
+		return b.send(ctx, tx, writes)
+	}))
+}
+
+// seal returns the statements that bring the rows to the target.
+func (b *keyBatch) seal(ctx context.Context) (*pgx.Batch, error) {
 	writes := &pgx.Batch{}
 	for _, row := range b.rows {
 		if err := b.queue(ctx, writes, row); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return b.send(ctx, tx, writes)
+	return writes, nil
 }
 
-func (b *keyBatch) send(ctx context.Context, tx *Tx, writes *pgx.Batch) (err error) {
+func (b *keyBatch) send(ctx context.Context, tx keyTx, writes *pgx.Batch) (err error) {
 	if writes.Len() == 0 {
 		return nil
 	}
@@ -112,8 +140,13 @@ func (b *keyBatch) send(ctx context.Context, tx *Tx, writes *pgx.Batch) (err err
 }
 
 // read finds the next rows with something to be done.
-func (b *keyBatch) read(ctx context.Context, tx *Tx) error {
+func (b *keyBatch) read(ctx context.Context, tx keyTx) (err error) {
 	u, w := b.unit, &sqlWriter{}
+	if u.types == nil {
+		if u.types, err = u.table.keyTypes(ctx, tx); err != nil {
+			return err
+		}
+	}
 	w.WriteString("SELECT ")
 	for _, key := range u.table.PrimaryKey {
 		w.WriteString(ident(key) + "::text, ")
@@ -234,13 +267,13 @@ func (b *keyBatch) anew(ctx context.Context, c EncryptedColumn, v keyBatchValue,
 	if v.plainText != nil {
 		encoded, err = encodePlain(c, v.plain)
 	} else {
-		encoded, err = c.Sealed.Open(ctx, tenant, nil, v.sealed, primaryKey)
+		encoded, err = c.Sealed.open(ctx, tenant, nil, v.sealed, primaryKey)
 	}
 	if err != nil {
 		return sealedAnew{}, err
 	}
 	s := sealedAnew{indexes: make(map[string][]byte, len(c.Indexes))}
-	if s.sealed, err = c.Sealed.Seal(ctx, tenant, nil, encoded, primaryKey); err != nil {
+	if s.sealed, err = c.Sealed.seal(ctx, tenant, nil, encoded, primaryKey); err != nil {
 		return sealedAnew{}, err
 	}
 	for name := range c.Indexes {
