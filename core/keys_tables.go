@@ -41,6 +41,18 @@ type EncryptedColumn struct {
 	Plain string
 	// FromPlain makes the value that is encoded from what pgx reads. Defaults to that itself: string, int64 and so on.
 	FromPlain func(value any) (any, error)
+	// PlainJSON gives FromPlain a []byte, with a JSON array of two: the name of PostgreSQL's type, and the value as
+	// to_json has it. Defaults to false.
+	PlainJSON bool
+}
+
+// plainValue writes what FromPlain is given.
+func (c EncryptedColumn) plainValue() string {
+	if !c.PlainJSON {
+		return ident(c.Plain)
+	}
+	return "pg_catalog.convert_to(pg_catalog.json_build_array(pg_catalog.pg_typeof(" + ident(c.Plain) + ")::text, " +
+		ident(c.Plain) + ")::text, 'UTF8')"
 }
 
 func (t EncryptedTable) withDefaults() EncryptedTable {
