@@ -111,6 +111,7 @@ type encryptedField struct {
 	field  *schema.Field
 	sealed *core.SealedColumn
 	index  *fieldcrypt.Index // what it is looked up by, or nil
+	plain  string            // the column of values in the clear while it is encrypted in place, or empty
 }
 
 // indexSuffix is what the name of a blind index' column ends in.

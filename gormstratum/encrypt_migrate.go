@@ -21,6 +21,7 @@ func (t *table) describeEncrypted(s *schema.Schema) {
 		f.DataType, f.Size, f.Precision, f.Scale = byteaType, 0, 0, 0
 		f.TagSettings["TYPE"] = byteaType
 		f.TagSettings["CHECK"] = sealedCheck(s.Table, name)
+		f.NotNull = f.NotNull && e.plain == ""
 		if e.index != nil {
 			addIndexField(s, f, e)
 		}
@@ -30,10 +31,13 @@ func (t *table) describeEncrypted(s *schema.Schema) {
 // sealedCheck refuses values that are not in the form of sealed ones: by their first byte, the version of the key and
 // the least length, see package fieldcrypt.
 func sealedCheck(table, column string) string {
-	quoted := `"` + strings.ReplaceAll(column, `"`, `""`) + `"`
-	return fmt.Sprintf(`chk_%s_%s_sealed,pg_catalog.octet_length(%[3]s) >= 33 AND `+
-		`pg_catalog.substring(%[3]s, 1, 1) IN ('\x01'::bytea, '\x02'::bytea) AND `+
-		`pg_catalog.substring(%[3]s, 2, 4) <> '\x00000000'::bytea`, lastPart(table), column, quoted)
+	return fmt.Sprintf("chk_%s_%s_sealed,%s", lastPart(table), column, sealedCondition(column))
+}
+
+func sealedCondition(column string) string {
+	return fmt.Sprintf(`pg_catalog.octet_length(%[1]s) >= 33 AND `+
+		`pg_catalog.substring(%[1]s, 1, 1) IN ('\x01'::bytea, '\x02'::bytea) AND `+
+		`pg_catalog.substring(%[1]s, 2, 4) <> '\x00000000'::bytea`, quoteName(column))
 }
 
 // addIndexField adds the column of the blind index, with the indexes of the encrypted one.

@@ -19,6 +19,7 @@ const (
 	tagBits       = "bits"       // of the blind index
 	tagNormalize  = "normalize"  // normalizers of the blind index, with ";" between them
 	tagLabel      = "label"      // column, or table.column: what the values are bound to
+	tagPlain      = "plain"      // has values in the clear still; see EncryptInPlace
 )
 
 // isEncrypted reports whether a field has the serializer.
@@ -40,11 +41,11 @@ func (t *table) readEncrypted(keys *core.Keys) error {
 		if err != nil {
 			return err
 		}
-		sealed, err := keys.Column(options)
+		sealed, err := keys.Column(options.ColumnOptions)
 		if err != nil {
 			return fmt.Errorf("%w %s: field %s: %w", ErrModel, t.schema.Name, f.Name, err)
 		}
-		e := &encryptedField{table: t.schema, field: f, sealed: sealed}
+		e := &encryptedField{table: t.schema, field: f, sealed: sealed, plain: options.plain}
 		if indexes := sealed.Column().Indexes(); len(indexes) > 0 {
 			e.index = indexes[0]
 		}
@@ -82,9 +83,16 @@ func (t *table) mayEncrypt(f *schema.Field) error {
 	return fmt.Errorf("%w %s: encrypted field %s %s", ErrModel, t.schema.Name, f.Name, reason)
 }
 
+// fieldOptions are what a tag says.
+type fieldOptions struct {
+	fieldcrypt.ColumnOptions
+
+	plain string // the column of values in the clear, or empty
+}
+
 // encryptedOptions reads the tag.
-func encryptedOptions(s *schema.Schema, f *schema.Field) (fieldcrypt.ColumnOptions, error) {
-	o := fieldcrypt.ColumnOptions{Table: s.Table, Column: f.DBName}
+func encryptedOptions(s *schema.Schema, f *schema.Field) (fieldOptions, error) {
+	o := fieldOptions{ColumnOptions: fieldcrypt.ColumnOptions{Table: s.Table, Column: f.DBName}}
 	index, searchable := fieldcrypt.IndexOptions{}, false
 	for word := range strings.SplitSeq(f.Tag.Get(tagKey), ",") {
 		key, value, _ := strings.Cut(strings.TrimSpace(word), "=")
@@ -100,10 +108,12 @@ func encryptedOptions(s *schema.Schema, f *schema.Field) (fieldcrypt.ColumnOptio
 		case key == tagNormalize:
 			index.Normalize, err = fieldcrypt.ParseNormalizers(value)
 		case key == tagLabel && value != "":
-			label(&o, value)
+			label(&o.ColumnOptions, value)
+		case key == tagPlain:
+			o.plain, err = plainColumn(s, f, value)
 		default:
-			err = fmt.Errorf("there are %s, %s=12, %s=casefold;trim and %s=table.column",
-				tagSearchable, tagBits, tagNormalize, tagLabel)
+			err = fmt.Errorf("there are %s, %s=12, %s=casefold;trim, %s=table.column and %s",
+				tagSearchable, tagBits, tagNormalize, tagLabel, tagPlain)
 		}
 		if err != nil {
 			return o, fmt.Errorf("%w %s: field %s has %q in its tag stratum (%w)", ErrModel, s.Name, f.Name, word, err)

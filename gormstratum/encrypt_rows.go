@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,6 +25,7 @@ type opening struct {
 	name   string
 	field  *encryptedField // nil where it is not known what the column is
 	tenant int             // the column of the row's tenant, or -1 for that of ctx
+	plain  int             // the column of values in the clear, or -1 where it is not in the result by itself
 	opener *core.Opener    // for the tenant of ctx, once there was something to open
 
 	// These are used again for each row.
@@ -78,7 +80,10 @@ func (w *watcher) opening(columns []string, at int, isBytes bool) (o opening, ok
 		return o, false, fmt.Errorf("%w: column %q of the result could be %s or %s (select it AS alias__%s, with the "+
 			"alias of its table)", ErrEncrypted, name, found[0], found[1], lastName(name))
 	}
-	o = opening{at: at, field: found[0], tenant: -1}
+	o = opening{at: at, field: found[0], tenant: -1, plain: -1}
+	if o.field.plain != "" {
+		o.plain = slices.Index(columns, prefix+o.field.plain)
+	}
 	if w.scope.Kind == scope.Tenant {
 		return o, true, nil
 	}
@@ -105,8 +110,9 @@ func lastName(name string) string {
 
 // open puts the value in the place of what is stored.
 func (w *watcher) open(o *opening, row []driver.Value) error {
+	inClear := o.field != nil && o.plain >= 0 && row[o.plain] != nil
 	sealed, ok := row[o.at].([]byte)
-	if !ok {
+	if !ok && !inClear {
 		return nil // NULL
 	}
 	if o.field == nil {
@@ -117,7 +123,16 @@ func (w *watcher) open(o *opening, row []driver.Value) error {
 		}
 		return nil
 	}
-	encoded, err := w.unseal(o, sealed, row)
+	var encoded []byte
+	var err error
+	switch {
+	case inClear && (len(sealed) == 0 || sealed[0] != plainMark):
+		encoded, err = o.field.encodePlain(o.field.plainValue(w.ctx, row[o.plain]))
+	case o.field.plain != "" && sealed[0] == plainMark:
+		encoded, err = o.field.encodePlain(o.field.fromJSON(w.ctx, sealed[1:]))
+	default:
+		encoded, err = w.unseal(o, sealed, row)
+	}
 	switch {
 	case err != nil:
 	case o.field.field.IndirectFieldType.Kind() == reflect.String: // what is by far the most common

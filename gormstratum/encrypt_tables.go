@@ -35,6 +35,9 @@ func EncryptedTables(db *gorm.DB) ([]core.EncryptedTable, error) {
 			if e.index != nil {
 				c.Indexes = map[string]string{e.index.Name(): e.indexColumn()}
 			}
+			if e.plain != "" {
+				c.Plain, c.PlainJSON, c.FromPlain = e.plain, true, e.fromJob(db.Statement.Context)
+			}
 			table.Columns = append(table.Columns, c)
 		}
 		list = append(list, table)

@@ -172,7 +172,7 @@ func (l *looker) tuples(e clause.IN, columns []clause.Column) clause.Expression 
 	rewritten, values := slices.Clone(columns), slices.Clone(e.Values)
 	for at, c := range columns {
 		field, qualifier := l.column(c)
-		if field == nil || field.index.Bits() < fullBits {
+		if field == nil || field.index.Bits() < fullBits || field.plain != "" {
 			continue
 		}
 		rewritten[at] = clause.Column{Table: qualifier, Name: field.indexColumn()}
@@ -243,7 +243,7 @@ func (l *looker) match(field *encryptedField, values []any) *match {
 			return nil
 		}
 	}
-	if field.index.Bits() < fullBits {
+	if field.index.Bits() < fullBits || field.plain != "" {
 		if err := l.check(m, encoded); err != nil {
 			l.fail(err)
 			return nil
@@ -261,19 +261,35 @@ func (l *looker) fail(err error) {
 // write writes the condition. Rows without a value stay unknown, as they are in SQL, also where it is negated.
 func (m *match) write(column func(name string) (sql string, vars []any)) (string, []any) {
 	sql, vars := column(m.field.indexColumn())
-	if m.keys == nil {
-		return "(" + sql + " IN ?)", append(vars, m.indexes)
+	condition, all := sql+" IN ?", append(slices.Clone(vars), m.indexes)
+	if m.field.index.Bits() < fullBits {
+		keySQL, keyVars := m.writeKeys(column)
+		all = append(append(all, keyVars...), vars...)
+		condition += " AND (" + keySQL + " OR " + sql + " IS NULL)"
+	}
+	if m.field.plain != "" {
+		plain, plainVars := column(m.field.plain)
+		keySQL, keyVars := m.writeKeys(column)
+		all = slices.Concat(plainVars, all, plainVars, keyVars)
+		condition = plain + " IS NULL AND " + condition + " OR " + plain + " IS NOT NULL AND " + keySQL
+	}
+	return "(" + condition + ")", all
+}
+
+// writeKeys writes that a row is one of those that were found. Where there are none it is false, and not unknown, so
+// that what is not one of them is found.
+func (m *match) writeKeys(column func(name string) (sql string, vars []any)) (string, []any) {
+	if len(m.keys) == 0 {
+		return "FALSE", nil
 	}
 	columns := m.field.table.PrimaryFieldDBNames
-	keySQL := make([]string, len(columns))
-	all := append(slices.Clone(vars), m.indexes)
+	keySQL, all := make([]string, len(columns)), []any(nil)
 	for i, name := range columns {
 		var vars []any
 		keySQL[i], vars = column(name)
 		all = append(all, vars...)
 	}
-	all = append(append(all, m.keys), vars...)
-	return "(" + sql + " IN ? AND ((" + strings.Join(keySQL, ", ") + ") IN ? OR " + sql + " IS NULL))", all
+	return "(" + strings.Join(keySQL, ", ") + ") IN ?", append(all, m.keys)
 }
 
 // check finds the rows that have the indexes and, once they are opened, the values. It reads before the statement, in
@@ -284,9 +300,12 @@ func (l *looker) check(m *match, encoded [][]byte) error {
 	tx := l.stmt.Session(&gorm.Session{NewDB: true, SkipHooks: true, Context: l.stmt.Context})
 	tx.DryRun = false // of a sub-query that is being written
 	tx.Error = nil
-	index := clause.Column{Table: clause.CurrentTable, Name: m.field.indexColumn()}
+	var candidates clause.Expression = clause.IN{Column: currentColumn(m.field.indexColumn()), Values: m.indexes}
+	if m.field.plain != "" {
+		candidates = clause.And(clause.Or(candidates, clause.Neq{Column: currentColumn(m.field.plain)}))
+	}
 	err := tx.Table(s.Table).Unscoped().Select(append(slices.Clone(s.PrimaryFieldDBNames), m.field.field.DBName)).
-		Where(clause.IN{Column: index, Values: m.indexes}).Find(rows.Interface()).Error
+		Where(candidates).Find(rows.Interface()).Error
 	if err != nil {
 		return err
 	}
@@ -310,6 +329,10 @@ func (l *looker) check(m *match, encoded [][]byte) error {
 		}
 	}
 	return nil
+}
+
+func currentColumn(name string) clause.Column {
+	return clause.Column{Table: clause.CurrentTable, Name: name}
 }
 
 // isIn reports whether a row has one of the values.

@@ -135,6 +135,9 @@ func (t *table) sealAssignments(stmt *gorm.Statement, set clause.Set) (clause.Se
 		if e.index != nil {
 			sealed = append(sealed, index)
 		}
+		if e.plain != "" {
+			sealed = append(sealed, e.clearPlain(a.Column.Table))
+		}
 	}
 	return sealed, nil
 }
