@@ -31,6 +31,11 @@ func TestRefusedEncryptedModels(t *testing.T) {
 		"normalizer":   {useOne(t, st, &refusedNormalizer{}), "casefold"},
 		"options":      {useOne(t, st, &refusedOptions{}), "not searchable"},
 		"column":       {useOne(t, st, &refusedColumn{}), `"secret_bidx"`},
+		"named column": {useOne(t, st, &refusedNamedColumn{}), `"secret_short_bidx"`},
+		"index name":   {useOne(t, st, &refusedIndexName{}), "up to 20 of a-z"},
+		"index twice":  {useOne(t, st, &refusedIndexTwice{}), "two indexes"},
+		"epoch":        {useOne(t, st, &refusedEpoch{}), `"epoch=0"`},
+		"plain column": {useOne(t, st, &refusedPlain{}), "the model has a field of that column"},
 		"hash index":   {useOne(t, st, &refusedHash{}), "not one per tenant"},
 		"everyone's":   {useOne(t, st, &refusedMixed{}), "needs a tenant"},
 		"global":       {useOne(t, st, &refusedGlobal{}), "needs a tenant"},
@@ -130,6 +135,33 @@ type (
 		ID         uint
 		Secret     string `gorm:"serializer:encrypted" stratum:"searchable"`
 		SecretBidx []byte
+	}
+	refusedNamedColumn struct {
+		gormstratum.Tenant
+		ID              uint
+		Secret          string `gorm:"serializer:encrypted" stratum:"searchable,searchable=short,bits=8"`
+		SecretShortBidx []byte
+	}
+	refusedIndexName struct {
+		gormstratum.Tenant
+		ID     uint
+		Secret string `gorm:"serializer:encrypted" stratum:"searchable=Short one"`
+	}
+	refusedIndexTwice struct {
+		gormstratum.Tenant
+		ID     uint
+		Secret string `gorm:"serializer:encrypted" stratum:"searchable=a,searchable=a"`
+	}
+	refusedEpoch struct {
+		gormstratum.Tenant
+		ID     uint
+		Secret string `gorm:"serializer:encrypted" stratum:"searchable,epoch=0"`
+	}
+	refusedPlain struct {
+		gormstratum.Tenant
+		ID          uint
+		Secret      string `gorm:"serializer:encrypted" stratum:"plain"`
+		SecretPlain string
 	}
 	refusedHash struct {
 		gormstratum.Tenant

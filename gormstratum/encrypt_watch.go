@@ -276,6 +276,9 @@ func refuse(e *encryptedField, raw bool) error {
 	if e.index != nil {
 		cure = "only = and IN find it, as in Where(\"" + e.field.DBName + " = ?\", v)"
 	}
+	if e.index == nil && len(e.indexes) > 1 {
+		cure = "name the blind index that is to find it, as in Where(\"" + e.indexes[0].column + " = ?\", v)"
+	}
 	if raw {
 		cure = "use the model: raw SQL can read it, and neither write nor compare it"
 	}
