@@ -197,14 +197,14 @@ func isExpression(value any) bool {
 
 // seal returns what is stored of a value: the column's and those of the blind indexes. All are nil for NULL.
 func (e *encryptedField) seal(
-	ctx context.Context, tenant uuid.UUID, value any,
+	ctx context.Context, tenant uuid.UUID, value any, primaryKey []byte,
 ) (sealed any, indexes []any, err error) {
 	indexes = make([]any, len(e.indexes))
 	encoded, err := e.encode(ctx, value)
 	if err != nil || encoded == nil {
 		return nil, indexes, err
 	}
-	bytes, err := e.sealed.Seal(ctx, tenant, nil, encoded, nil)
+	bytes, err := e.sealed.Seal(ctx, tenant, nil, encoded, primaryKey)
 	if err != nil {
 		return nil, nil, fmt.Errorf("column %s: %w", e, err)
 	}

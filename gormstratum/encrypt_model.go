@@ -22,6 +22,8 @@ const (
 	tagNormalize  = "normalize"  // normalizers of the blind index, with ";" between them
 	tagEpoch      = "epoch"      // of the blind index' key
 	tagLabel      = "label"      // column, or table.column: what the values are bound to
+	tagBound      = "bound"      // the primary key, which the application assigns, is bound into the values
+	tagXAES       = "xaes"       // XAES-256-GCM
 	tagPlain      = "plain"      // has values in the clear still; see EncryptInPlace
 )
 
@@ -49,6 +51,11 @@ func (t *table) readEncrypted(keys *core.Keys) error {
 			return fmt.Errorf("%w %s: field %s: %w", ErrModel, t.schema.Name, f.Name, err)
 		}
 		e := &encryptedField{table: t.schema, field: f, sealed: sealed, plain: options.plain}
+		if sealed.Column().PrimaryKey() {
+			if err := t.mayBind(f); err != nil {
+				return err
+			}
+		}
 		e.addIndexes()
 		if err := t.checkColumns(e); err != nil {
 			return err
@@ -117,11 +124,15 @@ func encryptedOptions(s *schema.Schema, f *schema.Field) (o fieldOptions, err er
 			err = indexWord(index, key, value)
 		case key == tagLabel && value != "":
 			label(&o.ColumnOptions, value)
+		case word == tagXAES:
+			o.Alg = fieldcrypt.XAES256GCM
+		case word == tagBound:
+			o.PrimaryKey = true
 		case key == tagPlain:
 			o.plain, err = plainColumn(s, f, value)
 		default:
-			err = fmt.Errorf("there are %s, %s=name, %s=12, %s=casefold;trim, %s=2, %s=table.column and %s",
-				tagSearchable, tagSearchable, tagBits, tagNormalize, tagEpoch, tagLabel, tagPlain)
+			err = fmt.Errorf("there are %s, %s=name, %s=12, %s=casefold;trim, %s=2, %s=table.column, %s, %s and %s",
+				tagSearchable, tagSearchable, tagBits, tagNormalize, tagEpoch, tagLabel, tagXAES, tagBound, tagPlain)
 		}
 		if err != nil {
 			return o, fmt.Errorf("%w %s: field %s has %q in its tag stratum (%w)", ErrModel, s.Name, f.Name, word, err)

@@ -26,11 +26,12 @@ type opening struct {
 	field  *encryptedField // nil where it is not known what the column is
 	tenant int             // the column of the row's tenant, or -1 for that of ctx
 	plain  int             // the column of values in the clear, or -1 where it is not in the result by itself
+	keys   []int           // the columns of the primary key, where the value is bound to it
 	opener *core.Opener    // for the tenant of ctx, once there was something to open
 
 	// These are used again for each row.
-	buffer []byte
-	text   string
+	buffer, key []byte
+	text        string
 }
 
 // Rows returns what opens the rows of a result.
@@ -83,6 +84,9 @@ func (w *watcher) opening(columns []string, at int, isBytes bool) (o opening, ok
 	o = opening{at: at, field: found[0], tenant: -1, plain: -1}
 	if o.field.plain != "" {
 		o.plain = slices.Index(columns, prefix+o.field.plain)
+	}
+	if err := w.bindRows(&o, columns, prefix); err != nil {
+		return o, false, err
 	}
 	if w.scope.Kind == scope.Tenant {
 		return o, true, nil
@@ -149,12 +153,23 @@ func (w *watcher) open(o *opening, row []driver.Value) error {
 
 // unseal opens a value with the keys of the tenant of ctx, or of the row's.
 func (w *watcher) unseal(o *opening, sealed []byte, row []driver.Value) ([]byte, error) {
+	o.key = o.key[:0]
+	for _, at := range o.keys {
+		var err error
+		if o.key, err = fieldcrypt.PrimaryKey(o.key, row[at]); err != nil {
+			return nil, fieldcrypt.ErrDecrypt
+		}
+	}
+	var key []byte // nil where it is not bound
+	if len(o.keys) > 0 {
+		key = o.key
+	}
 	if o.tenant >= 0 {
 		tenant, err := asUUID(row[o.tenant])
 		if err != nil || tenant == uuid.Nil {
 			return nil, fieldcrypt.ErrDecrypt
 		}
-		return o.field.sealed.Open(w.ctx, tenant, nil, sealed, nil)
+		return o.field.sealed.Open(w.ctx, tenant, nil, sealed, key)
 	}
 	if o.opener == nil {
 		opener, err := o.field.sealed.Opener(w.ctx, w.scope.Tenant)
@@ -163,7 +178,7 @@ func (w *watcher) unseal(o *opening, sealed []byte, row []driver.Value) ([]byte,
 		}
 		o.opener = &opener
 	}
-	encoded, err := o.opener.Open(w.ctx, o.buffer[:0], sealed, nil)
+	encoded, err := o.opener.Open(w.ctx, o.buffer[:0], sealed, key)
 	if err == nil {
 		o.buffer = encoded
 	}

@@ -122,15 +122,18 @@ func (s *statementReader) read() error {
 			found = s.watcher.names.find("", r.name)
 		}
 		if len(found) > 0 && !s.allows(r, found[0]) {
-			return refuse(found[0], s.watcher.raw)
+			return s.watcher.refuse(found[0])
 		}
 		if len(found) > 0 {
 			if err := s.readsBoth(r, found); err != nil {
 				return err
 			}
 		}
+		if err := s.movesKey(r); err != nil {
+			return err
+		}
 		if e := s.handsOut(r); e != nil {
-			return refuse(e, s.watcher.raw)
+			return s.watcher.refuse(e)
 		}
 	}
 	return nil
@@ -271,16 +274,18 @@ func isOperator(text string) bool {
 }
 
 // refuse says what can be done with the column.
-func refuse(e *encryptedField, raw bool) error {
+func (w *watcher) refuse(e *encryptedField) error {
 	cure := "it is not searchable: tag it stratum:\"searchable\" for = and IN"
-	if e.index != nil {
-		cure = "only = and IN find it, as in Where(\"" + e.field.DBName + " = ?\", v)"
-	}
-	if e.index == nil && len(e.indexes) > 1 {
-		cure = "name the blind index that is to find it, as in Where(\"" + e.indexes[0].column + " = ?\", v)"
-	}
-	if raw {
+	switch {
+	case w.raw:
 		cure = "use the model: raw SQL can read it, and neither write nor compare it"
+	case len(e.indexes) > 0 && w.scope.Kind != scope.Tenant:
+		cure = "each tenant has a blind index of its own: look it up as one tenant after the other, with " +
+			"gormstratum.ForEachTenant or core.WithTenant"
+	case e.index != nil:
+		cure = "only = and IN find it, as in Where(\"" + e.field.DBName + " = ?\", v)"
+	case len(e.indexes) > 0:
+		cure = "name the blind index that is to find it, as in Where(\"" + e.indexes[0].column + " = ?\", v)"
 	}
 	return fmt.Errorf("%w: column %s cannot be compared, ordered, computed with or written in this way (%s; qualify a "+
 		"column of another table with its name; gormstratum.AsStored is the way out)", ErrEncrypted, e, cure)

@@ -101,6 +101,8 @@ func (l *looker) expression(e clause.Expression) clause.Expression {
 		return l.comparison(e, e.Column, e.Values, false)
 	case clause.Expr:
 		return l.text(e)
+	case clause.NamedExpr:
+		return l.named(e)
 	}
 	return e
 }

@@ -52,7 +52,11 @@ func (t *table) sealRows(stmt *gorm.Statement, values clause.Values) (clause.Val
 			columns = append(columns, clause.Column{Name: i.column})
 		}
 		for i := range rows {
-			sealed, indexes, err := e.seal(stmt.Context, tenants(i), rows[i][at])
+			key, err := t.keyOfRow(e, values, i)
+			if err != nil {
+				return clause.Values{}, err
+			}
+			sealed, indexes, err := e.seal(stmt.Context, tenants(i), rows[i][at], key)
 			if err != nil {
 				return clause.Values{}, err
 			}
@@ -116,6 +120,9 @@ func (t *table) sealAssignments(stmt *gorm.Statement, set clause.Set) (clause.Se
 	sealed := make(clause.Set, 0, len(set)+len(t.encrypted))
 	for _, a := range set {
 		e, err := t.writes(a.Column)
+		if err == nil {
+			err = t.keepsKey(a)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -155,7 +162,11 @@ func (t *table) sealOne(
 		return nil, nil, fmt.Errorf("%w: column %s is sealed with the keys of the row's tenant, and the system's "+
 			"statement may concern several (update it with a ctx from core.WithTenant)", ErrEncrypted, e)
 	}
-	return e.seal(stmt.Context, s.Tenant, value)
+	key, err := t.keyOfModel(stmt, e)
+	if err != nil {
+		return nil, nil, err
+	}
+	return e.seal(stmt.Context, s.Tenant, value, key)
 }
 
 // sealConflict seals what ON CONFLICT assigns, and has it look at blind indexes.
@@ -164,6 +175,9 @@ func (t *table) sealConflict(stmt *gorm.Statement, conflict *clause.OnConflict) 
 		return
 	}
 	set, err := t.sealAssignments(stmt, conflict.DoUpdates)
+	if err == nil {
+		err = t.keepsRow(*conflict)
+	}
 	if err != nil {
 		_ = stmt.AddError(err) // AddError keeps it and returns it
 	}
