@@ -1,0 +1,81 @@
+package gormstratum_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"gorm.io/gorm"
+
+	"github.com/stratum-hq/stratum-go/core"
+	"github.com/stratum-hq/stratum-go/fieldcrypt"
+	"github.com/stratum-hq/stratum-go/gormstratum"
+)
+
+// member is in every kind of place.
+type member struct {
+	gormstratum.Tenant
+	ID    uint
+	Name  string
+	Email string `gorm:"serializer:encrypted;uniqueIndex" stratum:"searchable,normalize=casefold"`
+}
+
+// newClub has tenants in shared tables, with schemas and with databases of their own, here and at a satellite.
+func newClub(t *testing.T) (d desk, tenants []core.Tenant) {
+	t.Helper()
+	d = newStratum(t)
+	options := d.Options()
+	var err error
+	options.KEK, err = fieldcrypt.LocalKEK(fieldcrypt.NewKey())
+	require.NoError(t, err)
+	d.st = d.openStratum(t, options)
+	d.db = d.used(t, []any{&member{}})
+	require.NoError(t, gormstratum.Migrate(t.Context(), d.db, gormstratum.MigrateOptions{}))
+	d.register(t, "eu1")
+	for _, placement := range []string{"home", "eu1"} {
+		tenants = append(tenants, d.everyKind(t, placement, placement)...)
+	}
+	return d, tenants
+}
+
+// TestEncryptedEverywhere: wherever a tenant's rows are, they are sealed with its keys, which the registry alone has.
+func TestEncryptedEverywhere(t *testing.T) {
+	t.Parallel()
+	d, tenants := newClub(t)
+	for _, tenant := range tenants {
+		db := d.db.WithContext(core.WithTenant(t.Context(), tenant.ID))
+		require.NoError(t, db.Create(&member{Name: tenant.Slug, Email: "Ann@" + secret}).Error, tenant.Slug)
+		require.ErrorIs(t, db.Create(&member{Email: "ann@" + secret}).Error, core.ErrDuplicateKey, tenant.Slug)
+		require.NoError(t, db.Transaction(func(tx *gorm.DB) error {
+			return tx.Create(&member{Name: "b", Email: "b@" + secret}).Error
+		}), tenant.Slug)
+		_, err := d.st.Keys.Rotate(t.Context(), tenant.ID)
+		require.NoError(t, err)
+	}
+	encrypted, err := gormstratum.EncryptedTables(d.db)
+	require.NoError(t, err)
+	report, err := d.st.Keys.Reencrypt(t.Context(), core.ReencryptOptions{Tables: encrypted})
+	require.NoError(t, err)
+	require.EqualValues(t, 2*len(tenants), report.Rows)
+	for _, tenant := range tenants {
+		ctx := core.WithTenant(t.Context(), tenant.ID)
+		var found member
+		require.NoError(t, d.db.WithContext(ctx).Where("email = ?", "ANN@"+secret).First(&found).Error, tenant.Slug)
+		require.Equal(t, "Ann@"+secret, found.Email, tenant.Slug)
+		var stored []byte
+		require.NoError(t, d.st.DB().QueryRowContext(ctx, "SELECT email FROM members WHERE name = $1", tenant.Slug).Scan(&stored))
+		h, err := fieldcrypt.ParseHeader(stored)
+		require.NoError(t, err)
+		require.EqualValues(t, 2, h.Version)
+	}
+	require.Zero(t, d.value(t, "SELECT count(*) - 2 * $1 FROM stratum.tenant_keys WHERE kind = 'data'", len(tenants)))
+	_, err = d.st.Keys.Shred(t.Context(), tenants[len(tenants)-1].ID, core.ShredOptions{})
+	require.NoError(t, err)
+	for i, tenant := range tenants {
+		err := d.db.WithContext(core.WithTenant(t.Context(), tenant.ID)).First(&member{}).Error
+		if i == len(tenants)-1 {
+			require.ErrorIs(t, err, core.ErrShredded, tenant.Slug)
+		} else {
+			require.NoError(t, err, tenant.Slug)
+		}
+	}
+}
