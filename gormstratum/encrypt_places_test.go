@@ -79,3 +79,85 @@ func TestEncryptedEverywhere(t *testing.T) {
 		}
 	}
 }
+
+// The members before, and on the way, in the two forms that the word plain has.
+type (
+	memberBefore struct {
+		gormstratum.Tenant
+		ID    uint
+		Name  string
+		Email string `gorm:"not null"`
+	}
+	memberBeside struct {
+		gormstratum.Tenant
+		ID    uint
+		Name  string
+		Email string `gorm:"column:email_sealed;serializer:encrypted;uniqueIndex" stratum:"searchable,plain=email,label=members.email"`
+	}
+	memberBesideAfter struct {
+		gormstratum.Tenant
+		ID    uint
+		Name  string
+		Email string `gorm:"column:email_sealed;serializer:encrypted;uniqueIndex" stratum:"searchable,label=members.email"`
+	}
+	memberMoving struct {
+		gormstratum.Tenant
+		ID    uint
+		Name  string
+		Email string `gorm:"serializer:encrypted;uniqueIndex" stratum:"searchable,plain"`
+	}
+)
+
+func (memberBefore) TableName() string      { return "members" }
+func (memberBeside) TableName() string      { return "members" }
+func (memberBesideAfter) TableName() string { return "members" }
+func (memberMoving) TableName() string      { return "members" }
+
+// TestEncryptInPlaceEverywhere: a column beside the one with values goes to every place, with Fleet.Migrate, and takes
+// its place there; a column that would have to be renamed everywhere at once is refused.
+func TestEncryptInPlaceEverywhere(t *testing.T) {
+	t.Parallel()
+	d := newStratum(t)
+	options := d.Options()
+	var err error
+	options.KEK, err = fieldcrypt.LocalKEK(fieldcrypt.NewKey())
+	require.NoError(t, err)
+	d.st = d.openStratum(t, options)
+	d.db = d.used(t, []any{&memberBefore{}})
+	require.NoError(t, gormstratum.Migrate(t.Context(), d.db, gormstratum.MigrateOptions{}))
+	d.register(t, "eu1")
+	tenants := append(d.everyKind(t, "home", "home"), d.everyKind(t, "eu1", "eu1")...)
+	for _, tenant := range tenants {
+		db := d.db.WithContext(core.WithTenant(t.Context(), tenant.ID))
+		require.NoError(t, db.Create([]memberBefore{{Name: "a", Email: secret + "a"}, {Name: "b", Email: secret + "b"}}).Error)
+	}
+	err = gormstratum.Migrate(t.Context(), d.used(t, []any{&memberMoving{}}), gormstratum.MigrateOptions{})
+	require.ErrorIs(t, err, gormstratum.ErrPlain)
+	require.ErrorContains(t, err, `gorm:"column:email_sealed" and stratum:"plain=email,label=members.email"`)
+
+	moving := d.used(t, []any{&memberBeside{}})
+	d.evolve(t, gormstratum.Migrations(moving, gormstratum.MigrateOptions{}))
+	found := func(db *gorm.DB, model any) {
+		for _, tenant := range tenants {
+			var emails []string
+			db := db.WithContext(core.WithTenant(t.Context(), tenant.ID)).Model(model)
+			require.NoError(t, db.Where("email_sealed = ?", secret+"b").Pluck("email_sealed", &emails).Error, tenant.Slug)
+			require.Equal(t, []string{secret + "b"}, emails, tenant.Slug)
+		}
+	}
+	found(moving, &memberBeside{})
+	report, err := gormstratum.EncryptInPlace(t.Context(), moving, gormstratum.EncryptOptions{})
+	require.NoError(t, err)
+	require.EqualValues(t, 2*len(tenants), report.Rows)
+	found(moving, &memberBeside{})
+	after := d.used(t, []any{&memberBesideAfter{}})
+	_, err = d.st.Fleet.Migrate(t.Context(), core.FleetOptions{
+		Migrations: []core.Migrations{gormstratum.Migrations(after, gormstratum.MigrateOptions{})},
+	})
+	require.NoError(t, err)
+	found(after, &memberBesideAfter{})
+	for drift := range d.st.Fleet.Drift(t.Context()) {
+		require.Len(t, drift.Differences, 1, "the empty column stays, until somebody drops it there")
+		require.Equal(t, "email", drift.Differences[0].Object)
+	}
+}

@@ -91,12 +91,31 @@ func (m plainMigration) expand(ctx context.Context) error {
 			return fmt.Errorf("%w: column %s is computed by the database (drop its expression or identity first)",
 				ErrPlain, e)
 		}
+		if err := m.aloneHere(ctx, e); err != nil {
+			return err
+		}
 		if err := m.renameKeys(ctx, t, e); err != nil {
 			return err
 		}
 		return m.exec(ctx, "ALTER TABLE %s RENAME COLUMN %s TO %s", t.relation(), quoteName(e.field.DBName),
 			quoteName(e.plain))
 	})
+}
+
+// aloneHere refuses to rename a column while there are tables elsewhere, which Fleet.Migrate does not rename.
+func (m plainMigration) aloneHere(ctx context.Context, e *encryptedField) error {
+	const query = `SELECT EXISTS (SELECT FROM stratum.tenants WHERE isolation <> 'shared')
+			OR EXISTS (SELECT FROM stratum.placements WHERE name <> 'home')`
+	var elsewhere bool
+	if err := m.tx.QueryRowContext(ctx, query).Scan(&elsewhere); err != nil {
+		return err
+	}
+	if elsewhere {
+		return fmt.Errorf("%w: column %s would have to be renamed in all schemas and databases at once (seal it in a "+
+			"column of its own: gorm:\"column:%s_sealed\" and stratum:\"plain=%[3]s,label=%s.%[3]s\")", ErrPlain, e,
+			e.field.DBName, lastPart(e.table.Table))
+	}
+	return nil
 }
 
 // renameKeys takes the names of a column's indexes and constraints away, for those of the blind index to have. They stay
