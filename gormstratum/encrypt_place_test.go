@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
@@ -215,8 +216,9 @@ func TestWriteBothForms(t *testing.T) {
 type guestOdd struct {
 	gormstratum.Tenant
 	ID    uint
-	Email int    `gorm:"serializer:encrypted"             stratum:"plain"`
-	Phone string `gorm:"serializer:encrypted;uniqueIndex" stratum:"searchable,normalize=first-char,plain"`
+	Email int       `gorm:"serializer:encrypted"             stratum:"plain"`
+	Name  time.Time `gorm:"serializer:encrypted"             stratum:"plain"`
+	Phone string    `gorm:"serializer:encrypted;uniqueIndex" stratum:"searchable,normalize=first-char,plain"`
 }
 
 func (guestOdd) TableName() string { return "guests" }
@@ -230,14 +232,16 @@ func TestEncryptInPlaceFails(t *testing.T) {
 	options := gormstratum.EncryptOptions{DryRun: true, Tenants: []uuid.UUID{i.tenant}}
 	report, err := gormstratum.EncryptInPlace(t.Context(), i.moving, options)
 	require.NoError(t, err)
-	require.EqualValues(t, 3, report.Failed)
-	require.ErrorIs(t, report.Failures[0].Err, fieldcrypt.ErrType)
-	require.NotContains(t, report.Failures[0].Err.Error(), secret)
+	require.EqualValues(t, 6, report.Failed)
+	for _, f := range report.Failures {
+		require.ErrorIs(t, f.Err, fieldcrypt.ErrType)
+		require.NotContains(t, f.Err.Error(), secret)
+	}
 	options.DryRun = false
 	report, err = gormstratum.EncryptInPlace(t.Context(), i.moving, options)
 	require.NoError(t, err)
 	require.EqualValues(t, 1, report.Rows, "the other two have the same index")
-	require.EqualValues(t, 5, report.Failed)
+	require.EqualValues(t, 8, report.Failed)
 	duplicates := 0
 	for _, f := range report.Failures {
 		if errors.Is(f.Err, core.ErrDuplicateKey) {
@@ -256,4 +260,36 @@ func TestEncryptInPlaceFails(t *testing.T) {
 	require.ErrorIs(t, err, gormstratum.ErrPlain)
 	_, err = gormstratum.EncryptInPlace(i.ctx, i.moving, gormstratum.EncryptOptions{})
 	require.ErrorIs(t, err, core.ErrKeyScope)
+}
+
+// TestRefusedPlainColumns: what Migrate cannot put out of the way it leaves as it is.
+func TestRefusedPlainColumns(t *testing.T) {
+	t.Parallel()
+	i := newInn(t, 1)
+	i.exec(t, i.OwnerDSN, "ALTER TABLE guests ADD COLUMN email_plain text")
+	err := gormstratum.Migrate(t.Context(), i.used(t, []any{&guestMeanwhile{}}), gormstratum.MigrateOptions{})
+	require.ErrorIs(t, err, gormstratum.ErrPlain)
+	require.ErrorContains(t, err, `stratum:"plain=name"`)
+	i.exec(t, i.OwnerDSN, `ALTER TABLE guests DROP COLUMN email_plain, DROP COLUMN blood,
+		ADD COLUMN blood text GENERATED ALWAYS AS (name) STORED`)
+	err = gormstratum.Migrate(t.Context(), i.used(t, []any{&guestMeanwhile{}}), gormstratum.MigrateOptions{})
+	require.ErrorIs(t, err, gormstratum.ErrPlain)
+	require.ErrorContains(t, err, "computed by the database")
+	var g guestBefore
+	require.NoError(t, i.plain.WithContext(i.ctx).First(&g).Error, "nothing has changed")
+
+	// Bytes that are not sealed are values in the clear, too; and a column without any is made anew.
+	i.exec(t, i.OwnerDSN, "ALTER TABLE guests DROP COLUMN blood, ADD COLUMN blood bytea")
+	i.exec(t, i.AdminDSN, `UPDATE guests SET blood = 'x'`)
+	after := i.used(t, []any{&guestAfter{}})
+	i.exec(t, i.AdminDSN, `UPDATE guests SET age = NULL, bills = NULL`)
+	for _, column := range []string{"blood", "born"} {
+		err := gormstratum.Migrate(t.Context(), after, gormstratum.MigrateOptions{})
+		require.ErrorContains(t, err, `"guests"."`+column+`" has values that are not sealed`)
+		i.exec(t, i.AdminDSN, `UPDATE guests SET `+column+` = NULL`)
+	}
+	i.exec(t, i.AdminDSN, "DELETE FROM guests")
+	require.NoError(t, gormstratum.Migrate(t.Context(), after, gormstratum.MigrateOptions{}))
+	i.requireEncryptedTable(t)
+	require.NoError(t, after.WithContext(i.ctx).Create(&guestAfter{Email: "x"}).Error)
 }
