@@ -128,7 +128,7 @@ func guestNumber(k int) guestBefore {
 	g := guestBefore{
 		Name: fmt.Sprintf("g%03d", k), Email: fmt.Sprintf("G%03d@%s", k, secret), Phone: &phone,
 		Blood: fmt.Sprintf("%s %03d", secret, k), Age: k, Born: time.Date(1970, 1, 2, 3, 4, 5, 6000*k, time.UTC),
-		Weight: float64(k) + 0.125, Vip: k%2 == 0, Photo: []byte{0, 1, 2, byte(k)}, Home: Lodging{secret + " \\x00", `"`},
+		Weight: float64(k) + 0.125, Vip: k%2 == 0, Photo: append([]byte{1, 0, 0, 0, 1, byte(k)}, make([]byte, 40)...), Home: Lodging{secret + " \\x00", `"`},
 		Bills: map[string]float64{secret: float64(k)}, Token: uuid.NewSHA1(uuid.Nil, []byte(phone)),
 	}
 	if k == 4 {

@@ -44,6 +44,18 @@ func plainColumn(s *schema.Schema, f *schema.Field, name string) (string, error)
 // quoteName writes a name as PostgreSQL reads it.
 func quoteName(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
 
+// inClear reports whether a column has the values of an encrypted one that are not sealed yet, whatever bytes they are.
+func (n *names) inClear(column string) bool {
+	for _, t := range n.called("") {
+		for _, e := range t.encrypted {
+			if e.plain == column {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // bothForms is the expression for a column's value in whichever form it has.
 func (e *encryptedField) bothForms(qualifier string) string {
 	plain := qualifier + quoteName(e.plain)

@@ -70,7 +70,7 @@ func (w *watcher) opening(columns []string, at int, isBytes bool) (o opening, ok
 	plain := w.names.hasPlain(strings.TrimSuffix(prefix, "__"), lastName(name))
 	switch {
 	case len(found) == 0:
-		return opening{at: at}, isBytes && !plain, nil
+		return opening{at: at}, isBytes && !plain && !w.names.inClear(lastName(name)), nil
 	case !isBytes && plain:
 		return o, false, nil
 	case !isBytes:
