@@ -230,9 +230,9 @@ func (m plainMigration) hasValues(ctx context.Context, t *table, condition strin
 	return has, err
 }
 
-// settle makes columns of values in the clear what they are while their rows are sealed: empty for new rows. It runs
+// relax makes columns of values in the clear what they are while their rows are sealed: empty for new rows. It runs
 // behind GORM's migration, which has made the table where it was not there.
-func (m plainMigration) settle(ctx context.Context) error {
+func (m plainMigration) relax(ctx context.Context) error {
 	return m.each(func(t *table, e *encryptedField) error {
 		if e.plain == "" {
 			return nil

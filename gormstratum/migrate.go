@@ -157,7 +157,7 @@ func (m *migration) autoMigrate(ctx context.Context, tx *gorm.DB, recorded *reco
 	if err := tx.AutoMigrate(m.plugin.registry.models...); err != nil {
 		return fmt.Errorf("gormstratum: AutoMigrate: %w", err)
 	}
-	return plain.settle(ctx)
+	return plain.relax(ctx)
 }
 
 // recorder is a transaction that notes what GORM executes in it. What GORM only reads it asks for by other methods.
