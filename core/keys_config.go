@@ -168,6 +168,10 @@ func (j *keyJob) sealPlainConfig(ctx context.Context, tenant uuid.UUID) error {
 		if err != nil || len(plain) == 0 {
 			return err
 		}
+		if j.options.DryRun {
+			j.note(func(r *ReencryptReport) { r.Rows += int64(len(plain)) })
+			return nil
+		}
 		sealer := j.keys.st.Config.sealer(tenant)
 		for i := range plain {
 			if plain[i].sealed, err = sealer.sealNow(ctx, plain[i].Key, []byte(plain[i].Value)); err != nil {
@@ -187,7 +191,11 @@ func (j *keyJob) plainConfig(ctx context.Context, tenant uuid.UUID) (plain []pla
 		WHERE tenant_id = $1 AND key = ANY($2) AND NOT sensitive ORDER BY key LIMIT $3`
 	st := j.keys.st
 	err = st.registryTx(ctx, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, query, tenant, st.Config.secretKeys(), j.options.Batch)
+		most := &j.options.Batch
+		if j.options.DryRun {
+			most = nil // nothing is taken away from what is left
+		}
+		rows, err := tx.Query(ctx, query, tenant, st.Config.secretKeys(), most)
 		if err != nil {
 			return err
 		}

@@ -56,7 +56,11 @@ func TestConfigRotates(t *testing.T) {
 	}
 	pinned, err := v.st.Config.Pin(core.WithTenant(t.Context(), v.acme.ID))
 	require.NoError(t, err)
-	report, err := st.Keys.Reencrypt(t.Context(), core.ReencryptOptions{Batch: 1})
+	report, err := st.Keys.Reencrypt(t.Context(), core.ReencryptOptions{Batch: 1, DryRun: true})
+	require.NoError(t, err)
+	require.Equal(t, core.ReencryptReport{Rows: 6, Done: 3}, report)
+	v.wantSealed(v.acme, "one", 1)
+	report, err = st.Keys.Reencrypt(t.Context(), core.ReencryptOptions{Batch: 1})
 	require.NoError(t, err)
 	require.Equal(t, core.ReencryptReport{Rows: 6, Done: 3}, report)
 	for _, at := range tenants {
@@ -213,7 +217,11 @@ func TestKeyBecomesSensitive(t *testing.T) {
 	for _, tenant := range at[1:] {
 		versions[tenant.ID] = v.stored(tenant, token.Name).Version
 	}
-	report, err := st.Keys.Reencrypt(t.Context(), core.ReencryptOptions{Batch: 1})
+	report, err := st.Keys.Reencrypt(t.Context(), core.ReencryptOptions{Batch: 1, DryRun: true})
+	require.NoError(t, err)
+	require.EqualValues(t, 4, report.Rows)
+	require.NotNil(t, v.stored(at[1], token.Name).Value)
+	report, err = st.Keys.Reencrypt(t.Context(), core.ReencryptOptions{Batch: 1})
 	require.NoError(t, err)
 	require.EqualValues(t, 4, report.Rows)
 	for _, tenant := range at[1:] {

@@ -30,6 +30,10 @@ type ReencryptOptions struct {
 	// Lease is how long after its last batch a program that was killed keeps its tenant and table from others. Defaults
 	// to 30 seconds.
 	Lease time.Duration
+	// DryRun opens and encodes all that would be sealed, and writes nothing: Rows is how many rows would be written, and
+	// Failures has what could not. No key is made, and nothing is kept of how far it is. That two rows would have the
+	// same unique index is not found. Defaults to false.
+	DryRun bool
 	// Progress is called after each batch, one call at a time, with what this program has done so far. Defaults to
 	// nobody.
 	Progress func(ReencryptReport)
@@ -70,7 +74,7 @@ type RowFailure struct {
 	Table      string
 	Column     string
 	PrimaryKey []string
-	// Err is ErrDecrypt, fieldcrypt.ErrType or the error of FromPlain.
+	// Err is ErrDecrypt, fieldcrypt.ErrType, ErrDuplicateKey or the error of FromPlain.
 	Err error
 }
 
@@ -124,7 +128,11 @@ type keyJob struct {
 func (j *keyJob) run(ctx context.Context) error {
 	for {
 		j.busy = 0
-		if err := errors.Join(j.tables(ctx), j.config(ctx)); err != nil || j.busy == 0 {
+		err := errors.Join(j.tables(ctx), j.config(ctx))
+		if err == nil {
+			err = ctx.Err() // a tenant that was cut off is in no report
+		}
+		if err != nil || j.busy == 0 {
 			return err
 		}
 		if err := pause(ctx, j.options.Lease/10); err != nil {
@@ -194,7 +202,13 @@ func (j *keyJob) hasPlain() bool {
 
 // unit works on one table of a tenant, unless another program is at it or has done it.
 func (j *keyJob) unit(ctx context.Context, tenant uuid.UUID, table EncryptedTable) error {
-	t, err := j.keys.sealing(ctx, tenant)
+	find := j.keys.sealing
+	if j.options.DryRun {
+		find = func(ctx context.Context, tenant uuid.UUID) (*tenantKeys, error) {
+			return j.keys.opening(ctx, tenant, 0)
+		}
+	}
+	t, err := find(ctx, tenant)
 	if err != nil {
 		return err
 	}
@@ -255,6 +269,9 @@ func (u *keyUnit) claim(ctx context.Context) (claimed bool, err error) {
 			AND (j.done_at IS NULL OR j.done_at < $7 OR j.target <> excluded.target)
 		RETURNING position`
 	j := u.job
+	if j.options.DryRun {
+		return true, nil
+	}
 	err = j.keys.st.registryTx(ctx, func(tx pgx.Tx) error {
 		return tx.QueryRow(ctx, statement, j.options.Job, u.tenant, u.table.relation(), u.target(), j.owner,
 			j.options.Lease, j.begun).Scan(&u.position)
@@ -286,6 +303,9 @@ func (u *keyUnit) advance(ctx context.Context, rows, failed int64, done bool) er
 			done_at = CASE WHEN $8 THEN clock_timestamp() END
 		WHERE job = $1 AND tenant_id = $2 AND relation = $3 AND owner = $4`
 	j := u.job
+	if j.options.DryRun {
+		return nil
+	}
 	err := j.keys.st.registryTx(ctx, func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, statement, j.options.Job, u.tenant, u.table.relation(), j.owner, u.position, rows,
 			failed, done, j.options.Lease)
@@ -302,6 +322,9 @@ var errTaken = fmt.Errorf("%w: another program has taken over (give a longer Lea
 
 // release lets others go on at once. It is best effort: the lease ends by itself.
 func (u *keyUnit) release(ctx context.Context) error {
+	if u.job.options.DryRun {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
 	const statement = `UPDATE stratum.key_jobs SET lease_ends = NULL

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // EncryptedTable is a table with encrypted columns, for Reencrypt and Retire, which see to config by themselves.
@@ -43,6 +44,18 @@ type EncryptedColumn struct {
 	Plain string
 	// FromPlain makes the value that is encoded from what pgx reads. Defaults to that itself: string, int64 and so on.
 	FromPlain func(value any) (any, error)
+	// PlainJSON gives FromPlain a []byte, with a JSON array of two: the name of PostgreSQL's type, and the value as
+	// to_json has it. Defaults to false.
+	PlainJSON bool
+}
+
+// plainValue writes what FromPlain is given.
+func (c EncryptedColumn) plainValue() string {
+	if !c.PlainJSON {
+		return ident(c.Plain)
+	}
+	return "pg_catalog.convert_to(pg_catalog.json_build_array(pg_catalog.pg_typeof(" + ident(c.Plain) + ")::text, " +
+		ident(c.Plain) + ")::text, 'UTF8')"
 }
 
 func (t EncryptedTable) withDefaults() EncryptedTable {
@@ -103,6 +116,7 @@ func (k *Keys) prepareTables(tables []EncryptedTable) ([]EncryptedTable, error) 
 type keyTx interface {
 	Query(ctx context.Context, query string, args ...any) (pgx.Rows, error)
 	SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
+	Exec(ctx context.Context, query string, args ...any) (pgconn.CommandTag, error)
 }
 
 // keyTypes returns the types of the primary key's columns, as they are in the tenant's place.

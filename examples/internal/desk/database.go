@@ -15,6 +15,7 @@ import (
 	"github.com/stratum-hq/stratum-go/core"
 	"github.com/stratum-hq/stratum-go/examples/internal/attack"
 	"github.com/stratum-hq/stratum-go/examples/internal/dataset"
+	"github.com/stratum-hq/stratum-go/fieldcrypt"
 	"github.com/stratum-hq/stratum-go/stratumtest"
 )
 
@@ -52,8 +53,9 @@ func (d *desk) database(ctx context.Context, config Config) (core.Options, error
 		SystemMaxConns: systemConns,
 		Logger:         slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}
-	if config.DSN != "" {
-		return options, nil
+	var err error
+	if options.KEK, err = kek(config); err != nil || config.DSN != "" {
+		return options, err
 	}
 	started := time.Now()
 	server, err := stratumtest.Start(ctx, stratumtest.Options{})
@@ -74,6 +76,18 @@ func (d *desk) database(ctx context.Context, config Config) (core.Options, error
 	options.DSN, options.SystemDSN, options.OwnerDSN = database.DSN, database.SystemDSN, database.OwnerDSN
 	d.systemRole = options.RolePrefix + "_system"
 	return options, nil
+}
+
+// kek is what the tenants' keys are wrapped with. A throw-away database has a throw-away key; that of another one is kept
+// where no backup of the database is.
+func kek(config Config) (fieldcrypt.KEK, error) {
+	switch {
+	case config.KEKFile != "":
+		return fieldcrypt.ReadKeyfile(config.KEKFile)
+	case config.DSN != "":
+		return nil, nil //nolint:nilnil // an application with encrypted fields says that it is missing
+	}
+	return fieldcrypt.LocalKEK(fieldcrypt.NewKey())
 }
 
 // AllowDatabases lets the login that owns the tables make databases for tenants: the one right that it needs for them.

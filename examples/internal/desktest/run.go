@@ -3,6 +3,7 @@ package desktest
 import (
 	"bytes"
 	"context"
+	"path/filepath"
 
 	"github.com/stratum-hq/stratum-go/examples/internal/dataset"
 	"github.com/stratum-hq/stratum-go/examples/internal/desk"
@@ -13,6 +14,7 @@ import (
 func Config(folder string, database *stratumtest.Database) desk.Config {
 	return desk.Config{
 		DataDir: folder, DSN: database.DSN, SystemDSN: database.SystemDSN, OwnerDSN: database.OwnerDSN,
+		KEKFile: filepath.Join(folder, keyfile),
 	}
 }
 
