@@ -178,6 +178,23 @@ func (s *configSealer) seal(key string, value json.RawMessage) ([]byte, error) {
 	return sealed, sensitiveError(key, err)
 }
 
+// outdated forgets keys of which the one that seals turned out to be destroyed.
+func (s *configSealer) outdated() error {
+	s.column.keys.cache.Drop(s.tenant)
+	s.keys = nil
+	return &keysWanted{}
+}
+
+// versionOf is that of the key that a value is sealed with, or 0.
+func versionOf(sealed []byte) uint32 {
+	h, _ := fieldcrypt.ParseHeader(sealed)
+	return h.Version
+}
+
+// liveKeySQL holds where the data key of tenant $1 in version $6 is there.
+const liveKeySQL = `EXISTS (SELECT FROM stratum.tenant_keys
+	WHERE tenant_id = $1 AND kind = 'data' AND version = $6 AND wrapped IS NOT NULL)`
+
 // sealNow is seal outside of a transaction.
 func (s *configSealer) sealNow(ctx context.Context, key string, value json.RawMessage) ([]byte, error) {
 	for {

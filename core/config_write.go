@@ -314,48 +314,59 @@ func (t *configTx) apply(ctx context.Context, w *configWrite, own *config.Entry)
 		return &entry, nil // as it is wanted already
 	}
 	entry.Locked, entry.Sensitive = w.locked.of(entry.Locked), w.sensitive.of(entry.Sensitive)
-	if err := t.hold(&entry, w.value); err != nil {
+	sealedWith, err := t.hold(&entry, w.value)
+	if err != nil {
 		return nil, err
 	}
-	return &entry, t.put(ctx, &entry)
+	return &entry, t.put(ctx, &entry, sealedWith)
 }
 
 // hold gives an entry a value, or with nil the one that it has: sealed where the entry is sensitive, and else as it is.
-func (t *configTx) hold(e *config.Entry, value json.RawMessage) (err error) {
+// It returns the version of the key that it was sealed with now, or 0.
+func (t *configTx) hold(e *config.Entry, value json.RawMessage) (sealedWith uint32, err error) {
 	switch {
 	case value != nil:
 	case e.Sensitive == (e.Sealed != nil):
-		return nil
+		return 0, nil
 	case e.Sealed != nil: // it was sensitive
 		if value, err = t.sealer.open(e); err != nil {
-			return err
+			return 0, err
 		}
 	default:
 		value = e.Value
 	}
 	if e.Value, e.Sealed = value, nil; e.Sensitive {
 		e.Sealed, err = t.sealer.seal(e.Key, value)
-		e.Value = nil
+		e.Value, sealedWith = nil, versionOf(e.Sealed)
 	}
-	return err
+	return sealedWith, err
 }
 
-// put stores an entry.
-func (t *configTx) put(ctx context.Context, e *config.Entry) error {
-	const statement = `INSERT INTO stratum.config AS c (tenant_id, key, value, sealed, locked, sensitive)
-		VALUES ($1, $2, coalesce($3::text, 'null')::jsonb, $4, $5, $4::bytea IS NOT NULL)
-		ON CONFLICT (tenant_id, key) DO UPDATE SET value = EXCLUDED.value, sealed = EXCLUDED.sealed,
+// put stores an entry, unless the key that it was sealed with now has been destroyed since it was found. Who destroys
+// one version of a key waits for this transaction, see refuseUsedByConfig.
+func (t *configTx) put(ctx context.Context, e *config.Entry, sealedWith uint32) error {
+	const insert = `INSERT INTO stratum.config AS c (tenant_id, key, value, sealed, locked, sensitive)
+		SELECT $1::uuid, $2::text, coalesce($3::text, 'null')::jsonb, $4::bytea, $5::boolean, $4 IS NOT NULL
+		WHERE `
+	const update = ` ON CONFLICT (tenant_id, key) DO UPDATE SET value = EXCLUDED.value, sealed = EXCLUDED.sealed,
 			locked = EXCLUDED.locked, sensitive = EXCLUDED.sensitive, version = EXCLUDED.version,
 			updated_at = EXCLUDED.updated_at
 		RETURNING value, version, updated_at`
+	condition := `$6::bigint = 0`
+	if sealedWith > 0 {
+		condition = liveKeySQL
+	}
 	var plain *string
 	if e.Sealed == nil {
 		text := string(e.Value)
 		plain = &text
 	}
 	var value []byte
-	err := t.tx.QueryRow(ctx, statement, t.path.Tenant().ID, e.Key, plain, e.Sealed, e.Locked).
-		Scan(&value, &e.Version, &e.UpdatedAt)
+	err := t.tx.QueryRow(ctx, insert+condition+update, t.path.Tenant().ID, e.Key, plain, e.Sealed, e.Locked,
+		int64(sealedWith)).Scan(&value, &e.Version, &e.UpdatedAt)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return t.sealer.outdated()
+	}
 	e.Hold(value, e.Sealed)
 	return err
 }

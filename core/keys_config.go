@@ -182,6 +182,9 @@ func (j *keyJob) sealPlainConfig(ctx context.Context, tenant uuid.UUID) error {
 		if err != nil {
 			return err
 		}
+		if rows < int64(len(plain)) {
+			j.keys.cache.Drop(tenant) // if it was for the key, and not because somebody else has written
+		}
 		j.note(func(r *ReencryptReport) { r.Rows += rows })
 	}
 }
@@ -211,14 +214,16 @@ func (j *keyJob) plainConfig(ctx context.Context, tenant uuid.UUID) (plain []pla
 // version stays.
 func (j *keyJob) putSealedConfig(ctx context.Context, tenant uuid.UUID, plain []plainConfig) (rows int64, err error) {
 	const statement = `UPDATE stratum.config SET sealed = $4, value = 'null', sensitive = true
-		WHERE tenant_id = $1 AND key = $2 AND NOT sensitive AND value::text = $3`
+		WHERE tenant_id = $1 AND key = $2 AND NOT sensitive AND value::text = $3
+			AND EXISTS (SELECT FROM stratum.tenant_keys k
+				WHERE k.tenant_id = $1 AND k.kind = 'data' AND k.version = $5 AND k.wrapped IS NOT NULL)`
 	err = j.keys.st.registryTx(ctx, func(tx pgx.Tx) error {
 		rows = 0
 		if err := lockConfigOf(ctx, tx, tenant); err != nil {
 			return err
 		}
 		for _, p := range plain {
-			tag, err := tx.Exec(ctx, statement, tenant, p.Key, p.Value, p.sealed)
+			tag, err := tx.Exec(ctx, statement, tenant, p.Key, p.Value, p.sealed, int64(versionOf(p.sealed)))
 			if err != nil {
 				return err
 			}

@@ -288,3 +288,34 @@ func wantWrittenOnce(t *testing.T, dsn string, n int) {
 	require.Equal(t, n, ask[int](t, dsn, `SELECT count(*) FROM written`))
 	require.Equal(t, n, ask[int](t, dsn, `SELECT count(DISTINCT what) FROM written`))
 }
+
+// TestNothingIsSealedWithARetiredKey, also by a program that has it in memory for longer than the others allow, and has
+// heard of nothing.
+func TestNothingIsSealedWithARetiredKey(t *testing.T) {
+	t.Parallel()
+	v := newStrongroom(t)
+	late := v.open(t, func(o *core.Options) { o.ConfigCache.Off, o.Keys.TTL = true, time.Hour })
+	st := v.open(t, func(o *core.Options) { o.Keys.TTL = 50 * time.Millisecond })
+	set := func(key string) {
+		t.Helper()
+		_, err := late.Config.Set(v.ctx, v.acme.ID, core.ConfigChange{Key: key, Value: password, Sensitive: core.On})
+		require.NoError(t, err)
+	}
+	set("before")
+	_, err := st.Keys.Rotate(v.ctx, v.acme.ID)
+	require.NoError(t, err)
+	set("between")
+	v.wantSealed(v.acme, "between", 1)
+	_, err = st.Keys.Reencrypt(v.ctx, core.ReencryptOptions{})
+	require.NoError(t, err)
+	require.NoError(t, v.retires(st, v.acme, 1))
+	set("after")
+	v.wantSealed(v.acme, "after", 2)
+	v.wantRead(st, password, "after", v.shop)
+
+	require.NoError(t, second(v.st.Keys.Shred(v.ctx, v.acme.ID, core.ShredOptions{})))
+	_, err = late.Config.Set(v.ctx, v.acme.ID, core.ConfigChange{Key: "after", Value: password})
+	require.ErrorIs(t, err, core.ErrShredded, "at once")
+	_, err = late.Config.Lock(v.ctx, v.acme.ID, "after")
+	require.NoError(t, err, "what cannot be opened can be locked")
+}

@@ -286,6 +286,10 @@ func (b *keyBatch) queue(ctx context.Context, writes *pgx.Batch, row keyBatchRow
 	if len(sets) == 0 {
 		return nil
 	}
+	if u.table.registry {
+		same = append(same, "EXISTS (SELECT FROM stratum.tenant_keys k WHERE k.tenant_id = "+w.arg(u.tenant)+
+			" AND k.kind = 'data' AND k.version = "+w.arg(int64(u.version))+" AND k.wrapped IS NOT NULL)")
+	}
 	writes.Queue("UPDATE "+u.table.relation()+" SET "+strings.Join(sets, ", ")+" WHERE "+
 		ident(u.table.TenantColumn)+" = "+w.arg(u.tenant)+" AND "+u.table.keyColumns()+" = "+w.key(row.key, u.types)+
 		" AND "+strings.Join(same, " AND "), w.args...)
