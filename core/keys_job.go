@@ -17,9 +17,9 @@ import (
 
 // ReencryptOptions are the options of Reencrypt.
 type ReencryptOptions struct {
-	// Tables are what is sealed anew. Required.
+	// Tables are what is sealed anew, beside sensitive config. Required, unless no column is declared.
 	Tables []EncryptedTable
-	// Tenants are whose rows. Defaults to all that are active.
+	// Tenants are whose rows and config. Defaults to rows of all that are active, and to config of all.
 	Tenants []uuid.UUID
 	// Job is what programs that share the work name it by, and what it goes on by. Defaults to "reencrypt".
 	Job string
@@ -30,6 +30,10 @@ type ReencryptOptions struct {
 	// Lease is how long after its last batch a program that was killed keeps its tenant and table from others. Defaults
 	// to 30 seconds.
 	Lease time.Duration
+	// DryRun opens and encodes all that would be sealed, and writes nothing: Rows is how many rows would be written, and
+	// Failures has what could not. No key is made, and nothing is kept of how far it is. That two rows would have the
+	// same unique index is not found. Defaults to false.
+	DryRun bool
 	// Progress is called after each batch, one call at a time, with what this program has done so far. Defaults to
 	// nobody.
 	Progress func(ReencryptReport)
@@ -70,12 +74,13 @@ type RowFailure struct {
 	Table      string
 	Column     string
 	PrimaryKey []string
-	// Err is ErrDecrypt, fieldcrypt.ErrType or the error of FromPlain.
+	// Err is ErrDecrypt, fieldcrypt.ErrType, ErrDuplicateKey or the error of FromPlain.
 	Err error
 }
 
 // Reencrypt brings encrypted columns to what they should be: values under the tenant's current key and the declared
-// algorithm, blind indexes filled, plain values sealed. Rows that are so already are not written.
+// algorithm, blind indexes filled, plain values sealed. Rows that are so already are not written. So it does with
+// sensitive config, and with what was set for a key before it was declared sensitive.
 //
 // Each row is compared and swapped in the place of its tenant, whatever its isolation, so that a write of the
 // application meanwhile is never lost. How far it is, is kept in the registry for each tenant and table: it may be
@@ -123,10 +128,10 @@ type keyJob struct {
 func (j *keyJob) run(ctx context.Context) error {
 	for {
 		j.busy = 0
-		pass, err := j.keys.st.Tenants.ForEach(ctx, ForEachOptions{
-			Tenants: j.options.Tenants, Workers: j.options.Workers,
-		}, j.tenant)
-		j.report.Skipped = pass.Skipped
+		err := errors.Join(j.tables(ctx), j.config(ctx))
+		if err == nil {
+			err = ctx.Err() // a tenant that was cut off is in no report
+		}
 		if err != nil || j.busy == 0 {
 			return err
 		}
@@ -134,6 +139,18 @@ func (j *keyJob) run(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// tables works on the tables of all tenants.
+func (j *keyJob) tables(ctx context.Context) error {
+	if len(j.options.Tables) == 0 {
+		return nil
+	}
+	pass, err := j.keys.st.Tenants.ForEach(ctx, ForEachOptions{
+		Tenants: j.options.Tenants, Workers: j.options.Workers,
+	}, j.tenant)
+	j.report.Skipped = pass.Skipped
+	return err
 }
 
 func pause(ctx context.Context, d time.Duration) error {
@@ -185,7 +202,13 @@ func (j *keyJob) hasPlain() bool {
 
 // unit works on one table of a tenant, unless another program is at it or has done it.
 func (j *keyJob) unit(ctx context.Context, tenant uuid.UUID, table EncryptedTable) error {
-	t, err := j.keys.sealing(ctx, tenant)
+	find := j.keys.sealing
+	if j.options.DryRun {
+		find = func(ctx context.Context, tenant uuid.UUID) (*tenantKeys, error) {
+			return j.keys.opening(ctx, tenant, 0)
+		}
+	}
+	t, err := find(ctx, tenant)
 	if err != nil {
 		return err
 	}
@@ -246,6 +269,9 @@ func (u *keyUnit) claim(ctx context.Context) (claimed bool, err error) {
 			AND (j.done_at IS NULL OR j.done_at < $7 OR j.target <> excluded.target)
 		RETURNING position`
 	j := u.job
+	if j.options.DryRun {
+		return true, nil
+	}
 	err = j.keys.st.registryTx(ctx, func(tx pgx.Tx) error {
 		return tx.QueryRow(ctx, statement, j.options.Job, u.tenant, u.table.relation(), u.target(), j.owner,
 			j.options.Lease, j.begun).Scan(&u.position)
@@ -277,6 +303,9 @@ func (u *keyUnit) advance(ctx context.Context, rows, failed int64, done bool) er
 			done_at = CASE WHEN $8 THEN clock_timestamp() END
 		WHERE job = $1 AND tenant_id = $2 AND relation = $3 AND owner = $4`
 	j := u.job
+	if j.options.DryRun {
+		return nil
+	}
 	err := j.keys.st.registryTx(ctx, func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, statement, j.options.Job, u.tenant, u.table.relation(), j.owner, u.position, rows,
 			failed, done, j.options.Lease)
@@ -293,6 +322,9 @@ var errTaken = fmt.Errorf("%w: another program has taken over (give a longer Lea
 
 // release lets others go on at once. It is best effort: the lease ends by itself.
 func (u *keyUnit) release(ctx context.Context) error {
+	if u.job.options.DryRun {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
 	const statement = `UPDATE stratum.key_jobs SET lease_ends = NULL

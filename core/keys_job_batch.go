@@ -20,11 +20,15 @@ const maxBatchAttempts = 5
 // are left, after a while: whoever writes them seals them anew.
 func (u *keyUnit) batch(ctx context.Context) (done bool, err error) {
 	var b *keyBatch
-	written := int64(0)
+	written, single := int64(0), false
 	for range maxBatchAttempts {
-		b = &keyBatch{unit: u}
-		err = u.job.keys.st.BeginFunc(ctx, func(tx *Tx) error { return b.run(ctx, tx) })
+		b = &keyBatch{unit: u, single: single}
+		err = b.run(ctx)
 		if isTransient(err) {
+			continue
+		}
+		if !single && isDuplicate(err) {
+			single = true
 			continue
 		}
 		if err != nil {
@@ -59,6 +63,9 @@ type keyBatch struct {
 	failures []RowFailure
 	// How many rows were written, and how many were not as they were read any more.
 	written, conflicts int64
+
+	writing []int // the rows that are written
+	single  bool  // each by itself, because a unique index has refused one
 }
 
 // keyBatchRow is a row as it was read.
@@ -75,26 +82,108 @@ type keyBatchValue struct {
 	plainText *string
 }
 
-func (b *keyBatch) run(ctx context.Context, tx *Tx) (err error) {
-	u := b.unit
-	if u.types == nil {
-		if u.types, err = u.table.keyTypes(ctx, tx); err != nil {
+// run reads, seals and writes: in the tenant's place in one transaction.
+func (b *keyBatch) run(ctx context.Context) error {
+	if b.unit.table.registry {
+		return b.runInRegistry(ctx)
+	}
+	return b.unit.job.keys.st.BeginFunc(ctx, func(tx *Tx) error {
+		if err := b.read(ctx, tx); err != nil {
 			return err
 		}
-	}
-	if err := b.read(ctx, tx); err != nil || len(b.rows) == 0 {
-		return err
-	}
-	writes := &pgx.Batch{}
-	for _, row := range b.rows {
-		if err := b.queue(ctx, writes, row); err != nil {
+		writes, err := b.seal(ctx)
+		if err != nil {
 			return err
 		}
-	}
-	return b.send(ctx, tx, writes)
+		return b.write(ctx, tx, writes)
+	})
 }
 
-func (b *keyBatch) send(ctx context.Context, tx *Tx, writes *pgx.Batch) (err error) {
+// runInRegistry is run with two transactions: sealing may want a connection of the same pool.
+func (b *keyBatch) runInRegistry(ctx context.Context) error {
+	u := b.unit
+	err := u.job.keys.st.registryTx(ctx, func(tx pgx.Tx) error { return b.read(ctx, tx) })
+	if err != nil {
+		return statementError(ctx, err)
+	}
+	writes, err := b.seal(ctx)
+	if err != nil || writes.Len() == 0 {
+		return err
+	}
+	return statementError(ctx, u.job.keys.st.registryTx(ctx, func(tx pgx.Tx) error {
+		if err := lockConfigOf(ctx, tx, u.tenant); err != nil {
+			return err
+		}
+		return b.write(ctx, tx, writes)
+	}))
+}
+
+// seal returns the statements that bring the rows to the target.
+func (b *keyBatch) seal(ctx context.Context) (*pgx.Batch, error) {
+	writes := &pgx.Batch{}
+	for i, row := range b.rows {
+		queued := writes.Len()
+		if err := b.queue(ctx, writes, row); err != nil {
+			return nil, err
+		}
+		if writes.Len() > queued {
+			b.writing = append(b.writing, i)
+		}
+	}
+	return writes, nil
+}
+
+// write sends the statements, unless they are rehearsed alone.
+func (b *keyBatch) write(ctx context.Context, tx keyTx, writes *pgx.Batch) error {
+	switch {
+	case b.unit.job.options.DryRun:
+		b.written = int64(writes.Len())
+		return nil
+	case b.single:
+		return b.sendEach(ctx, tx, writes)
+	default:
+		return b.send(ctx, tx, writes)
+	}
+}
+
+// sendEach does what send does, and leaves out rows that a unique index refuses.
+func (b *keyBatch) sendEach(ctx context.Context, tx keyTx, writes *pgx.Batch) error {
+	const savepoint = "stratum_row"
+	for i, q := range writes.QueuedQueries {
+		if _, err := tx.Exec(ctx, "SAVEPOINT "+savepoint); err != nil {
+			return err
+		}
+		tag, err := tx.Exec(ctx, q.SQL, q.Arguments...)
+		if isDuplicate(err) {
+			if _, err := tx.Exec(ctx, "ROLLBACK TO SAVEPOINT "+savepoint); err != nil {
+				return err
+			}
+			b.failures = append(b.failures, b.duplicate(b.rows[b.writing[i]]))
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		b.written += tag.RowsAffected()
+		b.conflicts += 1 - tag.RowsAffected()
+	}
+	return nil
+}
+
+func isDuplicate(err error) bool { return errors.Is(err, ErrDuplicateKey) || hasCode(err, codeUnique) }
+
+// duplicate is the failure of a row whose blind index another row has.
+func (b *keyBatch) duplicate(row keyBatchRow) RowFailure {
+	f := RowFailure{Tenant: b.unit.tenant, Table: b.unit.table.Name, PrimaryKey: row.key, Err: ErrDuplicateKey}
+	for i, c := range b.unit.table.Columns {
+		if row.values[i].stale && len(c.Indexes) > 0 && f.Column == "" {
+			f.Column = c.Name
+		}
+	}
+	return f
+}
+
+func (b *keyBatch) send(ctx context.Context, tx keyTx, writes *pgx.Batch) (err error) {
 	if writes.Len() == 0 {
 		return nil
 	}
@@ -112,8 +201,13 @@ func (b *keyBatch) send(ctx context.Context, tx *Tx, writes *pgx.Batch) (err err
 }
 
 // read finds the next rows with something to be done.
-func (b *keyBatch) read(ctx context.Context, tx *Tx) error {
+func (b *keyBatch) read(ctx context.Context, tx keyTx) (err error) {
 	u, w := b.unit, &sqlWriter{}
+	if u.types == nil {
+		if u.types, err = u.table.keyTypes(ctx, tx); err != nil {
+			return err
+		}
+	}
 	w.WriteString("SELECT ")
 	for _, key := range u.table.PrimaryKey {
 		w.WriteString(ident(key) + "::text, ")
@@ -127,7 +221,7 @@ func (b *keyBatch) read(ctx context.Context, tx *Tx) error {
 		}
 		w.WriteString(ident(c.Name) + ", coalesce(" + condition + ", false)")
 		if c.Plain != "" {
-			w.WriteString(", " + ident(c.Plain) + ", " + ident(c.Plain) + "::text")
+			w.WriteString(", " + c.plainValue() + ", " + ident(c.Plain) + "::text")
 		}
 	}
 	w.WriteString(" FROM " + u.table.relation() + " AS r")
@@ -192,6 +286,10 @@ func (b *keyBatch) queue(ctx context.Context, writes *pgx.Batch, row keyBatchRow
 	if len(sets) == 0 {
 		return nil
 	}
+	if u.table.registry {
+		same = append(same, "EXISTS (SELECT FROM stratum.tenant_keys k WHERE k.tenant_id = "+w.arg(u.tenant)+
+			" AND k.kind = 'data' AND k.version = "+w.arg(int64(u.version))+" AND k.wrapped IS NOT NULL)")
+	}
 	writes.Queue("UPDATE "+u.table.relation()+" SET "+strings.Join(sets, ", ")+" WHERE "+
 		ident(u.table.TenantColumn)+" = "+w.arg(u.tenant)+" AND "+u.table.keyColumns()+" = "+w.key(row.key, u.types)+
 		" AND "+strings.Join(same, " AND "), w.args...)
@@ -234,13 +332,16 @@ func (b *keyBatch) anew(ctx context.Context, c EncryptedColumn, v keyBatchValue,
 	if v.plainText != nil {
 		encoded, err = encodePlain(c, v.plain)
 	} else {
-		encoded, err = c.Sealed.Open(ctx, tenant, nil, v.sealed, primaryKey)
+		encoded, err = c.Sealed.open(ctx, tenant, nil, v.sealed, primaryKey)
 	}
 	if err != nil {
 		return sealedAnew{}, err
 	}
 	s := sealedAnew{indexes: make(map[string][]byte, len(c.Indexes))}
-	if s.sealed, err = c.Sealed.Seal(ctx, tenant, nil, encoded, primaryKey); err != nil {
+	if b.unit.job.options.DryRun {
+		return s, c.indexable(encoded)
+	}
+	if s.sealed, err = c.Sealed.seal(ctx, tenant, nil, encoded, primaryKey); err != nil {
 		return sealedAnew{}, err
 	}
 	for name := range c.Indexes {
@@ -250,6 +351,16 @@ func (b *keyBatch) anew(ctx context.Context, c EncryptedColumn, v keyBatchValue,
 		}
 	}
 	return s, nil
+}
+
+// indexable returns why a value can have no blind index.
+func (c EncryptedColumn) indexable(encoded []byte) error {
+	for name := range c.Indexes {
+		if _, err := c.Sealed.column.Index(name).Same(encoded, encoded); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // boundKey is the primary key where the column binds it.

@@ -3,6 +3,8 @@ package gormstratum
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -97,7 +99,7 @@ type AdoptStatus = adopt.Status
 //
 // Rows that violate a rule stop it with ErrReference, ErrDuplicate or ErrExistingRows, table and constraint, and a
 // query that finds them; keys without a tenant with ErrKey. Writers do not notice. ErrAdoptRunning is returned while
-// another process adopts.
+// another process adopts, and ErrEncrypted for models with encrypted fields: they come afterwards.
 func Adopt(ctx context.Context, db *gorm.DB, options AdoptOptions) error {
 	config, err := adoptConfig(ctx, db, options)
 	if err != nil {
@@ -132,6 +134,18 @@ func AdoptReport(ctx context.Context, db *gorm.DB, options AdoptOptions) ([]Adop
 	return adopt.Report(ctx, config)
 }
 
+// refuseEncrypted refuses models with encrypted columns: the plain version cannot read what is sealed, nor seal.
+func (r *registry) refuseEncrypted() error {
+	for _, name := range r.order {
+		for _, column := range slices.Sorted(maps.Keys(r.tables[name].encrypted)) {
+			return fmt.Errorf("%w: column %s is encrypted, and the plain version of the application cannot read it (Adopt "+
+				"and Eject with models in the clear; when the tables are sealed, tag the field stratum:%q and call "+
+				"EncryptInPlace)", ErrEncrypted, r.tables[name].encrypted[column], tagPlain)
+		}
+	}
+	return nil
+}
+
 // adoptConfig is what Adopt and Eject hand to package adopt.
 func adoptConfig(ctx context.Context, db *gorm.DB, options AdoptOptions) (adopt.Config, error) {
 	p, err := pluginOf(db)
@@ -140,6 +154,9 @@ func adoptConfig(ctx context.Context, db *gorm.DB, options AdoptOptions) (adopt.
 	}
 	if options.To > AdoptSealed {
 		return adopt.Config{}, fmt.Errorf("%w: AdoptOptions.To is no step: %s", ErrModel, options.To)
+	}
+	if err := p.registry.refuseEncrypted(); err != nil {
+		return adopt.Config{}, err
 	}
 	if p.st.Engine() == core.Citus {
 		return adopt.Config{}, fmt.Errorf("%w: Adopt and Eject (their triggers would have to be on the workers; "+

@@ -105,19 +105,56 @@ func plainOf(value any) (encoded []byte, ok bool, err error) {
 	return nil, v == nil, nil
 }
 
+// blindIndex is what an encrypted column is looked up by, with the column that it is in.
+type blindIndex struct {
+	*fieldcrypt.Index
+
+	column string
+}
+
 // encryptedField is a column of which the database sees nothing but sealed values.
 type encryptedField struct {
-	table  *schema.Schema
-	field  *schema.Field
-	sealed *core.SealedColumn
-	index  *fieldcrypt.Index // what it is looked up by, or nil
+	table   *schema.Schema
+	field   *schema.Field
+	sealed  *core.SealedColumn
+	indexes []*blindIndex
+	index   *blindIndex // what the column is looked up by under its own name, or nil
+	plain   string      // the column of values in the clear while it is encrypted in place, or empty
 }
 
 // indexSuffix is what the name of a blind index' column ends in.
 const indexSuffix = "_bidx"
 
-// indexColumn is the column of the blind index.
-func (e *encryptedField) indexColumn() string { return e.field.DBName + indexSuffix }
+// indexColumn is the column of the blind index of a name.
+func indexColumn(f *schema.Field, name string) string {
+	if name != "" {
+		name = "_" + name
+	}
+	return f.DBName + name + indexSuffix
+}
+
+// addIndexes keeps the blind indexes of the declaration. That without a name answers for the column, or the only one.
+func (e *encryptedField) addIndexes() {
+	for _, i := range e.sealed.Column().Indexes() {
+		e.indexes = append(e.indexes, &blindIndex{i, indexColumn(e.field, i.Name())})
+		if i.Name() == "" {
+			e.index = e.indexes[len(e.indexes)-1]
+		}
+	}
+	if len(e.indexes) == 1 {
+		e.index = e.indexes[0]
+	}
+}
+
+// indexIn returns the blind index in a column, or nil.
+func (e *encryptedField) indexIn(column string) *blindIndex {
+	for _, i := range e.indexes {
+		if i.column == column {
+			return i
+		}
+	}
+	return nil
+}
 
 // String names the column, for errors.
 func (e *encryptedField) String() string { return fmt.Sprintf("%q.%q", e.table.Table, e.field.DBName) }
@@ -158,24 +195,27 @@ func isExpression(value any) bool {
 	return false
 }
 
-// seal returns what is stored of a value: the column's and the blind index'. Both are nil for NULL.
-func (e *encryptedField) seal(ctx context.Context, tenant uuid.UUID, value any) (sealed, index any, err error) {
+// seal returns what is stored of a value: the column's and those of the blind indexes. All are nil for NULL.
+func (e *encryptedField) seal(
+	ctx context.Context, tenant uuid.UUID, value any, primaryKey []byte,
+) (sealed any, indexes []any, err error) {
+	indexes = make([]any, len(e.indexes))
 	encoded, err := e.encode(ctx, value)
 	if err != nil || encoded == nil {
-		return nil, nil, err
+		return nil, indexes, err
 	}
-	bytes, err := e.sealed.Seal(ctx, tenant, nil, encoded, nil)
+	bytes, err := e.sealed.Seal(ctx, tenant, nil, encoded, primaryKey)
 	if err != nil {
 		return nil, nil, fmt.Errorf("column %s: %w", e, err)
 	}
-	if e.index == nil {
-		return bytes, nil, nil
+	for i, index := range e.indexes {
+		blind, err := e.sealed.Index(ctx, tenant, index.Index, nil, encoded)
+		if err != nil {
+			return nil, nil, fmt.Errorf("column %s: %w", e, err)
+		}
+		indexes[i] = blind
 	}
-	blind, err := e.sealed.Index(ctx, tenant, e.index, nil, encoded)
-	if err != nil {
-		return nil, nil, fmt.Errorf("column %s: %w", e, err)
-	}
-	return bytes, blind, nil
+	return bytes, indexes, nil
 }
 
 // asStoredKey is the place of AsStored in a context.

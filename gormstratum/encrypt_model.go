@@ -1,7 +1,9 @@
 package gormstratum
 
 import (
+	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,10 +17,14 @@ import (
 
 // The words of the tag stratum on a field with gorm:"serializer:encrypted".
 const (
-	tagSearchable = "searchable" // has a blind index
+	tagSearchable = "searchable" // has a blind index; "searchable=name" begins a further one, for the words behind it
 	tagBits       = "bits"       // of the blind index
 	tagNormalize  = "normalize"  // normalizers of the blind index, with ";" between them
+	tagEpoch      = "epoch"      // of the blind index' key
 	tagLabel      = "label"      // column, or table.column: what the values are bound to
+	tagBound      = "bound"      // the primary key, which the application assigns, is bound into the values
+	tagXAES       = "xaes"       // XAES-256-GCM
+	tagPlain      = "plain"      // has values in the clear still; see EncryptInPlace
 )
 
 // isEncrypted reports whether a field has the serializer.
@@ -40,13 +46,19 @@ func (t *table) readEncrypted(keys *core.Keys) error {
 		if err != nil {
 			return err
 		}
-		sealed, err := keys.Column(options)
+		sealed, err := keys.Column(options.ColumnOptions)
 		if err != nil {
 			return fmt.Errorf("%w %s: field %s: %w", ErrModel, t.schema.Name, f.Name, err)
 		}
-		e := &encryptedField{table: t.schema, field: f, sealed: sealed}
-		if indexes := sealed.Column().Indexes(); len(indexes) > 0 {
-			e.index = indexes[0]
+		e := &encryptedField{table: t.schema, field: f, sealed: sealed, plain: options.plain}
+		if sealed.Column().PrimaryKey() {
+			if err := t.mayBind(f); err != nil {
+				return err
+			}
+		}
+		e.addIndexes()
+		if err := t.checkColumns(e); err != nil {
+			return err
 		}
 		if err := t.checkIndexes(e); err != nil {
 			return err
@@ -73,50 +85,104 @@ func (t *table) mayEncrypt(f *schema.Field) error {
 		reason = "has a check, which the database would do on the sealed value (check it in a BeforeSave hook)"
 	case f.DBName == t.column:
 		reason = "is the tenant column"
-	case t.schema.FieldsByDBName[f.DBName+indexSuffix] != nil:
-		reason = fmt.Sprintf("has the column %q beside it, which is that of its blind index (rename the field)",
-			f.DBName+indexSuffix)
 	default:
 		return nil
 	}
 	return fmt.Errorf("%w %s: encrypted field %s %s", ErrModel, t.schema.Name, f.Name, reason)
 }
 
+// fieldOptions are what a tag says.
+type fieldOptions struct {
+	fieldcrypt.ColumnOptions
+
+	plain string // the column of values in the clear, or empty
+}
+
+// checkColumns refuses a model that has a field in the column of a blind index.
+func (t *table) checkColumns(e *encryptedField) error {
+	for _, i := range e.indexes {
+		if t.schema.FieldsByDBName[i.column] != nil {
+			return fmt.Errorf("%w %s: encrypted field %s has the column %q beside it, which is that of its blind index "+
+				"(rename the field)", ErrModel, t.schema.Name, e.field.Name, i.column)
+		}
+	}
+	return nil
+}
+
 // encryptedOptions reads the tag.
-func encryptedOptions(s *schema.Schema, f *schema.Field) (fieldcrypt.ColumnOptions, error) {
-	o := fieldcrypt.ColumnOptions{Table: s.Table, Column: f.DBName}
-	index, searchable := fieldcrypt.IndexOptions{}, false
+func encryptedOptions(s *schema.Schema, f *schema.Field) (o fieldOptions, err error) {
+	o.Table, o.Column = s.Table, f.DBName
+	var before fieldcrypt.IndexOptions // what stands in front of the word searchable
+	index := &before
 	for word := range strings.SplitSeq(f.Tag.Get(tagKey), ",") {
 		key, value, _ := strings.Cut(strings.TrimSpace(word), "=")
-		var err error
 		switch {
 		case word == "":
-		case key == tagSearchable && value == "":
-			searchable = true
-		case key == tagBits:
-			if index.Bits, err = strconv.Atoi(value); err == nil && index.Bits < 1 {
-				err = strconv.ErrRange
-			}
-		case key == tagNormalize:
-			index.Normalize, err = fieldcrypt.ParseNormalizers(value)
+		case key == tagSearchable:
+			index, err = o.addIndex(value, &before)
+		case key == tagBits || key == tagNormalize || key == tagEpoch:
+			err = indexWord(index, key, value)
 		case key == tagLabel && value != "":
-			label(&o, value)
+			label(&o.ColumnOptions, value)
+		case word == tagXAES:
+			o.Alg = fieldcrypt.XAES256GCM
+		case word == tagBound:
+			o.PrimaryKey = true
+		case key == tagPlain:
+			o.plain, err = plainColumn(s, f, value)
 		default:
-			err = fmt.Errorf("there are %s, %s=12, %s=casefold;trim and %s=table.column",
-				tagSearchable, tagBits, tagNormalize, tagLabel)
+			err = fmt.Errorf("there are %s, %s=name, %s=12, %s=casefold;trim, %s=2, %s=table.column, %s, %s and %s",
+				tagSearchable, tagSearchable, tagBits, tagNormalize, tagEpoch, tagLabel, tagXAES, tagBound, tagPlain)
 		}
 		if err != nil {
 			return o, fmt.Errorf("%w %s: field %s has %q in its tag stratum (%w)", ErrModel, s.Name, f.Name, word, err)
 		}
 	}
-	switch {
-	case searchable:
-		o.Indexes = []fieldcrypt.IndexOptions{index}
-	case index.Bits > 0 || len(index.Normalize) > 0:
+	if len(o.Indexes) == 0 && (before.Bits > 0 || len(before.Normalize) > 0 || before.Epoch > 0) {
 		return o, fmt.Errorf("%w %s: field %s has options of a blind index and is not searchable (add %s to its tag "+
 			"stratum)", ErrModel, s.Name, f.Name, tagSearchable)
 	}
 	return o, nil
+}
+
+// indexName is what a blind index may be called, so that its column can.
+var indexName = regexp.MustCompile(`^[a-z0-9_]{0,20}$`)
+
+// addIndex begins a blind index. The first has the words that stand in front of it, too.
+func (o *fieldOptions) addIndex(name string, before *fieldcrypt.IndexOptions) (*fieldcrypt.IndexOptions, error) {
+	if !indexName.MatchString(name) {
+		return nil, errors.New("the name of a blind index has up to 20 of a-z, 0-9 and _")
+	}
+	index := fieldcrypt.IndexOptions{}
+	if len(o.Indexes) == 0 {
+		index = *before
+	}
+	index.Name = name
+	o.Indexes = append(o.Indexes, index)
+	return &o.Indexes[len(o.Indexes)-1], nil
+}
+
+// indexWord reads an option of a blind index.
+func indexWord(index *fieldcrypt.IndexOptions, key, value string) (err error) {
+	switch key {
+	case tagNormalize:
+		index.Normalize, err = fieldcrypt.ParseNormalizers(value)
+	case tagBits:
+		index.Bits, err = positive(value)
+	case tagEpoch:
+		var epoch int
+		epoch, err = positive(value)
+		index.Epoch = uint32(epoch) //nolint:gosec // at most 1<<31 - 1
+	}
+	return err
+}
+
+func positive(text string) (int, error) {
+	n, err := strconv.ParseInt(text, 10, 32)
+	if err == nil && n < 1 {
+		err = strconv.ErrRange
+	}
+	return int(n), err
 }
 
 // label sets what the values are bound to, whatever table and column are called.
@@ -160,7 +226,7 @@ func (t *table) storedColumns(columns []string) []string {
 	columns = slices.Clone(columns)
 	for i, name := range columns {
 		if e := t.encrypted[name]; e != nil && e.index != nil {
-			columns[i] = e.indexColumn()
+			columns[i] = e.index.column
 		}
 	}
 	return columns

@@ -3,6 +3,7 @@ package gormstratum_test
 import (
 	"testing"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
 	"gorm.io/gorm/logger"
@@ -31,6 +32,13 @@ func TestRefusedEncryptedModels(t *testing.T) {
 		"normalizer":   {useOne(t, st, &refusedNormalizer{}), "casefold"},
 		"options":      {useOne(t, st, &refusedOptions{}), "not searchable"},
 		"column":       {useOne(t, st, &refusedColumn{}), `"secret_bidx"`},
+		"named column": {useOne(t, st, &refusedNamedColumn{}), `"secret_short_bidx"`},
+		"index name":   {useOne(t, st, &refusedIndexName{}), "up to 20 of a-z"},
+		"index twice":  {useOne(t, st, &refusedIndexTwice{}), "two indexes"},
+		"epoch":        {useOne(t, st, &refusedEpoch{}), `"epoch=0"`},
+		"bound":        {useOne(t, st, &refusedBound{}), "the database assigns to ID"},
+		"bound uuid":   {useOne(t, st, &refusedBoundDefault{}), "the database assigns to ID"},
+		"plain column": {useOne(t, st, &refusedPlain{}), "the model has a field of that column"},
 		"hash index":   {useOne(t, st, &refusedHash{}), "not one per tenant"},
 		"everyone's":   {useOne(t, st, &refusedMixed{}), "needs a tenant"},
 		"global":       {useOne(t, st, &refusedGlobal{}), "needs a tenant"},
@@ -130,6 +138,43 @@ type (
 		ID         uint
 		Secret     string `gorm:"serializer:encrypted" stratum:"searchable"`
 		SecretBidx []byte
+	}
+	refusedNamedColumn struct {
+		gormstratum.Tenant
+		ID              uint
+		Secret          string `gorm:"serializer:encrypted" stratum:"searchable,searchable=short,bits=8"`
+		SecretShortBidx []byte
+	}
+	refusedIndexName struct {
+		gormstratum.Tenant
+		ID     uint
+		Secret string `gorm:"serializer:encrypted" stratum:"searchable=Short one"`
+	}
+	refusedIndexTwice struct {
+		gormstratum.Tenant
+		ID     uint
+		Secret string `gorm:"serializer:encrypted" stratum:"searchable=a,searchable=a"`
+	}
+	refusedEpoch struct {
+		gormstratum.Tenant
+		ID     uint
+		Secret string `gorm:"serializer:encrypted" stratum:"searchable,epoch=0"`
+	}
+	refusedPlain struct {
+		gormstratum.Tenant
+		ID          uint
+		Secret      string `gorm:"serializer:encrypted" stratum:"plain"`
+		SecretPlain string
+	}
+	refusedBound struct {
+		gormstratum.Tenant
+		ID     uint
+		Secret string `gorm:"serializer:encrypted" stratum:"bound"`
+	}
+	refusedBoundDefault struct {
+		gormstratum.Tenant
+		ID     uuid.UUID `gorm:"type:uuid;default:gen_random_uuid()"`
+		Secret string    `gorm:"serializer:encrypted" stratum:"bound"`
 	}
 	refusedHash struct {
 		gormstratum.Tenant

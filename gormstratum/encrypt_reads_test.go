@@ -235,7 +235,9 @@ func TestEncryptedReadsOfSeveralTenants(t *testing.T) {
 		require.Equal(t, "carls@"+secret, all[1].Doctor.Email, name)
 		require.Equal(t, secret+" letter", all[0].Letters[0].Body, name)
 		// A blind index is computed with one tenant's key.
-		require.ErrorIs(t, db.Where("email = ?", ann.Email).Find(&all).Error, gormstratum.ErrEncrypted, name)
+		err := db.Where("email = ?", ann.Email).Find(&all).Error
+		require.ErrorIs(t, err, gormstratum.ErrEncrypted, name)
+		require.ErrorContains(t, err, "gormstratum.ForEachTenant", name)
 		require.ErrorIs(t, db.Model(&Patient{}).Pluck("email", &[]string{}).Error, gormstratum.ErrEncrypted, name)
 	}
 }

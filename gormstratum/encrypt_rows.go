@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,11 +25,13 @@ type opening struct {
 	name   string
 	field  *encryptedField // nil where it is not known what the column is
 	tenant int             // the column of the row's tenant, or -1 for that of ctx
+	plain  int             // the column of values in the clear, or -1 where it is not in the result by itself
+	keys   []int           // the columns of the primary key, where the value is bound to it
 	opener *core.Opener    // for the tenant of ctx, once there was something to open
 
 	// These are used again for each row.
-	buffer []byte
-	text   string
+	buffer, key []byte
+	text        string
 }
 
 // Rows returns what opens the rows of a result.
@@ -67,7 +70,7 @@ func (w *watcher) opening(columns []string, at int, isBytes bool) (o opening, ok
 	plain := w.names.hasPlain(strings.TrimSuffix(prefix, "__"), lastName(name))
 	switch {
 	case len(found) == 0:
-		return opening{at: at}, isBytes && !plain, nil
+		return opening{at: at}, isBytes && !plain && !w.names.inClear(lastName(name)), nil
 	case !isBytes && plain:
 		return o, false, nil
 	case !isBytes:
@@ -78,7 +81,13 @@ func (w *watcher) opening(columns []string, at int, isBytes bool) (o opening, ok
 		return o, false, fmt.Errorf("%w: column %q of the result could be %s or %s (select it AS alias__%s, with the "+
 			"alias of its table)", ErrEncrypted, name, found[0], found[1], lastName(name))
 	}
-	o = opening{at: at, field: found[0], tenant: -1}
+	o = opening{at: at, field: found[0], tenant: -1, plain: -1}
+	if o.field.plain != "" {
+		o.plain = slices.Index(columns, prefix+o.field.plain)
+	}
+	if err := w.bindRows(&o, columns, prefix); err != nil {
+		return o, false, err
+	}
 	if w.scope.Kind == scope.Tenant {
 		return o, true, nil
 	}
@@ -105,8 +114,9 @@ func lastName(name string) string {
 
 // open puts the value in the place of what is stored.
 func (w *watcher) open(o *opening, row []driver.Value) error {
+	inClear := o.field != nil && o.plain >= 0 && row[o.plain] != nil
 	sealed, ok := row[o.at].([]byte)
-	if !ok {
+	if !ok && !inClear {
 		return nil // NULL
 	}
 	if o.field == nil {
@@ -117,7 +127,16 @@ func (w *watcher) open(o *opening, row []driver.Value) error {
 		}
 		return nil
 	}
-	encoded, err := w.unseal(o, sealed, row)
+	var encoded []byte
+	var err error
+	switch {
+	case inClear && (len(sealed) == 0 || sealed[0] != plainMark):
+		encoded, err = o.field.encodePlain(o.field.plainValue(w.ctx, row[o.plain]))
+	case o.field.plain != "" && sealed[0] == plainMark:
+		encoded, err = o.field.encodePlain(o.field.fromJSON(w.ctx, sealed[1:]))
+	default:
+		encoded, err = w.unseal(o, sealed, row)
+	}
 	switch {
 	case err != nil:
 	case o.field.field.IndirectFieldType.Kind() == reflect.String: // what is by far the most common
@@ -134,12 +153,23 @@ func (w *watcher) open(o *opening, row []driver.Value) error {
 
 // unseal opens a value with the keys of the tenant of ctx, or of the row's.
 func (w *watcher) unseal(o *opening, sealed []byte, row []driver.Value) ([]byte, error) {
+	o.key = o.key[:0]
+	for _, at := range o.keys {
+		var err error
+		if o.key, err = fieldcrypt.PrimaryKey(o.key, row[at]); err != nil {
+			return nil, fieldcrypt.ErrDecrypt
+		}
+	}
+	var key []byte // nil where it is not bound
+	if len(o.keys) > 0 {
+		key = o.key
+	}
 	if o.tenant >= 0 {
 		tenant, err := asUUID(row[o.tenant])
 		if err != nil || tenant == uuid.Nil {
 			return nil, fieldcrypt.ErrDecrypt
 		}
-		return o.field.sealed.Open(w.ctx, tenant, nil, sealed, nil)
+		return o.field.sealed.Open(w.ctx, tenant, nil, sealed, key)
 	}
 	if o.opener == nil {
 		opener, err := o.field.sealed.Opener(w.ctx, w.scope.Tenant)
@@ -148,7 +178,7 @@ func (w *watcher) unseal(o *opening, sealed []byte, row []driver.Value) ([]byte,
 		}
 		o.opener = &opener
 	}
-	encoded, err := o.opener.Open(w.ctx, o.buffer[:0], sealed, nil)
+	encoded, err := o.opener.Open(w.ctx, o.buffer[:0], sealed, key)
 	if err == nil {
 		o.buffer = encoded
 	}

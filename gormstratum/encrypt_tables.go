@@ -32,8 +32,14 @@ func EncryptedTables(db *gorm.DB) ([]core.EncryptedTable, error) {
 		for _, column := range slices.Sorted(maps.Keys(t.encrypted)) {
 			e := t.encrypted[column]
 			c := core.EncryptedColumn{Name: column, Sealed: e.sealed}
-			if e.index != nil {
-				c.Indexes = map[string]string{e.index.Name(): e.indexColumn()}
+			for _, i := range e.indexes {
+				if c.Indexes == nil {
+					c.Indexes = make(map[string]string, len(e.indexes))
+				}
+				c.Indexes[i.Name()] = i.column
+			}
+			if e.plain != "" {
+				c.Plain, c.PlainJSON, c.FromPlain = e.plain, true, e.fromJob(db.Statement.Context)
 			}
 			table.Columns = append(table.Columns, c)
 		}

@@ -20,8 +20,8 @@ func (l *looker) text(e clause.Expr) clause.Expression {
 			continue
 		}
 		at = r.last
-		found := l.names.find(r.qualifier, r.name)
-		if len(found) != 1 || l.searchable(found[0]) == nil || !mayPrecede(textAt(words, r.first-1)) ||
+		found := searchable(l.names.called(r.qualifier), r.name)
+		if found.by == nil || !mayPrecede(textAt(words, r.first-1)) ||
 			r.qualifier == "" && l.names.hasPlain("", r.name) {
 			continue
 		}
@@ -33,7 +33,7 @@ func (l *looker) text(e clause.Expr) clause.Expression {
 		if !ok {
 			continue
 		}
-		m := l.match(found[0], values)
+		m := l.match(found, values)
 		if m == nil {
 			return e
 		}

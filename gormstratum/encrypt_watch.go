@@ -25,6 +25,7 @@ type watcher struct {
 	opened map[string][]*encryptedField // what the columns of the result can be, by their names
 	listed map[string][]*encryptedField // the same for columns that the statement lists
 	star   bool                         // the statement has a * in a list
+	edits  []edit                       // see Rewritten
 }
 
 // watch puts a watcher into the context of a statement, where there are encrypted columns at all.
@@ -42,6 +43,7 @@ func (p *Plugin) watch(db *gorm.DB) {
 func (w *watcher) Statement(sql string) error {
 	w.names = newNames(w.plugin.registry)
 	w.opened, w.listed = make(map[string][]*encryptedField), make(map[string][]*encryptedField)
+	w.star, w.edits = false, nil
 	if w.stored {
 		return nil
 	}
@@ -61,7 +63,7 @@ func (w *watcher) Statement(sql string) error {
 			}
 		}
 	}
-	s := &statementReader{watcher: w, words: words, frames: []frame{{}}}
+	s := &statementReader{watcher: w, sql: sql, words: words, frames: []frame{{}}}
 	return s.read()
 }
 
@@ -92,11 +94,13 @@ type frame struct {
 	before   string // what stands in front of it
 	distinct bool
 	columns  bool // it is the list of columns of an INSERT
+	start    int  // the first word in it
 }
 
 // statementReader walks over a statement.
 type statementReader struct {
 	watcher *watcher
+	sql     string
 	words   []word
 	frames  []frame
 }
@@ -118,10 +122,18 @@ func (s *statementReader) read() error {
 			found = s.watcher.names.find("", r.name)
 		}
 		if len(found) > 0 && !s.allows(r, found[0]) {
-			return refuse(found[0], s.watcher.raw)
+			return s.watcher.refuse(found[0])
+		}
+		if len(found) > 0 {
+			if err := s.readsBoth(r, found); err != nil {
+				return err
+			}
+		}
+		if err := s.movesKey(r); err != nil {
+			return err
 		}
 		if e := s.handsOut(r); e != nil {
-			return refuse(e, s.watcher.raw)
+			return s.watcher.refuse(e)
 		}
 	}
 	return nil
@@ -135,14 +147,18 @@ func (s *statementReader) moves(at int) bool {
 		s.watcher.star = s.watcher.star || before == "." || before == "," || before == "SELECT" || before == "RETURNING"
 	case "(":
 		before := textAt(s.words, at-1)
-		s.frames = append(s.frames, frame{before: before, columns: s.top().clause == "INTO" && before != "VALUES"})
+		s.frames = append(s.frames, frame{
+			before: before, columns: s.top().clause == "INTO" && before != "VALUES", start: at + 1,
+		})
 	case ")":
 		if len(s.frames) > 1 {
 			s.frames = s.frames[:len(s.frames)-1]
 		}
 	case "SELECT", "FROM", "WHERE", "ON", "HAVING", "GROUP", "ORDER", "SET", "VALUES", "RETURNING", "INTO", "USING",
 		"CONFLICT", "LIMIT", "UNION", "JOIN", "WINDOW":
-		*s.top() = frame{clause: text, before: s.top().before, distinct: textAt(s.words, at+1) == "DISTINCT"}
+		*s.top() = frame{
+			clause: text, before: s.top().before, distinct: textAt(s.words, at+1) == "DISTINCT", start: s.top().start,
+		}
 	default:
 		return false
 	}
@@ -258,13 +274,18 @@ func isOperator(text string) bool {
 }
 
 // refuse says what can be done with the column.
-func refuse(e *encryptedField, raw bool) error {
+func (w *watcher) refuse(e *encryptedField) error {
 	cure := "it is not searchable: tag it stratum:\"searchable\" for = and IN"
-	if e.index != nil {
-		cure = "only = and IN find it, as in Where(\"" + e.field.DBName + " = ?\", v)"
-	}
-	if raw {
+	switch {
+	case w.raw:
 		cure = "use the model: raw SQL can read it, and neither write nor compare it"
+	case len(e.indexes) > 0 && w.scope.Kind != scope.Tenant:
+		cure = "each tenant has a blind index of its own: look it up as one tenant after the other, with " +
+			"gormstratum.ForEachTenant or core.WithTenant"
+	case e.index != nil:
+		cure = "only = and IN find it, as in Where(\"" + e.field.DBName + " = ?\", v)"
+	case len(e.indexes) > 0:
+		cure = "name the blind index that is to find it, as in Where(\"" + e.indexes[0].column + " = ?\", v)"
 	}
 	return fmt.Errorf("%w: column %s cannot be compared, ordered, computed with or written in this way (%s; qualify a "+
 		"column of another table with its name; gormstratum.AsStored is the way out)", ErrEncrypted, e, cure)

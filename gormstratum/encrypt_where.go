@@ -101,6 +101,8 @@ func (l *looker) expression(e clause.Expression) clause.Expression {
 		return l.comparison(e, e.Column, e.Values, false)
 	case clause.Expr:
 		return l.text(e)
+	case clause.NamedExpr:
+		return l.named(e)
 	}
 	return e
 }
@@ -113,14 +115,43 @@ func (l *looker) all(exprs []clause.Expression) []clause.Expression {
 	return exprs
 }
 
+// lookup is a condition's column, and the blind index that answers for it: a column's own, or the one that is named.
+type lookup struct {
+	*encryptedField
+
+	by *blindIndex
+}
+
+// searchable returns how a column of one of some tables is looked up, or nothing.
+func searchable(all []*table, name string) (found lookup) {
+	n := 0
+	for _, t := range all {
+		for _, e := range t.encrypted {
+			by := e.indexIn(name)
+			if e.field.DBName == name {
+				by = e.index
+			} else if by == nil {
+				continue
+			}
+			if n++; by != nil {
+				found = lookup{e, by}
+			}
+		}
+	}
+	if n != 1 {
+		return lookup{}
+	}
+	return found
+}
+
 // column returns the encrypted column that a condition of GORM's is on, and what its table is called.
-func (l *looker) column(column any) (e *encryptedField, qualifier string) {
+func (l *looker) column(column any) (found lookup, qualifier string) {
 	c, ok := column.(clause.Column)
 	if text, isText := column.(string); isText {
 		c, ok = clause.Column{Name: text}, true
 	}
 	if !ok || c.Raw {
-		return nil, ""
+		return lookup{}, ""
 	}
 	qualifier, name := c.Table, strings.ReplaceAll(c.Name, `"`, "")
 	if i := strings.LastIndexByte(name, '.'); i >= 0 && qualifier == "" {
@@ -128,27 +159,17 @@ func (l *looker) column(column any) (e *encryptedField, qualifier string) {
 	}
 	if qualifier == clause.CurrentTable || qualifier != "" && qualifier == l.stmt.Table {
 		if l.main == nil {
-			return nil, ""
+			return lookup{}, ""
 		}
-		return l.searchable(l.main.encrypted[name]), qualifier
+		return searchable([]*table{l.main}, name), qualifier
 	}
-	if found := l.names.find(qualifier, name); len(found) == 1 {
-		return l.searchable(found[0]), qualifier
-	}
-	return nil, ""
-}
-
-func (l *looker) searchable(e *encryptedField) *encryptedField {
-	if e == nil || e.index == nil {
-		return nil
-	}
-	return e
+	return searchable(l.names.called(qualifier), name), qualifier
 }
 
 // comparison rewrites a condition that a column is, or is not, one of some values. NULL is stored as such.
 func (l *looker) comparison(e clause.Expression, column, value any, negated bool) clause.Expression {
 	field, qualifier := l.column(column)
-	if field == nil || value == nil || isNil(value) {
+	if field.by == nil || value == nil || isNil(value) {
 		return e
 	}
 	values, _ := listOf(value)
@@ -172,10 +193,10 @@ func (l *looker) tuples(e clause.IN, columns []clause.Column) clause.Expression 
 	rewritten, values := slices.Clone(columns), slices.Clone(e.Values)
 	for at, c := range columns {
 		field, qualifier := l.column(c)
-		if field == nil || field.index.Bits() < fullBits {
+		if field.by == nil || field.by.Bits() < fullBits || field.plain != "" {
 			continue
 		}
-		rewritten[at] = clause.Column{Table: qualifier, Name: field.indexColumn()}
+		rewritten[at] = clause.Column{Table: qualifier, Name: field.by.column}
 		for i, value := range values {
 			row, ok := value.([]any)
 			if !ok || at >= len(row) {
@@ -218,13 +239,13 @@ const fullBits = 128
 // match is what a condition becomes: blind indexes, and, where they are truncated, the keys of the rows that have the
 // values in truth.
 type match struct {
-	field   *encryptedField
+	field   lookup
 	indexes []any
 	keys    []any // nil where there is nothing to check
 }
 
 // match computes the blind indexes of values, or notes why there are none.
-func (l *looker) match(field *encryptedField, values []any) *match {
+func (l *looker) match(field lookup, values []any) *match {
 	m := &match{field: field, indexes: make([]any, 0, len(values))}
 	encoded := make([][]byte, 0, len(values))
 	for _, value := range values {
@@ -235,7 +256,7 @@ func (l *looker) match(field *encryptedField, values []any) *match {
 		one, err := field.encode(l.stmt.Context, value)
 		if err == nil && one != nil {
 			var index []byte
-			index, err = field.sealed.Index(l.stmt.Context, l.tenant, field.index, nil, one)
+			index, err = field.sealed.Index(l.stmt.Context, l.tenant, field.by.Index, nil, one)
 			m.indexes, encoded = append(m.indexes, index), append(encoded, one)
 		}
 		if err != nil {
@@ -243,7 +264,7 @@ func (l *looker) match(field *encryptedField, values []any) *match {
 			return nil
 		}
 	}
-	if field.index.Bits() < fullBits {
+	if field.by.Bits() < fullBits || field.plain != "" {
 		if err := l.check(m, encoded); err != nil {
 			l.fail(err)
 			return nil
@@ -260,20 +281,36 @@ func (l *looker) fail(err error) {
 
 // write writes the condition. Rows without a value stay unknown, as they are in SQL, also where it is negated.
 func (m *match) write(column func(name string) (sql string, vars []any)) (string, []any) {
-	sql, vars := column(m.field.indexColumn())
-	if m.keys == nil {
-		return "(" + sql + " IN ?)", append(vars, m.indexes)
+	sql, vars := column(m.field.by.column)
+	condition, all := sql+" IN ?", append(slices.Clone(vars), m.indexes)
+	if m.field.by.Bits() < fullBits {
+		keySQL, keyVars := m.writeKeys(column)
+		all = append(append(all, keyVars...), vars...)
+		condition += " AND (" + keySQL + " OR " + sql + " IS NULL)"
+	}
+	if m.field.plain != "" {
+		plain, plainVars := column(m.field.plain)
+		keySQL, keyVars := m.writeKeys(column)
+		all = slices.Concat(plainVars, all, plainVars, keyVars)
+		condition = plain + " IS NULL AND " + condition + " OR " + plain + " IS NOT NULL AND " + keySQL
+	}
+	return "(" + condition + ")", all
+}
+
+// writeKeys writes that a row is one of those that were found. Where there are none it is false, and not unknown, so
+// that what is not one of them is found.
+func (m *match) writeKeys(column func(name string) (sql string, vars []any)) (string, []any) {
+	if len(m.keys) == 0 {
+		return "FALSE", nil
 	}
 	columns := m.field.table.PrimaryFieldDBNames
-	keySQL := make([]string, len(columns))
-	all := append(slices.Clone(vars), m.indexes)
+	keySQL, all := make([]string, len(columns)), []any(nil)
 	for i, name := range columns {
 		var vars []any
 		keySQL[i], vars = column(name)
 		all = append(all, vars...)
 	}
-	all = append(append(all, m.keys), vars...)
-	return "(" + sql + " IN ? AND ((" + strings.Join(keySQL, ", ") + ") IN ? OR " + sql + " IS NULL))", all
+	return "(" + strings.Join(keySQL, ", ") + ") IN ?", append(all, m.keys)
 }
 
 // check finds the rows that have the indexes and, once they are opened, the values. It reads before the statement, in
@@ -284,9 +321,13 @@ func (l *looker) check(m *match, encoded [][]byte) error {
 	tx := l.stmt.Session(&gorm.Session{NewDB: true, SkipHooks: true, Context: l.stmt.Context})
 	tx.DryRun = false // of a sub-query that is being written
 	tx.Error = nil
-	index := clause.Column{Table: clause.CurrentTable, Name: m.field.indexColumn()}
+	// In a group they are not looked at again, as conditions on a blind index are.
+	var candidates clause.Expression = clause.IN{Column: currentColumn(m.field.by.column), Values: m.indexes}
+	if m.field.plain != "" {
+		candidates = clause.Or(candidates, clause.Neq{Column: currentColumn(m.field.plain)})
+	}
 	err := tx.Table(s.Table).Unscoped().Select(append(slices.Clone(s.PrimaryFieldDBNames), m.field.field.DBName)).
-		Where(clause.IN{Column: index, Values: m.indexes}).Find(rows.Interface()).Error
+		Where(group{candidates}).Find(rows.Interface()).Error
 	if err != nil {
 		return err
 	}
@@ -312,6 +353,10 @@ func (l *looker) check(m *match, encoded [][]byte) error {
 	return nil
 }
 
+func currentColumn(name string) clause.Column {
+	return clause.Column{Table: clause.CurrentTable, Name: name}
+}
+
 // isIn reports whether a row has one of the values.
 func (m *match) isIn(ctx context.Context, row reflect.Value, encoded [][]byte) (bool, error) {
 	value, _ := m.field.field.ValueOf(ctx, row)
@@ -320,7 +365,7 @@ func (m *match) isIn(ctx context.Context, row reflect.Value, encoded [][]byte) (
 		return false, err
 	}
 	for _, want := range encoded {
-		if same, err := m.field.index.Same(have, want); same || err != nil {
+		if same, err := m.field.by.Same(have, want); same || err != nil {
 			return same, err
 		}
 	}

@@ -65,6 +65,34 @@ func TestEncryptedConditions(t *testing.T) {
 		"inline": {three, func(db *gorm.DB) *gorm.DB {
 			return db.Where("").Find(&[]Patient{}, "email = ?", email(3)).Where("email = ?", email(3))
 		}},
+		"named": {three, func(db *gorm.DB) *gorm.DB { return db.Where("email = @email", sql.Named("email", email(3))) }},
+		"named twice": {both, func(db *gorm.DB) *gorm.DB {
+			return db.Where("(email = @a OR patients.email = @b)\nAND name <> @c AND name <> 'x@y'", map[string]any{
+				"a": email(3), "b": email(5), "c": "p01",
+			})
+		}},
+		"named IN": {both, func(db *gorm.DB) *gorm.DB { return db.Where("email IN @all", sql.Named("all", list(email))) }},
+		"named IN parentheses": {both, func(db *gorm.DB) *gorm.DB {
+			return db.Where("email IN (@all) AND name >= @from", sql.Named("all", list(email)), sql.Named("from", "p"))
+		}},
+		"named by a struct": {three, func(db *gorm.DB) *gorm.DB {
+			return db.Where("email = @Email AND blood = @Blood", Patient{Email: email(3), Blood: blood(3)})
+		}},
+		"named Not": {three, func(db *gorm.DB) *gorm.DB {
+			return db.Where("name IN ?", []string{"p03", "p05"}).Not("email = @email", sql.Named("email", email(5)))
+		}},
+		"named Or": {both, func(db *gorm.DB) *gorm.DB {
+			return db.Where(c.db.Where("email = @email", sql.Named("email", email(3))).
+				Or("blood = @blood", sql.Named("blood", blood(5))))
+		}},
+		"conditions in one text": {both, func(db *gorm.DB) *gorm.DB {
+			return db.Where("(email = ? OR email IN (?, ?)) AND blood IN ? AND (name = ? OR phone IS NOT NULL)",
+				email(3), email(4), email(5), list(blood), "x")
+		}},
+		"Not group": {"[p01 p02]", func(db *gorm.DB) *gorm.DB {
+			return db.Where("name IN ?", []string{"p01", "p02", "p03", "p05"}).
+				Not(c.db.Where("email = ?", email(3)).Or(map[string]any{"blood": blood(5)}))
+		}},
 		"struct":            {three, func(db *gorm.DB) *gorm.DB { return db.Where(&Patient{Email: email(3)}) }},
 		"struct and fields": {three, func(db *gorm.DB) *gorm.DB { return db.Where(Patient{Email: email(3), Name: "x"}, "Email") }},
 		"map":               {three, func(db *gorm.DB) *gorm.DB { return db.Where(map[string]any{"email": email(3)}) }},
@@ -107,6 +135,9 @@ func TestEncryptedConditions(t *testing.T) {
 		"truncated Or":     {both, func(db *gorm.DB) *gorm.DB { return db.Where("blood = ? OR name = ?", blood(3), "p05") }},
 		"truncated Not": {"[p05]", func(db *gorm.DB) *gorm.DB {
 			return db.Where("name IN ?", []string{"p03", "p05"}).Not("blood = ?", blood(3))
+		}},
+		"truncated <> of nobody": {both, func(db *gorm.DB) *gorm.DB {
+			return db.Where("name IN ? AND blood <> ?", []string{"p03", "p05"}, "nobody's")
 		}},
 		"truncated Not all": {"[]", func(db *gorm.DB) *gorm.DB { return db.Where("name = ?", "p03").Not(Patient{Blood: blood(3)}) }},
 		"sub-query": {three, func(db *gorm.DB) *gorm.DB {
@@ -180,7 +211,8 @@ func TestRefusedConditions(t *testing.T) {
 		"expression":            db.Where("email = ? || 'x'", secret),
 		"concatenation":         db.Where("'x' || email = ?", secret),
 		"other side":            db.Where("? = email", secret),
-		"named":                 db.Where("email = @email", sql.Named("email", secret)),
+		"named":                 db.Where("email > @email", sql.Named("email", secret)),
+		"named and marked":      db.Where("email = @email AND name = ?", sql.Named("email", secret), "x"),
 		"another column":        db.Where("email = name"),
 		"sub-query":             db.Where("email = (?)", sub),
 		"IN a sub-query":        db.Where("email IN (?)", sub),

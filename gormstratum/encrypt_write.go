@@ -48,18 +48,20 @@ func (t *table) sealRows(stmt *gorm.Statement, values clause.Values) (clause.Val
 		if e == nil {
 			continue
 		}
-		if e.index != nil {
-			columns = append(columns, clause.Column{Name: e.indexColumn()})
+		for _, i := range e.indexes {
+			columns = append(columns, clause.Column{Name: i.column})
 		}
 		for i := range rows {
-			sealed, index, err := e.seal(stmt.Context, tenants(i), rows[i][at])
+			key, err := t.keyOfRow(e, values, i)
+			if err != nil {
+				return clause.Values{}, err
+			}
+			sealed, indexes, err := e.seal(stmt.Context, tenants(i), rows[i][at], key)
 			if err != nil {
 				return clause.Values{}, err
 			}
 			rows[i][at] = sealed
-			if e.index != nil {
-				rows[i] = append(rows[i], index)
-			}
+			rows[i] = append(rows[i], indexes...)
 		}
 	}
 	return clause.Values{Columns: columns, Values: rows}, nil
@@ -68,7 +70,7 @@ func (t *table) sealRows(stmt *gorm.Statement, values clause.Values) (clause.Val
 // writes returns the encrypted column that is to be written. A blind index is not for the application to write.
 func (t *table) writes(column clause.Column) (*encryptedField, error) {
 	for _, e := range t.encrypted {
-		if e.index != nil && column.Name == e.indexColumn() {
+		if e.indexIn(column.Name) != nil {
 			return nil, fmt.Errorf("%w: column %q of %q is a blind index and is written along with its column (leave "+
 				"it out)", ErrEncrypted, column.Name, e.table.Table)
 		}
@@ -118,6 +120,9 @@ func (t *table) sealAssignments(stmt *gorm.Statement, set clause.Set) (clause.Se
 	sealed := make(clause.Set, 0, len(set)+len(t.encrypted))
 	for _, a := range set {
 		e, err := t.writes(a.Column)
+		if err == nil {
+			err = t.keepsKey(a)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -125,22 +130,30 @@ func (t *table) sealAssignments(stmt *gorm.Statement, set clause.Set) (clause.Se
 			sealed = append(sealed, a)
 			continue
 		}
-		index := clause.Assignment{Column: clause.Column{Table: a.Column.Table, Name: e.indexColumn()}}
+		var indexes []any
 		if from, ok := a.Value.(clause.Column); ok && from.Table == "excluded" && from.Name == a.Column.Name {
-			index.Value = clause.Column{Table: from.Table, Name: index.Column.Name}
-		} else if a.Value, index.Value, err = t.sealOne(stmt, e, a.Value); err != nil {
+			for _, i := range e.indexes {
+				indexes = append(indexes, clause.Column{Table: from.Table, Name: i.column})
+			}
+		} else if a.Value, indexes, err = t.sealOne(stmt, e, a.Value); err != nil {
 			return nil, err
 		}
 		sealed = append(sealed, a)
-		if e.index != nil {
-			sealed = append(sealed, index)
+		for n, i := range e.indexes {
+			column := clause.Column{Table: a.Column.Table, Name: i.column}
+			sealed = append(sealed, clause.Assignment{Column: column, Value: indexes[n]})
+		}
+		if e.plain != "" {
+			sealed = append(sealed, e.clearPlain(a.Column.Table))
 		}
 	}
 	return sealed, nil
 }
 
 // sealOne seals a value that may be written to several rows. They must be one tenant's, which the system's are not.
-func (t *table) sealOne(stmt *gorm.Statement, e *encryptedField, value any) (sealed, index any, err error) {
+func (t *table) sealOne(
+	stmt *gorm.Statement, e *encryptedField, value any,
+) (sealed any, indexes []any, err error) {
 	s, err := scope.Check(stmt.Context)
 	if err != nil {
 		return nil, nil, err
@@ -149,7 +162,11 @@ func (t *table) sealOne(stmt *gorm.Statement, e *encryptedField, value any) (sea
 		return nil, nil, fmt.Errorf("%w: column %s is sealed with the keys of the row's tenant, and the system's "+
 			"statement may concern several (update it with a ctx from core.WithTenant)", ErrEncrypted, e)
 	}
-	return e.seal(stmt.Context, s.Tenant, value)
+	key, err := t.keyOfModel(stmt, e)
+	if err != nil {
+		return nil, nil, err
+	}
+	return e.seal(stmt.Context, s.Tenant, value, key)
 }
 
 // sealConflict seals what ON CONFLICT assigns, and has it look at blind indexes.
@@ -158,6 +175,9 @@ func (t *table) sealConflict(stmt *gorm.Statement, conflict *clause.OnConflict) 
 		return
 	}
 	set, err := t.sealAssignments(stmt, conflict.DoUpdates)
+	if err == nil {
+		err = t.keepsRow(*conflict)
+	}
 	if err != nil {
 		_ = stmt.AddError(err) // AddError keeps it and returns it
 	}

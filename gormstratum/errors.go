@@ -2,6 +2,7 @@ package gormstratum
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/stratum-hq/stratum-go/core"
 	"github.com/stratum-hq/stratum-go/internal/script"
@@ -33,11 +34,16 @@ var (
 	ErrTenantID = stamp.ErrTenantID
 	// ErrEncrypted is returned for what cannot be done with an encrypted column. It names the column and the cure.
 	ErrEncrypted = errors.New("gormstratum: encrypted field")
+	// ErrPlain is returned by Migrate for an encrypted column that has values in the clear, and says what to do.
+	ErrPlain = errors.New("gormstratum: values in the clear")
 	// ErrScript is returned by MigrateScript for ScriptOptions that name no file that could be run.
 	ErrScript = script.ErrOptions
 	// ErrNotUsed is returned by Migrate for a db without the plugin.
 	ErrNotUsed = errors.New("gormstratum: the plugin is not in use (call db.Use(gormstratum.New(st, ...)) first)")
 )
+
+var errNothingPlain = fmt.Errorf("%w: no model has a column to be encrypted in place (tag the field stratum:%q, and "+
+	"call Migrate first)", ErrPlain, tagPlain)
 
 // Refusals of Migrate and MigrateScript, for errors.Is. Each is in a *TableError, and nothing was changed.
 var (

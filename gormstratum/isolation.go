@@ -149,9 +149,28 @@ func (s *isolated) factsOf(ctx context.Context, t *table) (*isolation.Facts, err
 	}
 	f, err := isolation.ReadFacts(ctx, s.plugin.st.DB(), isolation.Quote(t.schema.Table), column)
 	if err == nil {
+		t.inClear(f)
 		s.known[t] = f
 	}
 	return f, err
+}
+
+// inClear changes what the database knows of encrypted columns to what the model has: values of any kind, which are
+// unique where their blind indexes are.
+func (t *table) inClear(f *isolation.Facts) {
+	for name, e := range t.encrypted {
+		if c := f.Column(name); c != nil {
+			c.Type, c.Labels, c.Checked = "text", nil, false
+		}
+		if e.index == nil {
+			continue
+		}
+		for _, u := range f.Uniques {
+			if i := slices.Index(u.Columns, e.index.column); i >= 0 {
+				u.Columns[i] = name
+			}
+		}
+	}
 }
 
 // readRelated asks for the facts of the models that relations lead to, which relationPaths needs.

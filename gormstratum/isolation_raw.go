@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"strings"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
@@ -25,6 +26,20 @@ func (s *isolated) selectFrom() string {
 	return "SELECT * FROM " + isolation.Quote(s.table.schema.Table)
 }
 
+// selectInClear is a SELECT of the columns that plain SQL can read: what is encrypted is the plugin's to open.
+func (s *isolated) selectInClear() string {
+	if len(s.table.encrypted) == 0 {
+		return s.selectFrom()
+	}
+	var columns []string
+	for _, name := range s.table.schema.DBNames {
+		if s.table.encrypted[name] == nil {
+			columns = append(columns, quoteName(name))
+		}
+	}
+	return "SELECT " + strings.Join(columns, ", ") + " FROM " + isolation.Quote(s.table.schema.Table)
+}
+
 func (s *isolated) rawReads() []isolation.Path {
 	return []isolation.Path{
 		{Name: "Raw SELECT", Run: func(ctx context.Context, a isolation.Attempt) ([]string, error) {
@@ -42,7 +57,7 @@ func (s *isolated) rawReads() []isolation.Path {
 				return nil, err
 			}
 			text, args := s.rawIs(a.Target)
-			rows, err := pool.QueryContext(ctx, s.selectFrom()+" WHERE "+text, args...)
+			rows, err := pool.QueryContext(ctx, s.selectInClear()+" WHERE "+text, args...)
 			if err != nil {
 				return nil, err
 			}
@@ -63,7 +78,7 @@ func (s *isolated) sqlInTransaction(ctx context.Context, a isolation.Attempt) ([
 	}
 	defer func() { _ = tx.Rollback() }() // after Commit it has nothing to do
 	text, args := s.rawIs(a.Target)
-	rows, err := tx.QueryContext(ctx, s.selectFrom()+" WHERE "+text, args...)
+	rows, err := tx.QueryContext(ctx, s.selectInClear()+" WHERE "+text, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -103,6 +118,8 @@ func (s *isolated) rawWrites() []isolation.Path {
 	change := isolation.Path{Name: "Exec UPDATE", Effect: isolation.Writes}
 	if f := s.changeable(); f == nil {
 		change.Skipped = noColumn
+	} else if isEncrypted(f) {
+		change.Skipped = "raw SQL cannot write " + f.Name + ", which is encrypted"
 	} else {
 		change.Run = func(ctx context.Context, a isolation.Attempt) ([]string, error) {
 			text, args := s.rawIs(a.Target)

@@ -17,8 +17,19 @@ import (
 // noColumn is why paths that change a column are not tried.
 const noColumn = "no column that any value may be written to"
 
-// changeable returns a field whose column takes another value without any other row knowing, or nil.
+// changeable returns a field whose column takes another value without any other row knowing, or nil. One that is
+// encrypted is the last to be taken.
 func (s *isolated) changeable() *schema.Field {
+	if f := s.changeableOf(func(f *schema.Field) bool { return f.Serializer == nil }); f != nil {
+		return f
+	}
+	return s.changeableOf(func(f *schema.Field) bool {
+		e := s.table.encrypted[f.DBName]
+		return e != nil && !e.bound()
+	})
+}
+
+func (s *isolated) changeableOf(accept func(*schema.Field) bool) *schema.Field {
 	referring := make(map[*schema.Field]bool)
 	for _, l := range s.linksOf(s.table, s.facts) {
 		for _, f := range l.fields {
@@ -28,7 +39,7 @@ func (s *isolated) changeable() *schema.Field {
 	i := slices.IndexFunc(s.table.schema.Fields, func(f *schema.Field) bool {
 		c := s.facts.Column(f.DBName)
 		return c != nil && f.DBName != s.table.column && f.Updatable && !f.PrimaryKey && !referring[f] &&
-			f.Serializer == nil && f.AutoCreateTime+f.AutoUpdateTime == 0 && !s.facts.IsUnique(f.DBName) &&
+			accept(f) && f.AutoCreateTime+f.AutoUpdateTime == 0 && !s.facts.IsUnique(f.DBName) &&
 			hasOther(f, c)
 	})
 	if i < 0 {

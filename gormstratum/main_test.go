@@ -14,6 +14,9 @@ import (
 
 // GORM's own store of prepared statements has a goroutine that nobody can stop.
 func TestMain(m *testing.M) {
+	if text := os.Getenv(childEncrypts); text != "" {
+		os.Exit(encryptingChild(text))
+	}
 	stratumtest.Main(withExamples{m}, goleak.IgnoreAnyFunction("gorm.io/gorm/internal/lru.NewLRU[...].func1"))
 }
 

@@ -126,12 +126,15 @@ func (m *migration) change(ctx context.Context, tx *gorm.DB) ([]string, error) {
 	config := p.st.TableConfig(access.Token{})
 	config.ExistingRows = m.options.ExistingRows
 	t := tables.New(sqlTx, config)
+	first, orm := &recorder{Tx: sqlTx, dialector: tx.Dialector}, &recorder{Tx: sqlTx, dialector: tx.Dialector}
+	if err := (plainMigration{p.registry, first}).expand(ctx); err != nil {
+		return nil, err
+	}
 	if err := t.Prepare(ctx, m.list); err != nil {
 		return nil, err
 	}
 	before := t.Script()
-	orm, err := m.autoMigrate(tx, sqlTx)
-	if err != nil {
+	if err := m.autoMigrate(ctx, tx, orm); err != nil {
 		return nil, err
 	}
 	if err := t.Finish(ctx, m.list); err != nil {
@@ -140,18 +143,21 @@ func (m *migration) change(ctx context.Context, tx *gorm.DB) ([]string, error) {
 	for _, f := range t.Findings() {
 		tx.Logger.Warn(ctx, "gormstratum: table %s: %s: %s (%s)", f.Table, f.Object, f.Problem, f.Cure)
 	}
-	return slices.Concat(before, orm, t.Script()[len(before):]), nil
+	return slices.Concat(first.statements, before, orm.statements, t.Script()[len(before):]), nil
 }
 
-// autoMigrate runs GORM's own migration and returns what it issued.
-func (m *migration) autoMigrate(tx *gorm.DB, sqlTx *sql.Tx) ([]string, error) {
-	recorded := &recorder{Tx: sqlTx, dialector: tx.Dialector}
-	tx.Statement.ConnPool = recorded
-	defer func() { tx.Statement.ConnPool = sqlTx }()
-	if err := tx.AutoMigrate(m.plugin.registry.models...); err != nil {
-		return nil, fmt.Errorf("gormstratum: AutoMigrate: %w", err)
+// autoMigrate runs GORM's own migration, with what there is to do for columns with values in the clear.
+func (m *migration) autoMigrate(ctx context.Context, tx *gorm.DB, recorded *recorder) error {
+	plain := plainMigration{m.plugin.registry, recorded}
+	if err := plain.contract(ctx); err != nil {
+		return err
 	}
-	return recorded.statements, nil
+	tx.Statement.ConnPool = recorded
+	defer func() { tx.Statement.ConnPool = recorded.Tx }()
+	if err := tx.AutoMigrate(m.plugin.registry.models...); err != nil {
+		return fmt.Errorf("gormstratum: AutoMigrate: %w", err)
+	}
+	return plain.relax(ctx)
 }
 
 // recorder is a transaction that notes what GORM executes in it. What GORM only reads it asks for by other methods.

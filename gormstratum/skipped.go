@@ -189,7 +189,7 @@ func (t *table) keyText(db *gorm.DB, tenant uuid.UUID, key uniqueKey, row reflec
 		}
 		encoded, err := e.encode(db.Statement.Context, value[i])
 		if err == nil && encoded != nil {
-			encoded, err = e.sealed.Index(db.Statement.Context, tenant, e.index, nil, encoded)
+			encoded, err = e.sealed.Index(db.Statement.Context, tenant, e.index.Index, nil, encoded)
 		}
 		if err != nil {
 			return "", err

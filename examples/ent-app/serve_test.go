@@ -146,7 +146,7 @@ func TestRun_serves(t *testing.T) {
 	go func() {
 		code <- program().Run(ctx, []string{
 			"-serve", "-addr", "127.0.0.1:0", "-data", c.DataDir,
-			"-dsn", c.DSN, "-system-dsn", c.SystemDSN, "-owner-dsn", c.OwnerDSN, "-kek", c.KEK,
+			"-dsn", c.DSN, "-system-dsn", c.SystemDSN, "-owner-dsn", c.OwnerDSN, "-kek-file", c.KEKFile,
 		}, writer, &stderr)
 		_ = writer.Close()
 	}()

@@ -50,6 +50,10 @@ lighthouse +overridden +- +\[withheld\]
 fjord-it +holds +- +40
 nordlys-seafood +unset +- +-$`, stdout.String())
 	require.Regexp(t, `(?m)^lighthouse +holds +locked +{"second_factor": true`, stdout.String())
+	require.Regexp(t, `(?m)^The requester of a ticket of "Nordlys Seafood"
+  is stored as 0100000001[0-9a-f]{22}\.\.\. \(\d+ bytes\)
+  is read as   (\S+@\S+)
+  and " [A-Z.@-]+" finds [1-9]\d* tickets$`, stdout.String())
 	require.Contains(t, stdout.String(), "sets a policy of its own: refused, lighthouse has locked security")
 }
 

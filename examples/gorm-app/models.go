@@ -19,7 +19,8 @@ type Country struct {
 	Name string `gorm:"not null" json:"name"`
 }
 
-// Ticket is tenant-owned, because it embeds Tenant. The rest is GORM as ever.
+// Ticket is tenant-owned, because it embeds Tenant. The rest is GORM as ever. Requester, an email address or empty, is
+// encrypted: the database has bytes, and a blind index by which an address is found however it is written.
 type Ticket struct {
 	gormstratum.Tenant
 	ID          uuid.UUID  `gorm:"type:uuid;primaryKey;default:gen_random_uuid()" json:"id"`
@@ -27,7 +28,7 @@ type Ticket struct {
 	Subject     string     `gorm:"not null" json:"subject"`
 	Status      Status     `gorm:"not null;index" json:"status"`
 	Priority    Priority   `gorm:"not null" json:"priority"`
-	Requester   string     `gorm:"not null" json:"requester,omitempty"` // an email address, or empty
+	Requester   string     `gorm:"not null;serializer:encrypted" stratum:"searchable,normalize=casefold;trim" json:"requester,omitempty"`
 	CountryCode *string    `gorm:"size:2" json:"country,omitempty"`
 	Country     *Country   `json:"-"` // a plain foreign key: countries belong to nobody
 	OpenedAt    time.Time  `gorm:"not null" json:"opened_at"`

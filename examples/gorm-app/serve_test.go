@@ -18,6 +18,7 @@ import (
 	"github.com/stratum-hq/stratum-go/core"
 	"github.com/stratum-hq/stratum-go/examples/internal/desk"
 	"github.com/stratum-hq/stratum-go/examples/internal/desktest"
+	"github.com/stratum-hq/stratum-go/fieldcrypt"
 	"github.com/stratum-hq/stratum-go/stratumtest"
 )
 
@@ -34,7 +35,7 @@ func openWith(t *testing.T, replaced map[string]string) desk.App {
 	require.NoError(t, desk.AllowDatabases(t.Context(), database))
 	app, err := open(t.Context(), core.Options{
 		DSN: database.DSN, SystemDSN: database.SystemDSN, OwnerDSN: database.OwnerDSN,
-		Logger: slog.New(slog.DiscardHandler),
+		Logger: slog.New(slog.DiscardHandler), KEK: throwAway(t),
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, app.Close()) })
@@ -42,6 +43,13 @@ func openWith(t *testing.T, replaced map[string]string) desk.App {
 	require.NoError(t, desktest.Write(folder, replaced))
 	require.NoError(t, desktest.Load(t.Context(), app, folder))
 	return app
+}
+
+func throwAway(t *testing.T) fieldcrypt.KEK {
+	t.Helper()
+	kek, err := fieldcrypt.LocalKEK(fieldcrypt.NewKey())
+	require.NoError(t, err)
+	return kek
 }
 
 // request sends a request such as "GET /tickets" as a tenant and returns the answer.
@@ -142,7 +150,7 @@ func TestRun_serves(t *testing.T) {
 	go func() {
 		code <- program().Run(ctx, []string{
 			"-serve", "-addr", "127.0.0.1:0", "-data", c.DataDir,
-			"-dsn", c.DSN, "-system-dsn", c.SystemDSN, "-owner-dsn", c.OwnerDSN,
+			"-dsn", c.DSN, "-system-dsn", c.SystemDSN, "-owner-dsn", c.OwnerDSN, "-kek-file", c.KEKFile,
 		}, writer, &stderr)
 		_ = writer.Close()
 	}()

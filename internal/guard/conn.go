@@ -79,6 +79,9 @@ func (c *conn) query(ctx context.Context, sql string, named []driver.NamedValue,
 		if err := w.Statement(sql); err != nil {
 			return nil, err
 		}
+		if r, ok := w.(watch.Rewriter); ok {
+			sql = r.Rewritten(sql)
+		}
 	}
 	sql, args, err := plainArgs(ctx, sql, named)
 	if err != nil {

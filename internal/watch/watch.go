@@ -16,6 +16,14 @@ type Watcher interface {
 	Rows(columns []string, types []uint32) (func(row []driver.Value) error, error)
 }
 
+// Rewriter is a Watcher that sends statements in another form than the ORM has written them.
+type Rewriter interface {
+	Watcher
+	// Rewritten returns what is sent in the place of a statement that Statement has allowed just before. Its parameters
+	// are the same.
+	Rewritten(sql string) string
+}
+
 type watcherKey struct{}
 
 // watched is a context with a watcher. It is a type of its own so that one can take another's place.

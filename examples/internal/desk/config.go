@@ -1,13 +1,11 @@
 package desk
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"os"
 )
 
 // errFlags is returned for a command line that makes no sense.
@@ -19,7 +17,7 @@ type Config struct {
 	DSN       string
 	SystemDSN string
 	OwnerDSN  string
-	KEK       string // as fieldcrypt.FormatKey writes it
+	KEKFile   string
 	Serve     bool
 	Addr      string
 	Verbose   bool
@@ -48,14 +46,14 @@ func (p Program) parseFlags(args []string, stderr io.Writer) (Config, error) {
 	flags.StringVar(&c.DSN, "dsn", "", "use the database at this `URL` instead of a throw-away one")
 	flags.StringVar(&c.SystemDSN, "system-dsn", "", "with -dsn: the `URL` of the login for work across tenants")
 	flags.StringVar(&c.OwnerDSN, "owner-dsn", "", "with -dsn: the `URL` of the login that owns the tables")
-	flags.StringVar(&c.KEK, "kek", "", "with -dsn: the `key` that encrypted fields are kept with (default $DESK_KEK)")
+	flags.StringVar(&c.KEKFile, "kek-file", "", "with -dsn: the `file` with the key of the tenants' keys, for encrypted "+
+		"fields")
 	flags.BoolVar(&c.Serve, "serve", false, "serve the desk over HTTP instead of reporting and attacking")
 	flags.StringVar(&c.Addr, "addr", "127.0.0.1:8080", "with -serve: the `address` to listen on")
 	flags.BoolVar(&c.Verbose, "v", false, "print refusals in full, with their cures")
 	if err := flags.Parse(args); err != nil {
 		return c, errors.Join(errFlags, err)
 	}
-	c.KEK = cmp.Or(c.KEK, os.Getenv("DESK_KEK"))
 	if err := c.check(p.Name, flags.NArg()); err != nil {
 		_, _ = fmt.Fprintf(stderr, "%s: %v\n", p.Name, err)
 		return c, err

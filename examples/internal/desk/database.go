@@ -54,7 +54,7 @@ func (d *desk) database(ctx context.Context, config Config) (core.Options, error
 		Logger:         slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}
 	var err error
-	if options.KEK, err = keyOf(config); err != nil || config.DSN != "" {
+	if options.KEK, err = kek(config); err != nil || config.DSN != "" {
 		return options, err
 	}
 	started := time.Now()
@@ -78,18 +78,14 @@ func (d *desk) database(ctx context.Context, config Config) (core.Options, error
 	return options, nil
 }
 
-// keyOf returns the KEK, with which tenants' keys are wrapped. A database that is thrown away at the end gets one of its
-// own; one that stays must not: what was sealed could not be opened the next time.
-func keyOf(config Config) (fieldcrypt.KEK, error) {
+// kek is what the tenants' keys are wrapped with. A throw-away database has a throw-away key; that of another one is kept
+// where no backup of the database is.
+func kek(config Config) (fieldcrypt.KEK, error) {
 	switch {
-	case config.KEK != "":
-		key, err := fieldcrypt.ParseKey(config.KEK)
-		if err != nil {
-			return nil, err
-		}
-		return fieldcrypt.LocalKEK(key)
+	case config.KEKFile != "":
+		return fieldcrypt.ReadKeyfile(config.KEKFile)
 	case config.DSN != "":
-		return nil, nil //nolint:nilnil // encrypted fields are refused
+		return nil, nil //nolint:nilnil // an application with encrypted fields says that it is missing
 	}
 	return fieldcrypt.LocalKEK(fieldcrypt.NewKey())
 }

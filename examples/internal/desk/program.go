@@ -105,6 +105,9 @@ func (d *desk) work(ctx context.Context, config Config, data *dataset.Dataset) e
 	if err := d.report(ctx); err != nil {
 		return err
 	}
+	if err := d.showField(ctx); err != nil {
+		return err
+	}
 	return d.attack(ctx, config)
 }
 

@@ -3,10 +3,10 @@ package desktest
 import (
 	"bytes"
 	"context"
+	"path/filepath"
 
 	"github.com/stratum-hq/stratum-go/examples/internal/dataset"
 	"github.com/stratum-hq/stratum-go/examples/internal/desk"
-	"github.com/stratum-hq/stratum-go/fieldcrypt"
 	"github.com/stratum-hq/stratum-go/stratumtest"
 )
 
@@ -14,7 +14,7 @@ import (
 func Config(folder string, database *stratumtest.Database) desk.Config {
 	return desk.Config{
 		DataDir: folder, DSN: database.DSN, SystemDSN: database.SystemDSN, OwnerDSN: database.OwnerDSN,
-		KEK: fieldcrypt.FormatKey(fieldcrypt.NewKey()),
+		KEKFile: filepath.Join(folder, keyfile),
 	}
 }
 

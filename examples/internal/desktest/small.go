@@ -5,6 +5,8 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+
+	"github.com/stratum-hq/stratum-go/fieldcrypt"
 )
 
 // small is a dataset with just what the attempts need: a line of three levels, a neighbour, and two tenants more.
@@ -61,9 +63,13 @@ func Files(replaced map[string]string) map[string]string {
 	return files
 }
 
-// Write writes the small dataset to a folder, with some files replaced.
+// keyfile has the key of the tenants' keys.
+const keyfile = "kek"
+
+// Write writes the small dataset to a folder, with some files replaced, and a keyfile.
 func Write(folder string, replaced map[string]string) error {
 	files := Files(replaced)
+	files[keyfile] = fieldcrypt.FormatKey(fieldcrypt.NewKey())
 	errs := make([]error, 0, len(files))
 	for name, content := range files {
 		errs = append(errs, os.WriteFile(filepath.Join(folder, name), []byte(content), 0o600))
