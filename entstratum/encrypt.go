@@ -21,10 +21,16 @@ func Encrypt(drv dialect.Driver, r *Registry) dialect.Driver {
 	case *sealer:
 		return d
 	case *dialect.DebugDriver:
-		if inner, ok := d.Driver.(*sealer); ok {
-			above := *d // with the logger
+		above := *d // with the logger
+		switch inner := d.Driver.(type) {
+		case *sealer:
 			above.Driver = inner.Driver
 			return &sealer{Driver: &above, fields: inner.fields}
+		case hasTx:
+			if tx, ok := inner.StratumTx().(*sealedTx); ok {
+				above.Driver = txDriver{tx.Tx}
+				return &sealer{Driver: &above, fields: tx.fields}
+			}
 		}
 	}
 	st, err := Stratum(drv)
@@ -32,6 +38,39 @@ func Encrypt(drv dialect.Driver, r *Registry) dialect.Driver {
 		return &sealer{Driver: drv, fields: noEncryptedFields(r, err)}
 	}
 	return &sealer{Driver: drv, fields: newEncryptedFields(st, r)}
+}
+
+// hasTx is implemented by the driver of a generated client's transaction.
+type hasTx interface{ StratumTx() dialect.Tx }
+
+// txDriver is a transaction as the driver of a client that is made within it: whoever began it ends it.
+type txDriver struct{ dialect.ExecQuerier }
+
+// Tx returns the transaction itself.
+func (d txDriver) Tx(context.Context) (dialect.Tx, error) { return dialect.NopTx(d), nil }
+
+// Close does nothing.
+func (txDriver) Close() error { return nil }
+
+// Dialect is PostgreSQL's.
+func (txDriver) Dialect() string { return dialect.Postgres }
+
+// ExecContext passes raw SQL on.
+func (d txDriver) ExecContext(ctx context.Context, query string, args ...any) (stdsql.Result, error) {
+	raw, ok := d.ExecQuerier.(sql.ExecQuerier)
+	if !ok {
+		return nil, errRaw
+	}
+	return raw.ExecContext(ctx, query, args...)
+}
+
+// QueryContext passes raw SQL on.
+func (d txDriver) QueryContext(ctx context.Context, query string, args ...any) (*stdsql.Rows, error) {
+	raw, ok := d.ExecQuerier.(sql.ExecQuerier)
+	if !ok {
+		return nil, errRaw
+	}
+	return raw.QueryContext(ctx, query, args...)
 }
 
 // errRaw is what ent's generated client returns, where a driver has no such method.
@@ -140,9 +179,7 @@ func (f *encryptedFields) query(ctx context.Context, conn dialect.ExecQuerier, q
 func (f *encryptedFields) execRaw(
 	ctx context.Context, conn dialect.ExecQuerier, query string, args []any,
 ) (stdsql.Result, error) {
-	raw, ok := conn.(interface {
-		ExecContext(ctx context.Context, query string, args ...any) (stdsql.Result, error)
-	})
+	raw, ok := conn.(sql.ExecQuerier)
 	if !ok {
 		return nil, errRaw
 	}
@@ -156,9 +193,7 @@ func (f *encryptedFields) execRaw(
 func (f *encryptedFields) queryRaw(
 	ctx context.Context, conn dialect.ExecQuerier, query string, args []any,
 ) (*stdsql.Rows, error) {
-	raw, ok := conn.(interface {
-		QueryContext(ctx context.Context, query string, args ...any) (*stdsql.Rows, error)
-	})
+	raw, ok := conn.(sql.ExecQuerier)
 	if !ok {
 		return nil, errRaw
 	}

@@ -166,6 +166,17 @@ func TestEncryptedWrites(t *testing.T) {
 			"driver": func(write func(*ent.Client) error) error {
 				return write(ent.NewClient(ent.Driver(entstratum.Driver(c.st)), ent.Debug(), ent.Log(c.log.print)))
 			},
+			"debug in a transaction": func(write func(*ent.Client) error) error {
+				tx, err := ent.OpenStratum(c.st, ent.Log(c.log.print)).Tx(c.ctx)
+				if err != nil {
+					return err
+				}
+				if err := write(tx.Client().Debug()); err != nil {
+					_ = tx.Rollback()
+					return err
+				}
+				return tx.Commit()
+			},
 			"transaction": func(write func(*ent.Client) error) error {
 				tx, err := ent.OpenStratum(c.st, ent.Log(c.log.print)).Debug().BeginTx(c.ctx, nil)
 				if err != nil {

@@ -76,3 +76,6 @@ func stratumEncrypt(driver dialect.Driver) dialect.Driver {
 	}
 	return entstratum.Encrypt(driver, migrate.StratumTables)
 }
+
+// StratumTx is the transaction, for a client that is made within it.
+func (tx *txDriver) StratumTx() dialect.Tx { return tx.tx }
