@@ -172,7 +172,8 @@ func Load(root string) ([]Refusal, []Entry, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	refusals = append(refusals, slices.DeleteFunc(keys, func(r Refusal) bool { return wrapping.MatchString(r.Label) })...)
+	keys = slices.DeleteFunc(keys, func(r Refusal) bool { return wrapping.MatchString(r.Label) })
+	refusals = append(refusals, keys...)
 	file, err := os.Open(filepath.Join(root, "internal", "mutants", "refusals.txt")) //nolint:gosec // the tree's own
 	if err != nil {
 		return nil, nil, fmt.Errorf("mutants: %w", err)
