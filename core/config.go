@@ -26,6 +26,8 @@ type Config struct {
 	tenants *Tenants
 	read    reader
 	keys    declared
+	secret  map[string]bool // those of keys that are sensitive
+	sealed  *SealedColumn   // what sensitive values are sealed as
 	// source is where resolved config comes from: load, or a cache in front of it.
 	source func(ctx context.Context, tenant uuid.UUID) (*config.Snapshot, error)
 	// committed is told which tenant's entries a transaction has changed, after its commit. It may be nil.
@@ -34,7 +36,7 @@ type Config struct {
 }
 
 func newConfig(tenants *Tenants, read reader, keys declared) *Config {
-	c := &Config{tenants: tenants, read: read, keys: keys}
+	c := &Config{tenants: tenants, read: read, keys: keys, secret: keys.sensitive()}
 	c.source = c.load
 	return c
 }
@@ -43,7 +45,7 @@ func newConfig(tenants *Tenants, read reader, keys declared) *Config {
 type ConfigValue struct {
 	// Key is the key.
 	Key string
-	// Value is JSON. It is nil where Sensitive is true: sensitive values are never shown.
+	// Value is JSON. It is nil where Sensitive is true: sensitive values are never shown. Decode has them.
 	Value json.RawMessage
 	// Source is the tenant that has set the value.
 	Source ConfigSource
@@ -57,6 +59,8 @@ type ConfigValue struct {
 	Version int64
 	// UpdatedAt is when the entry was last written.
 	UpdatedAt time.Time
+
+	revealed revealed // of a sensitive value that was opened
 }
 
 // redacted stands where a sensitive value would.
@@ -83,38 +87,61 @@ func (v ConfigValue) LogValue() slog.Value {
 }
 
 // Decode reads the value into what into points to, as encoding/json does but for null, which a type without a nil does
-// not accept. It returns ErrConfigDecode, as a *ConfigError, where the value does not fit, and ErrConfigSensitive for
-// a sensitive one.
+// not accept. It returns ErrConfigDecode, as a *ConfigError, where the value does not fit.
+//
+// Sensitive values from Get, Resolve, Own and Watch are read like others. For one that could not be opened Decode
+// returns an ErrConfigSensitive that says why: it is an ErrShredded too, an ErrDecrypt, an ErrNoKEK, or what the KEK or
+// the registry has said. Those from elsewhere, such as Set, Explain and Diff, are not opened: ErrConfigSensitive.
 func (v ConfigValue) Decode(into any) error {
-	if v.Sensitive {
+	switch {
+	case !v.Sensitive:
+		return decodeError(v.Key, config.Decode(v.Value, into, false))
+	case v.revealed == nil:
 		return &ConfigError{Key: v.Key, Err: ErrConfigSensitive}
 	}
-	return decodeError(v.Key, config.Decode(v.Value, into, false))
+	value, err := v.revealed()
+	if err != nil {
+		return err
+	}
+	return sensitiveDecodeError(v.Key, config.Decode(value, into, false))
 }
 
 // Get returns the value that holds for a tenant, or ErrConfigNotFound where no tenant from the root down to it has set
-// the key and no default is declared.
+// the key and no default is declared. That a sensitive value cannot be opened is an error of its Decode, and not of
+// Get, nor of Resolve, Own and Watch.
 func (c *Config) Get(ctx context.Context, tenant uuid.UUID, key string) (ConfigValue, error) {
 	s, v, err := c.snapshot(ctx, tenant)
 	if err != nil {
 		return ConfigValue{}, operationError("get config", err)
 	}
+	var value ConfigValue
 	if held := s.Lookup(key); held != nil {
-		return v.value(s, &held.Entry), nil
+		value = v.value(s, &held.Entry)
+	} else if d, ok := c.keys[key]; ok {
+		value = d.value()
+	} else {
+		return ConfigValue{}, operationError("get config", &ConfigError{Key: key, Err: ErrConfigNotFound})
 	}
-	if d, ok := c.keys[key]; ok {
-		return d.value(), nil
-	}
-	return ConfigValue{}, operationError("get config", &ConfigError{Key: key, Err: ErrConfigNotFound})
+	c.revealHeld(ctx, s, &value)
+	return value, nil
 }
 
 // Resolve returns all values that hold for a tenant, sorted by key, those of declared defaults included.
 func (c *Config) Resolve(ctx context.Context, tenant uuid.UUID) ([]ConfigValue, error) {
+	s, values, err := c.resolveSealed(ctx, tenant)
+	for i := range values {
+		c.revealHeld(ctx, s, &values[i])
+	}
+	return values, err
+}
+
+// resolveSealed is Resolve with sensitive values as they are stored.
+func (c *Config) resolveSealed(ctx context.Context, tenant uuid.UUID) (*config.Snapshot, []ConfigValue, error) {
 	s, v, err := c.snapshot(ctx, tenant)
 	if err != nil {
-		return nil, operationError("resolve config", err)
+		return nil, nil, operationError("resolve config", err)
 	}
-	return c.keys.withDefaults(v.values(s)), nil
+	return s, c.keys.withDefaults(v.values(s)), nil
 }
 
 // Own returns what the tenant itself has set, sorted by key, whether it holds or a lock above keeps it from holding.
@@ -126,7 +153,9 @@ func (c *Config) Own(ctx context.Context, tenant uuid.UUID) ([]ConfigValue, erro
 	own := make([]ConfigValue, 0, len(entries))
 	for i := range entries {
 		if entries[i].Depth == len(s.Path())-1 {
-			own = append(own, v.value(s, &entries[i]))
+			value := v.value(s, &entries[i])
+			c.reveal(ctx, s, &entries[i], &value)
+			own = append(own, value)
 		}
 	}
 	sortByKey(own)

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stratum-hq/stratum-go/core"
+	"github.com/stratum-hq/stratum-go/stratumtest"
 )
 
 // BenchmarkConfigCold compares resolving 100 keys that are set on each of 8 levels with fetching the 100 rows of one of
@@ -51,4 +52,32 @@ func fetchRows(b *testing.B, db *pgxpool.Pool, tenant uuid.UUID) (n int) {
 		n++
 	}
 	return n
+}
+
+// BenchmarkConfigSensitive is a read of a value that is kept, sealed and not.
+func BenchmarkConfigSensitive(b *testing.B) {
+	db := stratumtest.NewDatabase(b)
+	options := db.Options()
+	options.KEK = newLocalKEK(b)
+	st, err := core.Open(b.Context(), options)
+	require.NoError(b, err)
+	b.Cleanup(func() { require.NoError(b, st.Close()) })
+	tenant, err := st.Tenants.Create(b.Context(), core.NewTenant{Name: "Acme", Slug: "acme"})
+	require.NoError(b, err)
+	for name, sensitive := range map[string]core.Switch{"plain": core.Off, "sealed": core.On} {
+		change := core.ConfigChange{Key: name, Value: "a value of some length", Sensitive: sensitive}
+		require.NoError(b, second(st.Config.Set(asSystem(b.Context()), tenant.ID, change)))
+	}
+	ctx := core.WithTenant(b.Context(), tenant.ID)
+	for _, name := range []string{"plain", "sealed"} {
+		key := core.Key[string]{Name: name}
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := key.Get(ctx, st); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
 }

@@ -45,16 +45,21 @@ type ConfigChange struct {
 	// Locked says whether the value holds for all beneath, whatever they have set. Defaults to Keep: as it is, and not
 	// locked where the tenant had not set the key.
 	Locked Switch
-	// Sensitive says whether the value is a secret. Sealing is not there yet, so that On is refused with
-	// ErrConfigSensitive, and so is a new value of an entry that is sensitive. Defaults to Keep; a Key that is declared
-	// Sensitive is so whatever is said here.
+	// Sensitive says whether the value is a secret: it is sealed with a key of the tenant, see Options.KEK, and never
+	// shown. Off stores the value as it is. Defaults to Keep: as it is, and not sensitive where the tenant had not set
+	// the key. A Key that is declared Sensitive is so whatever is said here.
 	Sensitive Switch
+	// KeepValue leaves the value that the tenant has set as it is, for a change of Locked or Sensitive alone: On seals
+	// it, and Off opens it and stores it as it is. Value must be left out. Where the tenant has not set the key the
+	// error is ErrConfigNotFound.
+	KeepValue bool
 	// IfVersion makes the change only while the tenant's own entry has this version, else the error is
 	// ErrConfigConflict. Defaults to 0: whatever there is.
 	IfVersion int64
 	// IfAbsent makes the change only while the tenant has not set the key itself, else the error is ErrConfigConflict.
 	IfAbsent bool
-	// Delete removes the tenant's own entry, as Config.Delete does. Value, Locked and Sensitive must be left out.
+	// Delete removes the tenant's own entry, as Config.Delete does. Value, KeepValue, Locked and Sensitive must be left
+	// out.
 	Delete bool
 }
 
@@ -80,7 +85,8 @@ type ConfigResult struct {
 //   - ErrTenantState, as a *StateError, for an archived tenant;
 //   - ErrConfigLocked, as a *ConfigLockedError, when an ancestor has locked the key;
 //   - ErrConfigConflict, as a *ConfigConflictError, when IfVersion or IfAbsent do not hold;
-//   - ErrConfigSensitive for a sensitive value;
+//   - ErrConfigSensitive for a sensitive value that cannot be sealed, and with it ErrNoKEK where Options.KEK is
+//     missing, ErrShredded where the tenant's keys are destroyed, or what the KEK or the registry has said;
 //   - ErrConfigUnknown for a key that is not declared while others are;
 //   - ErrConfigInvalid, as a *ConfigError that says why, for a key or a value that cannot be written, is not of the
 //     declared type, or does not pass Key.Validate.
@@ -179,8 +185,14 @@ func (c *Config) prepareOne(change ConfigChange) configWrite {
 	}
 	if change.Delete {
 		w.verb = verbDelete
-		if change.Value != nil || change.Locked != Keep || change.Sensitive != Keep {
+		if change.Value != nil || change.KeepValue || change.Locked != Keep || change.Sensitive != Keep {
 			w.refused = &ConfigError{Key: w.key, Reason: "is to be deleted and set at once", Err: ErrConfigInvalid}
+		}
+		return w
+	}
+	if change.KeepValue {
+		if w.refused = c.keys.check(&w); w.refused == nil && change.Value != nil {
+			w.refused = &ConfigError{Key: w.key, Reason: "is to keep its value and get another", Err: ErrConfigInvalid}
 		}
 		return w
 	}

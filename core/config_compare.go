@@ -23,11 +23,11 @@ type ConfigDifference struct {
 // sensitive ones it is known only whether both tenants have the same entry; they are different otherwise. Errors are
 // those of Get for either.
 func (c *Config) Diff(ctx context.Context, a, b uuid.UUID) ([]ConfigDifference, error) {
-	left, err := c.Resolve(ctx, a)
+	_, left, err := c.resolveSealed(ctx, a)
 	if err != nil {
 		return nil, operationError("diff config", err)
 	}
-	right, err := c.Resolve(ctx, b)
+	_, right, err := c.resolveSealed(ctx, b)
 	if err != nil {
 		return nil, operationError("diff config", err)
 	}
@@ -106,6 +106,9 @@ func (c *Config) Drift(ctx context.Context, tenant uuid.UUID) ([]ConfigDrift, er
 	if err != nil {
 		return nil, err
 	}
+	for _, d := range descendants {
+		c.mark(d.Entries)
+	}
 	found := config.FindDrift(s.Path(), entries, descendants)
 	drift := make([]ConfigDrift, len(found))
 	for i, d := range found {
@@ -140,7 +143,7 @@ func (v viewer) drift(s *config.Snapshot, d config.Drift) ConfigDrift {
 // descendants, with what they have set.
 func (s session) configBeneath(ctx context.Context, id uuid.UUID) ([]config.Descendant, error) {
 	const query = `SELECT d.id, d.label, d.slug, d.status, nlevel(d.path) - nlevel(self.path),
-			c.key, c.value, c.locked, c.sensitive, c.version, c.updated_at
+			c.key, c.value, c.locked, ` + sealedColumn + `, c.version, c.updated_at
 		FROM stratum.tenants self JOIN stratum.tenants d ON d.path <@ self.path AND d.id <> self.id
 		LEFT JOIN stratum.config c ON c.tenant_id = d.id
 		WHERE self.id = $1 ORDER BY d.path, c.key`
@@ -161,16 +164,15 @@ func (s session) configBeneath(ctx context.Context, id uuid.UUID) ([]config.Desc
 // scanDescendant adds a row to the last descendant, or to a new one.
 func scanDescendant(rows pgx.Rows, found []config.Descendant) ([]config.Descendant, error) {
 	var (
-		d                 config.Descendant
-		e                 config.Entry
-		key               *string
-		locked, sensitive *bool
-		version           *int64
-		updated           *time.Time
-		value             []byte
+		d             config.Descendant
+		key           *string
+		locked        *bool
+		version       *int64
+		updated       *time.Time
+		value, sealed []byte
 	)
 	err := rows.Scan(&d.Tenant.ID, &d.Tenant.Label, &d.Tenant.Slug, &d.Tenant.Status, &d.Level,
-		&key, &value, &locked, &sensitive, &version, &updated)
+		&key, &value, &locked, &sealed, &version, &updated)
 	if err != nil {
 		return nil, err
 	}
@@ -178,8 +180,8 @@ func scanDescendant(rows pgx.Rows, found []config.Descendant) ([]config.Descenda
 		found = append(found, d)
 	}
 	if key != nil {
-		e = config.Entry{Key: *key, Value: value, Locked: *locked, Sensitive: *sensitive, Version: *version}
-		e.UpdatedAt = *updated
+		e := config.Entry{Key: *key, Locked: *locked, Version: *version, UpdatedAt: *updated}
+		e.Hold(value, sealed)
 		last := &found[len(found)-1]
 		last.Entries = append(last.Entries, e)
 	}

@@ -320,7 +320,7 @@ func mentionCases() []configCase {
 			c.delete(c.root)
 			require.False(c, c.set(c.root, 1).Locked)
 		}},
-		{"a sensitive value is refused and not stored", func(c *configTree) {
+		{"without a KEK a sensitive value is refused and not stored", func(c *configTree) {
 			_, err := c.try(c.root, core.ConfigChange{Value: "hunter2", Sensitive: core.On})
 			require.ErrorIs(c, err, core.ErrConfigSensitive)
 			require.NotContains(c, err.Error(), "hunter2")
@@ -334,13 +334,14 @@ func mentionCases() []configCase {
 		}},
 		{"an update that does not mention sensitive keeps it", func(c *configTree) {
 			c.set(c.root, 1)
-			c.f.tamper(c.T, "UPDATE stratum.config SET sensitive = true WHERE tenant_id = $1", c.root.ID)
+			c.sealed(key, c.root)
 			_, err := c.try(c.root, core.ConfigChange{Value: "hunter2"})
 			require.ErrorIs(c, err, core.ErrConfigSensitive)
+			require.True(c, c.own(c.root).Sensitive)
 		}},
 		{"locking keeps an entry sensitive", func(c *configTree) {
 			c.set(c.root, 1)
-			c.f.tamper(c.T, "UPDATE stratum.config SET sensitive = true WHERE tenant_id = $1", c.root.ID)
+			c.sealed(key, c.root)
 			c.lock(c.root)
 			require.True(c, c.own(c.root).Sensitive)
 		}},

@@ -27,10 +27,10 @@ var (
 	// ErrConfigDecode is returned for a value that is stored and is not of the type that is asked for. Other keys are
 	// not affected. See ConfigError.
 	ErrConfigDecode = errors.New("stratum: the stored config value does not fit its type (correct it with Config.Set)")
-	// ErrConfigSensitive is returned where a sensitive value would have to be sealed or opened, for which there is no
-	// key yet. It is never stored or shown as it is.
-	ErrConfigSensitive = errors.New("stratum: sensitive config values cannot be sealed yet (keep the secret in a " +
-		"secret store, and a reference to it in the config)")
+	// ErrConfigSensitive is returned where a sensitive value can be neither sealed nor opened, and then is also what
+	// says why, such as ErrNoKEK or ErrShredded. It is never stored or shown as it is. See docs/config.md, "Secrets".
+	ErrConfigSensitive = errors.New("stratum: the config value is sensitive and not shown here (read it with " +
+		"Key.Get, ResolveInto or the Decode of what Config.Get returns)")
 )
 
 // ConfigError says which key was refused and why. It leaves the value out.
@@ -39,10 +39,11 @@ type ConfigError struct {
 	Key string
 	// Reason says what is wrong, or is empty where Err says it all.
 	Reason string
-	// Err is ErrConfigInvalid, ErrConfigUnknown, ErrConfigDecode, ErrConfigSensitive or ErrConfigNotFound.
+	// Err is ErrConfigInvalid, ErrConfigUnknown, ErrConfigDecode, ErrConfigSensitive or ErrConfigNotFound. Where a
+	// sensitive value can be neither sealed nor opened it is what says why; errors.Is finds ErrConfigSensitive too.
 	Err error
 
-	cause error // of Key.Validate
+	cause error // of Key.Validate, or ErrConfigSensitive
 }
 
 // Error names the key, the refusal and the reason.
@@ -53,7 +54,7 @@ func (e *ConfigError) Error() string {
 	return fmt.Sprintf("%q %s: %v", e.Key, e.Reason, e.Err)
 }
 
-// Unwrap returns Err, and the error of Key.Validate where that was the one to refuse.
+// Unwrap returns Err, and the error of Key.Validate where that was the one to refuse, or ErrConfigSensitive.
 func (e *ConfigError) Unwrap() []error {
 	if e.cause == nil {
 		return []error{e.Err}

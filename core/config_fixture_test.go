@@ -170,5 +170,14 @@ func (c *configTree) own(at core.Tenant) *core.ConfigValue {
 	return nil
 }
 
+// sealed makes entries sensitive, as a program with keys of its own would have written them.
+func (c *configTree) sealed(key string, at ...core.Tenant) {
+	c.Helper()
+	for _, tenant := range at {
+		c.f.tamper(c.T, `UPDATE stratum.config SET sensitive = true, value = 'null', sealed = $3
+			WHERE tenant_id = $1 AND key = $2`, tenant.ID, key, sealedFor(c, tenant.ID, key))
+	}
+}
+
 // number is JSON that no float64 can hold.
 var number = json.RawMessage("12345678901234567890.123456789")

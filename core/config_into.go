@@ -39,19 +39,19 @@ func ResolveInto(ctx context.Context, st *Stratum, into any) error {
 	if err != nil {
 		return operationError(op, err)
 	}
-	r := resolver{snapshot: s, keys: st.Config.keys}
-	r.fill(target.Elem())
+	r := resolver{config: st.Config, snapshot: s}
+	r.fill(ctx, target.Elem())
 	return operationError(op, errors.Join(r.refused...))
 }
 
 // resolver fills structs and collects what does not fit.
 type resolver struct {
+	config   *Config
 	snapshot *config.Snapshot
-	keys     declared
 	refused  []error
 }
 
-func (r *resolver) fill(target reflect.Value) {
+func (r *resolver) fill(ctx context.Context, target reflect.Value) {
 	for i := range target.NumField() {
 		field, value := target.Type().Field(i), target.Field(i)
 		key, tagged := field.Tag.Lookup(configTag)
@@ -61,26 +61,26 @@ func (r *resolver) fill(target reflect.Value) {
 				Key: key, Reason: "is the tag of a field that is not exported", Err: ErrConfigInvalid,
 			})
 		case tagged:
-			if err := r.set(value, key); err != nil {
+			if err := r.set(ctx, value, key); err != nil {
 				r.refused = append(r.refused, err)
 			}
 		case field.Type.Kind() == reflect.Struct && (field.IsExported() || field.Anonymous):
-			r.fill(value)
+			r.fill(ctx, value)
 		}
 	}
 }
 
-func (r *resolver) set(field reflect.Value, key string) error {
-	d, err := r.keys.find(key)
+func (r *resolver) set(ctx context.Context, field reflect.Value, key string) error {
+	d, err := r.config.keys.find(key)
 	if err != nil {
 		return err
 	}
-	raw := d.fallback
+	raw, secret := d.fallback, d.sensitive
 	if held := r.snapshot.Lookup(key); held != nil {
-		if err := openConfig(&held.Entry); err != nil {
+		secret = held.Sensitive
+		if raw, err = r.config.open(ctx, r.snapshot, &held.Entry); err != nil {
 			return err
 		}
-		raw = held.Value
 	}
 	if raw == nil {
 		return nil
@@ -88,6 +88,9 @@ func (r *resolver) set(field reflect.Value, key string) error {
 	// Into a new value: what is there might be half overwritten, or a map be added to.
 	value := reflect.New(field.Type())
 	if err := config.Decode(raw, value.Interface(), false); err != nil {
+		if secret {
+			return sensitiveDecodeError(key, err)
+		}
 		return decodeError(key, err)
 	}
 	field.Set(value.Elem())

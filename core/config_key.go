@@ -45,7 +45,7 @@ type ConfigKey interface {
 func (k Key[T]) Get(ctx context.Context, st *Stratum) (T, error) {
 	sc, attached := scope.Look(ctx)
 	if p, ok := attached.(*pinned); ok && p.of == st.Config {
-		return k.from(p.snapshot)
+		return k.from(ctx, st.Config, p.snapshot)
 	}
 	if sc == nil || sc.Kind == scope.System || sc.Tenant == uuid.Nil {
 		_, err := tenantOf(ctx) // which says what is wrong with it
@@ -55,7 +55,7 @@ func (k Key[T]) Get(ctx context.Context, st *Stratum) (T, error) {
 	if err != nil {
 		return *new(T), operationError("get config", err)
 	}
-	return k.from(s)
+	return k.from(ctx, st.Config, s)
 }
 
 // GetFor is Get for a tenant that ctx reaches, as AsSystem does.
@@ -64,23 +64,33 @@ func (k Key[T]) GetFor(ctx context.Context, st *Stratum, tenant uuid.UUID) (T, e
 	if err != nil {
 		return *new(T), operationError("get config", err)
 	}
-	return k.from(s)
+	return k.from(ctx, st.Config, s)
 }
 
 // from returns the value that a snapshot has.
-func (k Key[T]) from(s *config.Snapshot) (T, error) {
+func (k Key[T]) from(ctx context.Context, c *Config, s *config.Snapshot) (T, error) {
 	held := s.Lookup(k.Name)
 	if held == nil {
 		return k.Default, nil
 	}
-	if err := openConfig(&held.Entry); err != nil {
-		return *new(T), operationError("get config", err)
+	if held.Sealed != nil {
+		return k.opened(ctx, c, s, held)
 	}
 	value, err := config.As[T](held)
 	if err != nil {
 		return value, operationError("get config", decodeError(k.Name, err))
 	}
 	return value, nil
+}
+
+// opened returns a value that is sealed. It is decoded each time, since nothing that is opened is kept.
+func (k Key[T]) opened(ctx context.Context, c *Config, s *config.Snapshot, held *config.Value) (value T, err error) {
+	raw, err := c.open(ctx, s, &held.Entry)
+	if err != nil {
+		return value, operationError("get config", err)
+	}
+	err = sensitiveDecodeError(k.Name, config.Decode(raw, &value, false))
+	return value, operationError("get config", err)
 }
 
 // Set sets the key at a tenant, for it and all beneath it. Whether it is locked stays as it is. Errors are those of
@@ -143,9 +153,20 @@ func (k Key[T]) check(raw json.RawMessage) error {
 // reason is that of an error, which for a secret might tell some of it.
 func (k Key[T]) reason(err error) string {
 	if k.Sensitive {
-		return "does not have the form of its values"
+		return formless
 	}
 	return err.Error()
+}
+
+// formless stands where a reason might tell some of a secret.
+const formless = "does not have the form of its values"
+
+// sensitiveDecodeError is decodeError for a secret.
+func sensitiveDecodeError(key string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &ConfigError{Key: key, Reason: formless, Err: ErrConfigDecode}
 }
 
 // decodeError gives what Decode returns the name of the key.
@@ -183,7 +204,7 @@ func (d declared) find(key string) (declaration, error) {
 	return found, nil
 }
 
-// check holds a new value to what is declared.
+// check holds a change to what is declared. A value that stays is not looked at again.
 func (d declared) check(w *configWrite) error {
 	found, err := d.find(w.key)
 	if err != nil || found.check == nil {
@@ -192,7 +213,21 @@ func (d declared) check(w *configWrite) error {
 	if found.sensitive {
 		w.sensitive = On
 	}
+	if w.value == nil {
+		return nil
+	}
 	return found.check(w.value)
+}
+
+// sensitive are the names of those that are.
+func (d declared) sensitive() map[string]bool {
+	names := make(map[string]bool)
+	for name, found := range d {
+		if found.sensitive {
+			names[name] = true
+		}
+	}
+	return names
 }
 
 // value is that of a key that no tenant has set.

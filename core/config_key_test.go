@@ -173,7 +173,7 @@ func TestDeclaredKeys(t *testing.T) {
 	require.NoError(t, st.Config.Delete(c.ctx, c.acme.ID, "old"))
 }
 
-// A declared sensitive key that passes its own checks is refused all the same.
+// Without a KEK a declared sensitive key that passes its own checks is refused all the same.
 func TestSensitiveKeysAreNotWritten(t *testing.T) {
 	t.Parallel()
 	token := core.Key[string]{Name: "api_token", Sensitive: true}
@@ -188,14 +188,14 @@ func TestSensitiveKeysAreNotWritten(t *testing.T) {
 	require.Empty(t, ownKeys(c, c.acme))
 }
 
-// TestSensitiveValuesAreRedacted is about entries as a later version will write them.
+// TestSensitiveValuesAreRedacted wherever they are printed, also by a program that cannot open them.
 func TestSensitiveValuesAreRedacted(t *testing.T) {
 	t.Parallel()
 	f, st := newConfigForest(t)
 	c := newConfigTree(t, f, st)
 	c.set(c.msp, "hunter2")
 	c.change(c.acme, core.ConfigChange{Key: "color", Value: "red"})
-	c.f.tamper(t, "UPDATE stratum.config SET sensitive = true WHERE tenant_id = $1", c.msp.ID)
+	c.sealed(key, c.msp)
 
 	value := c.get(c.shop)
 	require.Nil(t, value.Value)

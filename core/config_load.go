@@ -25,9 +25,13 @@ const lineQuery = `WITH line AS MATERIALIZED (
 // mix two paths.
 const (
 	tenantRows = ` SELECT -1 - depth, label, pg_catalog.to_jsonb(pg_catalog.concat_ws(' ', id, status, slug)),
-		false, false, 0::bigint, 'epoch'::timestamptz FROM line UNION ALL `
-	entryRows = `SELECT l.depth, c.key, c.value, c.locked, c.sensitive, c.version, c.updated_at `
+		false, NULL::bytea, 0::bigint, 'epoch'::timestamptz FROM line UNION ALL `
+	entryRows = `SELECT l.depth, c.key, c.value, c.locked, ` + sealedColumn + `, c.version, c.updated_at `
 )
+
+// sealedColumn is NULL where an entry is not sensitive. One that is and has nothing sealed, which no program writes, is
+// taken for one that cannot be opened.
+const sealedColumn = `CASE WHEN c.sensitive THEN coalesce(c.sealed, '') END`
 
 // chainQuery returns line and what its tenants have set, or what they have set of the key $2 where that is not empty.
 const chainQuery = lineQuery + tenantRows + entryRows + `FROM line l
@@ -81,7 +85,20 @@ func (c *Config) fetch(
 	if err == nil && len(path) == 0 {
 		err = ErrTenantNotFound
 	}
+	c.mark(entries)
 	return path, entries, statementError(ctx, err)
+}
+
+// mark has entries of keys that are declared sensitive be treated so, also where they were written before they were.
+func (c *Config) mark(entries []config.Entry) {
+	if len(c.secret) == 0 {
+		return
+	}
+	for i := range entries {
+		if c.secret[entries[i].Key] {
+			entries[i].Sensitive = true
+		}
+	}
 }
 
 // commonEntries is room for what many tenants have, to be had at once.
@@ -90,9 +107,9 @@ const commonEntries = 128
 // scanChain reads the rows of tenantRows and entryRows, in whatever order they come.
 func scanChain(rows pgx.Rows) (path []config.Tenant, entries []config.Entry, err error) {
 	var (
-		e     config.Entry
-		value []byte
-		into  = []any{&e.Depth, &e.Key, &value, &e.Locked, &e.Sensitive, &e.Version, &e.UpdatedAt}
+		e             config.Entry
+		value, sealed []byte
+		into          = []any{&e.Depth, &e.Key, &value, &e.Locked, &sealed, &e.Version, &e.UpdatedAt}
 	)
 	for rows.Next() {
 		if err := rows.Scan(into...); err != nil {
@@ -102,7 +119,7 @@ func scanChain(rows pgx.Rows) (path []config.Tenant, entries []config.Entry, err
 			if entries == nil {
 				entries = make([]config.Entry, 0, commonEntries)
 			}
-			e.Value = value
+			e.Hold(value, sealed)
 			entries = append(entries, e)
 			continue
 		}

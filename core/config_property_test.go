@@ -2,6 +2,7 @@ package core_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"reflect"
 	"strconv"
@@ -22,21 +23,33 @@ type resolveConfig func(ctx context.Context, tenant uuid.UUID) ([]core.ConfigVal
 // with the model after each: from the cache of the handle that changes, and past every cache.
 func TestConfigModel(t *testing.T) {
 	t.Parallel()
-	s := newCacheSite(t)
-	st, f := s.open(t, nil), s.f
+	s := newStrongroom(t)
+	past := s.open(t, func(o *core.Options) { o.ConfigCache.Off = true })
+	st, f := s.st, s.f
 	f.Tenants = st.Tenants
 	t.Cleanup(func() { f.checkSound(context.WithoutCancel(t.Context()), t) })
 	checkConfigModel(t, f, st, func(ctx context.Context, tenant uuid.UUID) ([]core.ConfigValue, error) {
-		values, err := s.st.Config.Resolve(ctx, tenant)
+		values, err := past.Config.Resolve(ctx, tenant)
 		if err != nil {
 			return nil, err
 		}
 		kept, err := st.Config.Resolve(ctx, tenant)
-		if !reflect.DeepEqual(values, kept) {
+		if !reflect.DeepEqual(shown(values), shown(kept)) {
 			return nil, fmt.Errorf("the cache has %v where the registry has %v: %w", kept, values, err)
 		}
 		return kept, err
 	})
+}
+
+// shown are values without what sensitive ones are opened to, which cannot be compared.
+func shown(values []core.ConfigValue) (all []core.ConfigValue) {
+	for _, v := range values {
+		all = append(all, core.ConfigValue{
+			Key: v.Key, Value: v.Value, Source: v.Source, Locked: v.Locked, Sensitive: v.Sensitive, Version: v.Version,
+			UpdatedAt: v.UpdatedAt,
+		})
+	}
+	return all
 }
 
 // checkConfigModel has the changes made through st and the config read through resolve.
@@ -61,8 +74,8 @@ func checkConfigModel(t *testing.T, f forest, st *core.Stratum, resolve resolveC
 
 // modelEntry is what a tenant has set for a key.
 type modelEntry struct {
-	value  string
-	locked bool
+	value             string
+	locked, sensitive bool
 }
 
 // configMachine drives the database and a model of config in step.
@@ -106,6 +119,7 @@ func (m *configMachine) actions() map[string]func(rt *rapid.T) {
 		"lock":   m.lock,
 		"unlock": m.unlock,
 		"delete": m.delete,
+		"rotate": m.rotate,
 		"move":   tree["move"], "create": tree["create"],
 		"suspend subtree": tree["suspend subtree"], "archive": tree["archive"], "restore": tree["restore"], "resume": tree["resume"],
 	}
@@ -136,16 +150,35 @@ func (m *configMachine) draw(rt *rapid.T) (tenant uuid.UUID, key string) {
 func (m *configMachine) set(rt *rapid.T) {
 	tenant, key := m.draw(rt)
 	locked := rapid.SampledFrom([]core.Switch{core.Keep, core.Keep, core.On, core.Off}).Draw(rt, "locked")
-	m.values++
-	_, err := m.st.Config.Set(asSystem(m.ctx), tenant, core.ConfigChange{Key: key, Value: m.values, Locked: locked})
-	want := m.refusal(tenant, key, false, true)
+	sensitive := rapid.SampledFrom([]core.Switch{core.Keep, core.Keep, core.On, core.Off}).Draw(rt, "sensitive")
+	keep := rapid.IntRange(0, 3).Draw(rt, "keep") == 0
+	change := core.ConfigChange{Key: key, Locked: locked, Sensitive: sensitive, KeepValue: keep}
+	e := m.entries[tenant][key]
+	if !keep {
+		m.values++
+		change.Value, e.value = m.values, strconv.Itoa(m.values)
+	}
+	_, err := m.st.Config.Set(asSystem(m.ctx), tenant, change)
+	want := m.refusal(tenant, key, keep, true)
 	m.agree(rt, want, err)
 	if want != nil {
 		return
 	}
-	m.put(tenant, key, modelEntry{
-		strconv.Itoa(m.values), locked == core.On || locked == core.Keep && m.entries[tenant][key].locked,
-	})
+	e.locked = locked == core.On || locked == core.Keep && e.locked
+	e.sensitive = sensitive == core.On || sensitive == core.Keep && e.sensitive
+	m.put(tenant, key, e)
+}
+
+// rotate is seen by nobody who reads.
+func (m *configMachine) rotate(rt *rapid.T) {
+	tenant := m.any(rt, "tenant")
+	if m.model.nodes[tenant] == nil {
+		return
+	}
+	_, err := m.st.Keys.Rotate(m.ctx, tenant)
+	require.NoError(rt, err)
+	_, err = m.st.Keys.Reencrypt(m.ctx, core.ReencryptOptions{})
+	require.NoError(rt, err)
 }
 
 func (m *configMachine) put(tenant uuid.UUID, key string, e modelEntry) {
@@ -163,7 +196,9 @@ func (m *configMachine) lock(rt *rapid.T) {
 	if want != nil {
 		return
 	}
-	m.put(tenant, key, modelEntry{m.entries[tenant][key].value, true})
+	e := m.entries[tenant][key]
+	e.locked = true
+	m.put(tenant, key, e)
 	n := 0
 	for id := range m.model.nodes {
 		_, own := m.entries[id][key]
@@ -188,7 +223,9 @@ func (m *configMachine) unlock(rt *rapid.T) {
 	want := m.refusal(tenant, key, true, false)
 	m.agree(rt, want, m.st.Config.Unlock(asSystem(m.ctx), tenant, key))
 	if want == nil {
-		m.put(tenant, key, modelEntry{m.entries[tenant][key].value, false})
+		e := m.entries[tenant][key]
+		e.locked = false
+		m.put(tenant, key, e)
 	}
 }
 
@@ -208,7 +245,10 @@ func (m *configMachine) compare(rt *rapid.T) {
 		require.NoError(rt, err)
 		got := make(map[string]modelEntry)
 		for _, v := range values {
-			got[v.Key] = modelEntry{string(v.Value), v.Locked}
+			var value json.RawMessage
+			require.NoError(rt, v.Decode(&value))
+			require.Equal(rt, v.Sensitive, v.Value == nil)
+			got[v.Key] = modelEntry{string(value), v.Locked, v.Sensitive}
 		}
 		want := make(map[string]modelEntry)
 		for _, key := range []string{"a", "b"} {

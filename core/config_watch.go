@@ -123,7 +123,7 @@ func (w *configWatch) look(ctx context.Context, again bool) ([]ConfigEvent, erro
 	if err != nil {
 		return nil, err
 	}
-	return w.compare(s, v), nil
+	return w.compare(ctx, s, v), nil
 }
 
 // pass tells the system of changes as they are, those of other keys left out.
@@ -138,7 +138,7 @@ func (w *configWatch) pass(changes []configcache.Change) []ConfigEvent {
 }
 
 // compare tells a tenant for which keys another entry holds than was told last.
-func (w *configWatch) compare(s *config.Snapshot, v viewer) []ConfigEvent {
+func (w *configWatch) compare(ctx context.Context, s *config.Snapshot, v viewer) []ConfigEvent {
 	now := make(map[string]told)
 	values := make(map[string]*ConfigValue)
 	for _, value := range w.config.keys.withDefaults(v.values(s)) {
@@ -160,6 +160,11 @@ func (w *configWatch) compare(s *config.Snapshot, v viewer) []ConfigEvent {
 	for key := range w.told {
 		if _, ok := now[key]; !ok {
 			events = append(events, ConfigEvent{Tenant: w.scope.Tenant, Key: key})
+		}
+	}
+	for _, e := range events {
+		if e.Value != nil {
+			w.config.revealHeld(ctx, s, e.Value)
 		}
 	}
 	slices.SortFunc(events, func(a, b ConfigEvent) int { return strings.Compare(a.Key, b.Key) })

@@ -45,7 +45,7 @@ const (
 type configWrite struct {
 	key               string
 	verb              writeVerb
-	value             json.RawMessage // for verbSet
+	value             json.RawMessage // for verbSet; nil where the value stays
 	locked, sensitive Switch
 	ifVersion         int64
 	ifAbsent          bool
@@ -76,17 +76,20 @@ func (c *Config) write(ctx context.Context, op writeOp, writes []configWrite) ([
 			}
 		}
 	}
-	var results []writeResult
-	var label string
-	err := c.tenants.transact(ctx, op.name, treeShared, func(s session) error {
-		t, err := c.begin(ctx, s, op.tenant, writes)
-		if err != nil {
-			return err
+	var (
+		results []writeResult
+		label   string
+		err     error
+		wanted  = &keysWanted{}
+	)
+	sealer := c.sealer(op.tenant)
+	for range maxKeyAttempts {
+		results, label, err = c.attempt(ctx, op, writes, sealer)
+		if !errors.As(err, &wanted) {
+			break
 		}
-		label = t.path.Tenant().Label
-		results, err = t.writeAll(ctx, op, writes)
-		return err
-	})
+		sealer.find(ctx, wanted)
+	}
 	// Also where the connection was lost: the commit may have come through.
 	if label != "" && c.committed != nil && !isConfigRefusal(err) {
 		c.committed(label)
@@ -97,9 +100,26 @@ func (c *Config) write(ctx context.Context, op writeOp, writes []configWrite) ([
 	return results, nil
 }
 
+// attempt makes the changes in one transaction, and returns also the label of the tenant if it has come to them.
+func (c *Config) attempt(
+	ctx context.Context, op writeOp, writes []configWrite, sealer *configSealer,
+) (results []writeResult, label string, err error) {
+	err = c.tenants.transact(ctx, op.name, treeShared, func(s session) error {
+		t, err := c.begin(ctx, s, op.tenant, writes)
+		if err != nil {
+			return err
+		}
+		label, t.sealer = t.path.Tenant().Label, sealer
+		results, err = t.writeAll(ctx, op, writes)
+		return err
+	})
+	return results, label, err
+}
+
 // configTx is a transaction that writes at one tenant.
 type configTx struct {
 	session
+	sealer *configSealer
 	path   *config.Snapshot // of the keys that are written
 	own    map[string]*config.Entry
 	viewer viewer
@@ -127,6 +147,7 @@ func (c *Config) begin(ctx context.Context, s session, tenant uuid.UUID, writes 
 	if err != nil {
 		return nil, err
 	}
+	c.mark(entries)
 	t := &configTx{session: s, path: config.New(path, entries), own: make(map[string]*config.Entry), viewer: v}
 	for i := range entries {
 		if entries[i].Depth == len(path)-1 {
@@ -272,7 +293,7 @@ func (t *configTx) check(w *configWrite, own *config.Entry) error {
 	if w.ifAbsent && own != nil || w.ifVersion != 0 && w.ifVersion != version {
 		return &ConfigConflictError{Key: w.key, Version: version}
 	}
-	if own == nil && w.verb != verbSet {
+	if own == nil && w.value == nil {
 		return &ConfigError{Key: w.key, Err: ErrConfigNotFound}
 	}
 	return nil
@@ -293,38 +314,61 @@ func (t *configTx) apply(ctx context.Context, w *configWrite, own *config.Entry)
 		return &entry, nil // as it is wanted already
 	}
 	entry.Locked, entry.Sensitive = w.locked.of(entry.Locked), w.sensitive.of(entry.Sensitive)
-	if w.verb == verbSet {
-		var err error
-		if entry.Value, err = sealConfig(&entry, w.value); err != nil {
-			return nil, err
+	sealedWith, err := t.hold(&entry, w.value)
+	if err != nil {
+		return nil, err
+	}
+	return &entry, t.put(ctx, &entry, sealedWith)
+}
+
+// hold gives an entry a value, or with nil the one that it has: sealed where the entry is sensitive, and else as it is.
+// It returns the version of the key that it was sealed with now, or 0.
+func (t *configTx) hold(e *config.Entry, value json.RawMessage) (sealedWith uint32, err error) {
+	switch {
+	case value != nil:
+	case e.Sensitive == (e.Sealed != nil):
+		return 0, nil
+	case e.Sealed != nil: // it was sensitive
+		if value, err = t.sealer.open(e); err != nil {
+			return 0, err
 		}
+	default:
+		value = e.Value
 	}
-	const statement = `INSERT INTO stratum.config AS c (tenant_id, key, value, locked, sensitive)
-		VALUES ($1, $2, $3::text::jsonb, $4, $5)
-		ON CONFLICT (tenant_id, key) DO UPDATE SET value = EXCLUDED.value, locked = EXCLUDED.locked,
-			sensitive = EXCLUDED.sensitive, version = EXCLUDED.version, updated_at = EXCLUDED.updated_at
+	if e.Value, e.Sealed = value, nil; e.Sensitive {
+		e.Sealed, err = t.sealer.seal(e.Key, value)
+		e.Value, sealedWith = nil, versionOf(e.Sealed)
+	}
+	return sealedWith, err
+}
+
+// put stores an entry, unless the key that it was sealed with now has been destroyed since it was found. Who destroys
+// one version of a key waits for this transaction, see refuseUsedByConfig.
+func (t *configTx) put(ctx context.Context, e *config.Entry, sealedWith uint32) error {
+	const insert = `INSERT INTO stratum.config AS c (tenant_id, key, value, sealed, locked, sensitive)
+		SELECT $1::uuid, $2::text, coalesce($3::text, 'null')::jsonb, $4::bytea, $5::boolean, $4 IS NOT NULL
+		WHERE `
+	const update = ` ON CONFLICT (tenant_id, key) DO UPDATE SET value = EXCLUDED.value, sealed = EXCLUDED.sealed,
+			locked = EXCLUDED.locked, sensitive = EXCLUDED.sensitive, version = EXCLUDED.version,
+			updated_at = EXCLUDED.updated_at
 		RETURNING value, version, updated_at`
+	condition := `$6::bigint = 0`
+	if sealedWith > 0 {
+		condition = liveKeySQL
+	}
+	var plain *string
+	if e.Sealed == nil {
+		text := string(e.Value)
+		plain = &text
+	}
 	var value []byte
-	err := t.tx.QueryRow(ctx, statement, t.path.Tenant().ID, entry.Key, string(entry.Value), entry.Locked,
-		entry.Sensitive).Scan(&value, &entry.Version, &entry.UpdatedAt)
-	entry.Value = value
-	return &entry, err
-}
-
-// sealConfig returns a new value as it may be stored. Here a sensitive one will be sealed with the tenant's key.
-func sealConfig(e *config.Entry, value json.RawMessage) (json.RawMessage, error) {
-	if e.Sensitive {
-		return nil, &ConfigError{Key: e.Key, Err: ErrConfigSensitive}
+	err := t.tx.QueryRow(ctx, insert+condition+update, t.path.Tenant().ID, e.Key, plain, e.Sealed, e.Locked,
+		int64(sealedWith)).Scan(&value, &e.Version, &e.UpdatedAt)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return t.sealer.outdated()
 	}
-	return value, nil
-}
-
-// openConfig returns a value as it was written. Here a sensitive one will be opened.
-func openConfig(e *config.Entry) error {
-	if e.Sensitive {
-		return &ConfigError{Key: e.Key, Err: ErrConfigSensitive}
-	}
-	return nil
+	e.Hold(value, e.Sealed)
+	return err
 }
 
 // keyError gives the server's refusal of a value the name of the key.

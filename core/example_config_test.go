@@ -191,3 +191,40 @@ func ExampleOptions_configKeys() {
 	// set config: "max_seats" must be int, and this string is not: stratum: invalid config (correct the key or the value)
 	// set config: "max_seat": stratum: the config key is not declared (add it to Options.ConfigKeys, or correct its name)
 }
+
+// A secret that a customer's shop inherits, until the customer's keys are destroyed.
+func ExampleKey_sensitive() {
+	ctx := context.Background()
+	st, acme, cleanUp := openSealed(ctx)
+	defer cleanUp()
+	system := core.AsSystem(ctx, "onboarding")
+	shop, err := st.Tenants.Create(system, core.NewTenant{Name: "Acme Shop", Slug: "acme-shop", Parent: acme.ID})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	smtp := core.Key[string]{Name: "smtp.password", Sensitive: true}
+	if err := smtp.Set(system, st, acme.ID, "hunter2"); err != nil {
+		fmt.Println(err)
+		return
+	}
+	inShop := core.WithTenant(ctx, shop.ID)
+	password, err := smtp.Get(inShop, st)
+	fmt.Println("inherited:", password, err)
+	value, _ := st.Config.Get(system, shop.ID, smtp.Name)
+	fmt.Println(value)
+	why, _ := st.Config.Explain(system, shop.ID, smtp.Name)
+	fmt.Print(why)
+
+	_, _ = st.Keys.Shred(ctx, acme.ID, core.ShredOptions{})
+	_, err = smtp.Get(inShop, st)
+	fmt.Println("shredded:", errors.Is(err, core.ErrShredded))
+	// Output:
+	// inherited: hunter2 <nil>
+	// smtp.password = [sensitive]
+	// smtp.password for acme-shop: [sensitive] (acme is the nearest to have set it, and no tenant has locked it)
+	// TENANT     OUTCOME  LOCK  VALUE
+	// acme       holds    -     [sensitive]
+	// acme-shop  unset    -     -
+	// shredded: true
+}

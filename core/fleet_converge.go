@@ -152,16 +152,21 @@ func (c *convergence) compare(
 		return nil, err
 	}
 	wanted := make([]shape.Shape, len(targets))
-	schemas, names := map[string]bool{}, map[string]bool{}
+	schemas, tables, views := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for i, t := range targets {
 		if wanted[i], err = c.wanted(t, owner, number); err != nil {
 			return nil, err
 		}
 		for j := range wanted[i].Tables {
-			schemas[wanted[i].Tables[j].Schema], names[wanted[i].Tables[j].Name] = true, true
+			schemas[wanted[i].Tables[j].Schema], tables[wanted[i].Tables[j].Name] = true, true
+		}
+		for j := range wanted[i].Views {
+			schemas[wanted[i].Views[j].Schema], views[wanted[i].Views[j].Name] = true, true
 		}
 	}
-	have, err := shape.ReadManyPgx(ctx, q, slices.Sorted(maps.Keys(schemas)), slices.Sorted(maps.Keys(names)))
+	have, err := shape.ReadManyPgx(ctx, q, slices.Sorted(maps.Keys(schemas)), &shape.Names{
+		Tables: slices.Sorted(maps.Keys(tables)), Views: slices.Sorted(maps.Keys(views)),
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -212,13 +217,19 @@ func (p *Placements) keyRange(ctx context.Context, name string) (number int64, e
 	return number, statementError(ctx, err)
 }
 
-// restrict takes of what there is the tables that are wanted: others are nobody's business.
+// restrict takes of what there is the tables and views that are wanted: others are nobody's business.
 func restrict(have map[string]shape.Shape, wanted shape.Shape) shape.Shape {
 	var found shape.Shape
 	for i := range wanted.Tables {
 		w := &wanted.Tables[i]
 		if t := have[w.Schema].Table(w.Schema, w.Name); t != nil {
 			found.Tables = append(found.Tables, *t)
+		}
+	}
+	for i := range wanted.Views {
+		w := &wanted.Views[i]
+		if v := have[w.Schema].View(w.Schema, w.Name); v != nil {
+			found.Views = append(found.Views, *v)
 		}
 	}
 	return found

@@ -103,6 +103,13 @@ func (c *SealedColumn) Seal(
 	if err := mayKeys(ctx, tenant, false); err != nil {
 		return nil, err
 	}
+	return c.seal(ctx, tenant, dst, plaintext, primaryKey)
+}
+
+// seal is Seal for a caller that has been let in.
+func (c *SealedColumn) seal(
+	ctx context.Context, tenant uuid.UUID, dst, plaintext, primaryKey []byte,
+) ([]byte, error) {
 	t, err := c.keys.sealing(ctx, tenant)
 	if err != nil {
 		return nil, err
@@ -123,6 +130,11 @@ func (c *SealedColumn) Open(
 	if err := mayKeys(ctx, tenant, true); err != nil {
 		return nil, err
 	}
+	return c.open(ctx, tenant, dst, sealed, primaryKey)
+}
+
+// open is Open for a caller that has been let in.
+func (c *SealedColumn) open(ctx context.Context, tenant uuid.UUID, dst, sealed, primaryKey []byte) ([]byte, error) {
 	h, err := fieldcrypt.ParseHeader(sealed)
 	if err != nil {
 		return nil, err

@@ -88,12 +88,17 @@ func newSafe(t *testing.T) *safe {
 // open is a handle on the database, as another program of the same application would have it.
 func (s *safe) open(o core.Options) *core.Stratum {
 	s.Helper()
-	o.DSN, o.OwnerDSN, o.SystemDSN, o.RolePrefix = s.db.DSN, s.db.OwnerDSN, s.db.SystemDSN, s.db.Name+"_role"
-	o.SystemMaxConns, o.Logger = 8, slog.New(slog.DiscardHandler)
-	st, err := core.Open(s.ctx, o)
+	st, err := core.Open(s.ctx, s.options(o))
 	require.NoError(s, err)
 	s.Cleanup(func() { require.NoError(s, st.Close()) })
 	return st
+}
+
+// options are those of a program on the database.
+func (s *safe) options(o core.Options) core.Options {
+	o.DSN, o.OwnerDSN, o.SystemDSN, o.RolePrefix = s.db.DSN, s.db.OwnerDSN, s.db.SystemDSN, s.db.Name+"_role"
+	o.SystemMaxConns, o.Logger = 8, slog.New(slog.DiscardHandler)
+	return o
 }
 
 // emails is the declaration of the column that most tests are about.

@@ -17,9 +17,9 @@ import (
 
 // ReencryptOptions are the options of Reencrypt.
 type ReencryptOptions struct {
-	// Tables are what is sealed anew. Required.
+	// Tables are what is sealed anew, beside sensitive config. Required, unless no column is declared.
 	Tables []EncryptedTable
-	// Tenants are whose rows. Defaults to all that are active.
+	// Tenants are whose rows and config. Defaults to rows of all that are active, and to config of all.
 	Tenants []uuid.UUID
 	// Job is what programs that share the work name it by, and what it goes on by. Defaults to "reencrypt".
 	Job string
@@ -79,7 +79,8 @@ type RowFailure struct {
 }
 
 // Reencrypt brings encrypted columns to what they should be: values under the tenant's current key and the declared
-// algorithm, blind indexes filled, plain values sealed. Rows that are so already are not written.
+// algorithm, blind indexes filled, plain values sealed. Rows that are so already are not written. So it does with
+// sensitive config, and with what was set for a key before it was declared sensitive.
 //
 // Each row is compared and swapped in the place of its tenant, whatever its isolation, so that a write of the
 // application meanwhile is never lost. How far it is, is kept in the registry for each tenant and table: it may be
@@ -127,10 +128,7 @@ type keyJob struct {
 func (j *keyJob) run(ctx context.Context) error {
 	for {
 		j.busy = 0
-		pass, err := j.keys.st.Tenants.ForEach(ctx, ForEachOptions{
-			Tenants: j.options.Tenants, Workers: j.options.Workers,
-		}, j.tenant)
-		j.report.Skipped = pass.Skipped
+		err := errors.Join(j.tables(ctx), j.config(ctx))
 		if err == nil {
 			err = ctx.Err() // a tenant that was cut off is in no report
 		}
@@ -141,6 +139,18 @@ func (j *keyJob) run(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// tables works on the tables of all tenants.
+func (j *keyJob) tables(ctx context.Context) error {
+	if len(j.options.Tables) == 0 {
+		return nil
+	}
+	pass, err := j.keys.st.Tenants.ForEach(ctx, ForEachOptions{
+		Tenants: j.options.Tenants, Workers: j.options.Workers,
+	}, j.tenant)
+	j.report.Skipped = pass.Skipped
+	return err
 }
 
 func pause(ctx context.Context, d time.Duration) error {

@@ -23,7 +23,7 @@ func (u *keyUnit) batch(ctx context.Context) (done bool, err error) {
 	written, single := int64(0), false
 	for range maxBatchAttempts {
 		b = &keyBatch{unit: u, single: single}
-		err = u.job.keys.st.BeginFunc(ctx, func(tx *Tx) error { return b.run(ctx, tx) })
+		err = b.run(ctx)
 		if isTransient(err) {
 			continue
 		}
@@ -82,28 +82,61 @@ type keyBatchValue struct {
 	plainText *string
 }
 
-func (b *keyBatch) run(ctx context.Context, tx *Tx) (err error) {
-	u := b.unit
-	if u.types == nil {
-		if u.types, err = u.table.keyTypes(ctx, tx); err != nil {
+// run reads, seals and writes: in the tenant's place in one transaction.
+func (b *keyBatch) run(ctx context.Context) error {
+	if b.unit.table.registry {
+		return b.runInRegistry(ctx)
+	}
+	return b.unit.job.keys.st.BeginFunc(ctx, func(tx *Tx) error {
+		if err := b.read(ctx, tx); err != nil {
 			return err
 		}
+		writes, err := b.seal(ctx)
+		if err != nil {
+			return err
+		}
+		return b.write(ctx, tx, writes)
+	})
+}
+
+// runInRegistry is run with two transactions: sealing may want a connection of the same pool.
+func (b *keyBatch) runInRegistry(ctx context.Context) error {
+	u := b.unit
+	err := u.job.keys.st.registryTx(ctx, func(tx pgx.Tx) error { return b.read(ctx, tx) })
+	if err != nil {
+		return statementError(ctx, err)
 	}
-	if err := b.read(ctx, tx); err != nil || len(b.rows) == 0 {
+	writes, err := b.seal(ctx)
+	if err != nil || writes.Len() == 0 {
 		return err
 	}
+	return statementError(ctx, u.job.keys.st.registryTx(ctx, func(tx pgx.Tx) error {
+		if err := lockConfigOf(ctx, tx, u.tenant); err != nil {
+			return err
+		}
+		return b.write(ctx, tx, writes)
+	}))
+}
+
+// seal returns the statements that bring the rows to the target.
+func (b *keyBatch) seal(ctx context.Context) (*pgx.Batch, error) {
 	writes := &pgx.Batch{}
 	for i, row := range b.rows {
 		queued := writes.Len()
 		if err := b.queue(ctx, writes, row); err != nil {
-			return err
+			return nil, err
 		}
 		if writes.Len() > queued {
 			b.writing = append(b.writing, i)
 		}
 	}
+	return writes, nil
+}
+
+// write sends the statements, unless they are rehearsed alone.
+func (b *keyBatch) write(ctx context.Context, tx keyTx, writes *pgx.Batch) error {
 	switch {
-	case u.job.options.DryRun:
+	case b.unit.job.options.DryRun:
 		b.written = int64(writes.Len())
 		return nil
 	case b.single:
@@ -114,7 +147,7 @@ func (b *keyBatch) run(ctx context.Context, tx *Tx) (err error) {
 }
 
 // sendEach does what send does, and leaves out rows that a unique index refuses.
-func (b *keyBatch) sendEach(ctx context.Context, tx *Tx, writes *pgx.Batch) error {
+func (b *keyBatch) sendEach(ctx context.Context, tx keyTx, writes *pgx.Batch) error {
 	const savepoint = "stratum_row"
 	for i, q := range writes.QueuedQueries {
 		if _, err := tx.Exec(ctx, "SAVEPOINT "+savepoint); err != nil {
@@ -150,7 +183,7 @@ func (b *keyBatch) duplicate(row keyBatchRow) RowFailure {
 	return f
 }
 
-func (b *keyBatch) send(ctx context.Context, tx *Tx, writes *pgx.Batch) (err error) {
+func (b *keyBatch) send(ctx context.Context, tx keyTx, writes *pgx.Batch) (err error) {
 	if writes.Len() == 0 {
 		return nil
 	}
@@ -168,8 +201,13 @@ func (b *keyBatch) send(ctx context.Context, tx *Tx, writes *pgx.Batch) (err err
 }
 
 // read finds the next rows with something to be done.
-func (b *keyBatch) read(ctx context.Context, tx *Tx) error {
+func (b *keyBatch) read(ctx context.Context, tx keyTx) (err error) {
 	u, w := b.unit, &sqlWriter{}
+	if u.types == nil {
+		if u.types, err = u.table.keyTypes(ctx, tx); err != nil {
+			return err
+		}
+	}
 	w.WriteString("SELECT ")
 	for _, key := range u.table.PrimaryKey {
 		w.WriteString(ident(key) + "::text, ")
@@ -248,6 +286,10 @@ func (b *keyBatch) queue(ctx context.Context, writes *pgx.Batch, row keyBatchRow
 	if len(sets) == 0 {
 		return nil
 	}
+	if u.table.registry {
+		same = append(same, "EXISTS (SELECT FROM stratum.tenant_keys k WHERE k.tenant_id = "+w.arg(u.tenant)+
+			" AND k.kind = 'data' AND k.version = "+w.arg(int64(u.version))+" AND k.wrapped IS NOT NULL)")
+	}
 	writes.Queue("UPDATE "+u.table.relation()+" SET "+strings.Join(sets, ", ")+" WHERE "+
 		ident(u.table.TenantColumn)+" = "+w.arg(u.tenant)+" AND "+u.table.keyColumns()+" = "+w.key(row.key, u.types)+
 		" AND "+strings.Join(same, " AND "), w.args...)
@@ -290,7 +332,7 @@ func (b *keyBatch) anew(ctx context.Context, c EncryptedColumn, v keyBatchValue,
 	if v.plainText != nil {
 		encoded, err = encodePlain(c, v.plain)
 	} else {
-		encoded, err = c.Sealed.Open(ctx, tenant, nil, v.sealed, primaryKey)
+		encoded, err = c.Sealed.open(ctx, tenant, nil, v.sealed, primaryKey)
 	}
 	if err != nil {
 		return sealedAnew{}, err
@@ -299,7 +341,7 @@ func (b *keyBatch) anew(ctx context.Context, c EncryptedColumn, v keyBatchValue,
 	if b.unit.job.options.DryRun {
 		return s, c.indexable(encoded)
 	}
-	if s.sealed, err = c.Sealed.Seal(ctx, tenant, nil, encoded, primaryKey); err != nil {
+	if s.sealed, err = c.Sealed.seal(ctx, tenant, nil, encoded, primaryKey); err != nil {
 		return sealedAnew{}, err
 	}
 	for name := range c.Indexes {

@@ -23,10 +23,29 @@ import (
 // childKeys tells a child of the test what to seal anew.
 const childKeys = "STRATUM_TEST_KEYS"
 
-// keysJob is what a child does.
+// keysJob is what a child does: seal tables anew, or what Do says.
 type keysJob struct {
-	DSN, SystemDSN, OwnerDSN string
-	KEK                      []byte
+	DSN, SystemDSN, OwnerDSN, RolePrefix string
+	KEKs                                 [][]byte // the current one first
+	Do                                   string
+}
+
+// What a child does instead of sealing tables anew.
+const (
+	doConfig = "config"
+	doRewrap = "rewrap"
+)
+
+// kekOf is the KEK of these keys, the current one first.
+func kekOf(keys ...[]byte) (fieldcrypt.KEK, error) {
+	all := make([]fieldcrypt.KEK, len(keys))
+	for i, key := range keys {
+		var err error
+		if all[i], err = fieldcrypt.LocalKEK(key); err != nil {
+			return nil, err
+		}
+	}
+	return fieldcrypt.KEKs(all[0], all[1:]...)
 }
 
 // reencryptingChild seals anew like any program would, until it is killed. It says how far it is.
@@ -39,17 +58,27 @@ func reencryptAsChild(ctx context.Context, text string) error {
 	if err := json.Unmarshal([]byte(text), &j); err != nil {
 		return err
 	}
-	kek, err := fieldcrypt.LocalKEK(j.KEK)
+	kek, err := kekOf(j.KEKs...)
 	if err != nil {
 		return err
 	}
 	st, err := core.Open(ctx, core.Options{
-		DSN: j.DSN, SystemDSN: j.SystemDSN, OwnerDSN: j.OwnerDSN, NoCopies: true, KEK: kek,
+		DSN: j.DSN, SystemDSN: j.SystemDSN, OwnerDSN: j.OwnerDSN, RolePrefix: j.RolePrefix, NoCopies: true, KEK: kek,
 	})
 	if err != nil {
 		return err
 	}
 	defer func() { _ = st.Close() }()
+	switch j.Do {
+	case doConfig:
+		return sealAnew(ctx, st, nil)
+	case doRewrap:
+		fmt.Println("begin")
+		_, err = st.Keys.RewrapKEK(ctx, core.RewrapOptions{
+			Progress: func(r core.RewrapReport) { fmt.Println(r.Rewrapped) },
+		})
+		return err
+	}
 	email, err := st.Keys.Column(emails())
 	if err != nil {
 		return err
@@ -58,22 +87,31 @@ func reencryptAsChild(ctx context.Context, text string) error {
 	if err != nil {
 		return err
 	}
-	_, err = st.Keys.Reencrypt(ctx, core.ReencryptOptions{
-		Tables: people(email, phone), Batch: 5, Lease: time.Second,
+	return sealAnew(ctx, st, people(email, phone))
+}
+
+func sealAnew(ctx context.Context, st *core.Stratum, tables []core.EncryptedTable) error {
+	_, err := st.Keys.Reencrypt(ctx, core.ReencryptOptions{
+		Tables: tables, Batch: 5, Lease: time.Second,
 		Progress: func(r core.ReencryptReport) { fmt.Println(r.Rows) },
 	})
 	return err
 }
 
+// job is what a child of the office does.
+func (o office) job() keysJob {
+	options := o.Options()
+	return keysJob{
+		DSN: options.DSN, SystemDSN: options.SystemDSN, OwnerDSN: options.OwnerDSN, KEKs: [][]byte{o.kek},
+	}
+}
+
 // program starts a child, and kills it a moment after it has done some batches. It reports whether it was at work then.
-func (o office) program(t *testing.T, batches int, moment time.Duration) (killed bool) {
+func (j keysJob) program(t *testing.T, batches int, moment time.Duration) (killed bool) {
 	t.Helper()
 	executable, err := os.Executable()
 	require.NoError(t, err)
-	options := o.Options()
-	text, err := json.Marshal(keysJob{
-		DSN: options.DSN, SystemDSN: options.SystemDSN, OwnerDSN: options.OwnerDSN, KEK: o.kek,
-	})
+	text, err := json.Marshal(j)
 	require.NoError(t, err)
 	cmd := exec.CommandContext(t.Context(), executable)
 	cmd.Env = append(os.Environ(), childKeys+"="+string(text))
@@ -115,7 +153,7 @@ func TestReencryptIsKilled(t *testing.T) {
 		}
 		sealedWith++
 		for done := false; !done; {
-			cut := o.killTwo(t)
+			cut := o.job().killTwo(t, 40, 5*time.Millisecond)
 			killed += cut
 			done = cut == 0 || killed >= kills
 			for _, tenant := range tenants {
@@ -145,14 +183,14 @@ func TestReencryptIsKilled(t *testing.T) {
 }
 
 // killTwo lets two programs work at once, and returns how many of them were killed at work.
-func (o office) killTwo(t *testing.T) int {
+func (j keysJob) killTwo(t *testing.T, maxBatches int, maxMoment time.Duration) int {
 	t.Helper()
 	var killed atomic.Int64
 	var programs sync.WaitGroup
 	for range 2 {
-		batches, moment := 1+rand.N(40), rand.N(5*time.Millisecond)
+		batches, moment := 1+rand.N(maxBatches), rand.N(maxMoment)
 		programs.Go(func() {
-			if o.program(t, batches, moment) {
+			if j.program(t, batches, moment) {
 				killed.Add(1)
 			}
 		})

@@ -12,24 +12,33 @@ import (
 	"github.com/stratum-hq/stratum-go/fieldcrypt"
 )
 
-// Uses counts the values of a tenant that are sealed with a version of its key, in all rows of the tables. The tenant
-// must be active, or the error is ErrTenantNotActive.
+// Uses counts the values of a tenant that are sealed with a version of its key, in all rows of the tables and in its
+// config. The tenant must be active, or the error is ErrTenantNotActive, unless there are no tables.
 func (k *Keys) Uses(ctx context.Context, tenant uuid.UUID, version uint32, tables []EncryptedTable) (int64, error) {
 	const op = "count uses of a key"
 	prepared, err := k.prepareTables(tables)
 	if err != nil {
 		return 0, operationError(op, err)
 	}
-	if err := k.operator(ctx, op, func(pgx.Tx) error { return nil }); err != nil {
+	var inConfig int64
+	err = k.operator(ctx, op, func(tx pgx.Tx) (err error) {
+		inConfig, err = configUses(ctx, tx, tenant, version)
+		return err
+	})
+	if err != nil {
 		return 0, err
 	}
-	n, err := k.uses(ctx, tenant, version, prepared)
-	return n, operationError(op, err)
+	inTables, err := k.uses(ctx, tenant, version, prepared)
+	return inConfig + inTables, operationError(op, err)
 }
 
+// uses is Uses without config.
 func (k *Keys) uses(
 	ctx context.Context, tenant uuid.UUID, version uint32, tables []EncryptedTable,
 ) (total int64, err error) {
+	if len(tables) == 0 {
+		return 0, nil
+	}
 	ctx = WithTenant(ctx, tenant)
 	err = k.st.BeginFunc(ctx, func(tx *Tx) error {
 		total = 0
@@ -53,11 +62,11 @@ func (k *Keys) uses(
 	return total, err
 }
 
-// Retire destroys a superseded version of a tenant's data key after a scan of the tables has found nothing that is
-// sealed with it. The tables must have all encrypted columns that are declared on this handle, or the error is
-// ErrKeyJob. It returns ErrKeyVersion for a version that the tenant has not got, and ErrKeyInUse, as a *KeyInUseError,
-// while values are sealed with it, while it is current, and for as long after a Rotate as programs may still seal with
-// it: the TTL of this handle, which no other program's may exceed.
+// Retire destroys a superseded version of a tenant's data key after a scan of the tables and of its config has found
+// nothing that is sealed with it. The tables must have all encrypted columns that are declared on this handle, or the
+// error is ErrKeyJob. It returns ErrKeyVersion for a version that the tenant has not got, and ErrKeyInUse, as a
+// *KeyInUseError, while values are sealed with it, while it is current, and for as long after a Rotate as programs may
+// still seal with it: the TTL of this handle, which no other program's may exceed.
 //
 // What is sealed with it in a backup of the data needs a backup of the registry of the same time. It is for the
 // operator: with a tenant's ctx the error is ErrKeyScope.
@@ -70,11 +79,18 @@ func (k *Keys) Retire(ctx context.Context, tenant uuid.UUID, version uint32, tab
 	if err != nil {
 		return operationError(op, err)
 	}
-	if err := k.operator(ctx, op, func(tx pgx.Tx) error { return k.mayRetire(ctx, tx, tenant, version) }); err != nil {
+	var inConfig int64
+	err = k.operator(ctx, op, func(tx pgx.Tx) (err error) {
+		if err = k.mayRetire(ctx, tx, tenant, version); err == nil {
+			inConfig, err = configUses(ctx, tx, tenant, version)
+		}
+		return err
+	})
+	if err != nil {
 		return err
 	}
-	n, err := k.uses(ctx, tenant, version, prepared)
-	if err == nil && n > 0 {
+	inTables, err := k.uses(ctx, tenant, version, prepared)
+	if n := inConfig + inTables; err == nil && n > 0 {
 		err = &KeyInUseError{Version: version, Values: n}
 	}
 	if err != nil {
@@ -143,6 +159,11 @@ func (k *Keys) destroy(ctx context.Context, op string, b fieldcrypt.Binding) err
 	const statement = `UPDATE stratum.tenant_keys SET wrapped = NULL, destroyed_at = clock_timestamp()
 		WHERE tenant_id = $1 AND kind = $2 AND version = $3 AND wrapped IS NOT NULL`
 	err := k.operator(ctx, op, func(tx pgx.Tx) error {
+		if b.Kind == fieldcrypt.DataKey {
+			if err := refuseUsedByConfig(ctx, tx, b); err != nil {
+				return err
+			}
+		}
 		tag, err := tx.Exec(ctx, statement, b.Tenant, b.Kind.String(), b.Version)
 		if err == nil && tag.RowsAffected() == 0 {
 			err = ErrKeyVersion

@@ -10,9 +10,10 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// EncryptedTable is a table with encrypted columns, for Reencrypt and Retire.
+// EncryptedTable is a table with encrypted columns, for Reencrypt and Retire, which see to config by themselves.
 type EncryptedTable struct {
 	// Name is the table's, as it is in the database and without quotes. Required.
 	Name string
@@ -25,6 +26,8 @@ type EncryptedTable struct {
 	PrimaryKey []string
 	// Columns are the encrypted ones. Required.
 	Columns []EncryptedColumn
+
+	registry bool // it is one of the registry's
 }
 
 // EncryptedColumn is a column of an EncryptedTable.
@@ -91,7 +94,7 @@ func (t EncryptedTable) validate(k *Keys) error {
 
 // prepareTables returns tables with defaults, or why they cannot be worked on.
 func (k *Keys) prepareTables(tables []EncryptedTable) ([]EncryptedTable, error) {
-	if len(tables) == 0 {
+	if len(tables) == 0 && len(k.declared()) > 0 {
 		return nil, fmt.Errorf("%w: there are none", ErrKeyJob)
 	}
 	prepared := make([]EncryptedTable, len(tables))
@@ -109,8 +112,15 @@ func (k *Keys) prepareTables(tables []EncryptedTable) ([]EncryptedTable, error) 
 	return prepared, nil
 }
 
+// keyTx is a transaction at a table's place.
+type keyTx interface {
+	Query(ctx context.Context, query string, args ...any) (pgx.Rows, error)
+	SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
+	Exec(ctx context.Context, query string, args ...any) (pgconn.CommandTag, error)
+}
+
 // keyTypes returns the types of the primary key's columns, as they are in the tenant's place.
-func (t EncryptedTable) keyTypes(ctx context.Context, tx *Tx) ([]string, error) {
+func (t EncryptedTable) keyTypes(ctx context.Context, tx keyTx) ([]string, error) {
 	const query = `SELECT pg_catalog.format_type(a.atttypid, a.atttypmod)
 		FROM pg_catalog.unnest($2::text[]) WITH ORDINALITY AS k (name, n)
 		JOIN pg_catalog.pg_attribute a ON a.attname = k.name AND a.attrelid = pg_catalog.to_regclass($1)

@@ -35,6 +35,7 @@ func TestReplica(t *testing.T) { //nolint:tparallel // they pause the same stand
 		{"round trips", replicaRoundTrips},
 		{"modes", replicaModes},
 		{"placement", replicaPlacement},
+		{"behind PgBouncer", replicaPooled},
 		{"no replica", replicaIsNone},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, c, e) })

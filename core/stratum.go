@@ -92,6 +92,9 @@ func Open(ctx context.Context, options Options) (*Stratum, error) {
 	s.Tenants.builder = newBuilder(s)
 	s.Config = newConfig(s.Tenants, s.registryRead, keys)
 	s.Keys = newKeys(s)
+	if s.Config.sealed, err = newConfigColumn(s.Keys); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
 	if s.cached, err = newConfigCache(s); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}

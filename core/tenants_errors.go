@@ -217,7 +217,7 @@ func operationError(op string, err error) error {
 // as ErrNotInstalled, have words of their own and must be passed on as they are: it is not for them.
 func statementError(ctx context.Context, err error) error {
 	var pgErr *pgconn.PgError
-	if !errors.As(err, &pgErr) {
+	if !errors.As(err, &pgErr) || errors.As(err, new(*DatabaseError)) {
 		return err
 	}
 	// A server that was told to stop says so in its own words; the context knows why.

@@ -1,9 +1,13 @@
 package entstratum
 
 import (
+	"cmp"
+	"reflect"
 	"slices"
 
 	"entgo.io/ent/schema"
+
+	"github.com/stratum-hq/stratum-go/fieldcrypt"
 )
 
 // AnnotationName is the name under which ent keeps an Annotation.
@@ -37,8 +41,13 @@ type Annotation struct {
 	Personal bool `json:"personal,omitempty"`
 	// Encrypted says that the field is stored encrypted.
 	Encrypted bool `json:"encrypted,omitempty"`
-	// Searchable says that an encrypted field is found by its value.
-	Searchable bool `json:"searchable,omitempty"`
+	// Label, Alg and PrimaryKey are EncryptedOptions.
+	Label      string         `json:"label,omitempty"`
+	Alg        fieldcrypt.Alg `json:"alg,omitempty"`
+	PrimaryKey bool           `json:"primary_key,omitempty"`
+	// Searchable says that an encrypted field is found by its value, and Indexes how.
+	Searchable bool                      `json:"searchable,omitempty"`
+	Indexes    []fieldcrypt.IndexOptions `json:"indexes,omitempty"`
 }
 
 // Name returns AnnotationName.
@@ -69,7 +78,16 @@ func (a Annotation) Merge(other schema.Annotation) schema.Annotation {
 	}
 	a.Personal = a.Personal || b.Personal
 	a.Encrypted = a.Encrypted || b.Encrypted
+	a.Label, a.Alg = cmp.Or(b.Label, a.Label), cmp.Or(b.Alg, a.Alg)
+	a.PrimaryKey = a.PrimaryKey || b.PrimaryKey
 	a.Searchable = a.Searchable || b.Searchable
+	a.Indexes = slices.Clone(a.Indexes)
+	for _, index := range b.Indexes {
+		same := func(other fieldcrypt.IndexOptions) bool { return reflect.DeepEqual(index, other) }
+		if !slices.ContainsFunc(a.Indexes, same) {
+			a.Indexes = append(a.Indexes, index)
+		}
+	}
 	return a
 }
 
@@ -91,9 +109,42 @@ func GlobalUnique(reason string) Annotation { return Annotation{GlobalUnique: re
 // Personal marks a field that holds personal data.
 func Personal() Annotation { return Annotation{Personal: true} }
 
-// Encrypted marks a field that is stored encrypted. A client without keys refuses to write it with ErrEncrypted, rather
-// than store what it is given.
-func Encrypted() Annotation { return Annotation{Encrypted: true} }
+// EncryptedOptions say how a field is encrypted.
+type EncryptedOptions struct {
+	// Label is what the values are bound to: "column" or "table.column". Give it before either is renamed, with the name
+	// of before. Defaults to the names of table and column.
+	Label string
+	// Alg is how values are sealed. fieldcrypt.XAES256GCM is for columns that are written more than 2^31 times with one
+	// key. Defaults to fieldcrypt.AES256GCM.
+	Alg fieldcrypt.Alg
+	// PrimaryKey binds the row's primary key into each value, so that it is worth nothing in another row. It is for ids
+	// that the application assigns, such as uuids with a Default. The field is then updated row by row, by UpdateOneID.
+	// Defaults to false.
+	PrimaryKey bool
+}
 
-// Searchable marks an encrypted field that is found by its value.
-func Searchable() Annotation { return Annotation{Searchable: true} }
+// Encrypted marks a field of a tenant-owned schema that is stored encrypted, with keys of its tenant: see
+// core.Options.KEK. At most one EncryptedOptions may be given.
+//
+//	field.String("email").Annotations(entstratum.Encrypted(), entstratum.Searchable())
+func Encrypted(options ...EncryptedOptions) Annotation {
+	a := Annotation{Encrypted: true}
+	for _, o := range options {
+		a.Label, a.Alg, a.PrimaryKey = o.Label, o.Alg, o.PrimaryKey
+	}
+	return a
+}
+
+// Searchable marks an encrypted field that is found by its value: it gets a blind index, and predicates for equality
+// and IN. Several indexes may be given, with names; predicates look in the first, and ByIndex in the others. Defaults
+// to one index of 128 bits, without normalizers.
+//
+//	entstratum.Searchable(fieldcrypt.IndexOptions{
+//		Normalize: []fieldcrypt.Normalizer{fieldcrypt.Casefold, fieldcrypt.Trim},
+//	})
+func Searchable(indexes ...fieldcrypt.IndexOptions) Annotation {
+	if len(indexes) == 0 {
+		indexes = []fieldcrypt.IndexOptions{{}}
+	}
+	return Annotation{Searchable: true, Indexes: indexes}
+}

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stratum-hq/stratum-go/entstratum"
+	"github.com/stratum-hq/stratum-go/fieldcrypt"
 )
 
 // elsewhere is an annotation of somebody else's.
@@ -32,6 +33,7 @@ func merged(t *testing.T, first schema.Annotation, others ...schema.Annotation) 
 func TestAnnotationMerge(t *testing.T) {
 	t.Parallel()
 	all := entstratum.Annotation{GlobalUnique: "a reason", Personal: true, Encrypted: true, Searchable: true}
+	all.Indexes = []fieldcrypt.IndexOptions{{}}
 	pointer := entstratum.Encrypted()
 	parts := []schema.Annotation{
 		entstratum.Personal(), &pointer, entstratum.Searchable(), entstratum.GlobalUnique("a reason"),
@@ -42,6 +44,18 @@ func TestAnnotationMerge(t *testing.T) {
 		require.Equal(t, all, merged(t, turned[0], turned[1:]...), "the first is %T", turned[0])
 	}
 	require.Equal(t, all, merged(t, all, all), "twice is once")
+}
+
+func TestAnnotationMergeEncrypted(t *testing.T) {
+	t.Parallel()
+	last4 := fieldcrypt.IndexOptions{Name: "last4", Normalize: []fieldcrypt.Normalizer{fieldcrypt.Last4}}
+	a := merged(t, entstratum.Searchable(fieldcrypt.IndexOptions{}, last4),
+		entstratum.Encrypted(entstratum.EncryptedOptions{Label: "a.b", Alg: fieldcrypt.XAES256GCM, PrimaryKey: true}),
+		entstratum.Encrypted(), entstratum.Searchable(last4))
+	require.Equal(t, entstratum.Annotation{
+		Encrypted: true, Label: "a.b", Alg: fieldcrypt.XAES256GCM, PrimaryKey: true, Searchable: true,
+		Indexes: []fieldcrypt.IndexOptions{{}, last4},
+	}, a)
 }
 
 func TestAnnotationMergeClasses(t *testing.T) {

@@ -66,9 +66,7 @@ func (r *Registry) newUpsert(m *Mutation, d dialect.Driver, table string, o []sq
 // adapt returns the options to use. It reports false where the statement is refused.
 func (u *upsert) adapt() ([]sql.ConflictOption, bool) {
 	var err error
-	if u.conflict, err = readConflict(u.options); err == nil {
-		err = u.checkEncrypted()
-	}
+	u.conflict, err = readConflict(u.options)
 	if err == nil && u.conflict.where != nil && !qualify(u.conflict.where, u.table.Name) {
 		err = ErrConflict
 	}
@@ -77,7 +75,7 @@ func (u *upsert) adapt() ([]sql.ConflictOption, bool) {
 		return u.options, false
 	}
 	options := slices.Clip(u.options)
-	if u.registry.uniquePerTenant(u.table.Name, u.conflict.columns) {
+	if u.registry.uniquePerTenant(u.table.Name, u.table.stored(u.conflict.columns)) {
 		options = append(options, sql.ConflictColumns(append([]string{u.table.Column}, u.conflict.columns...)...))
 	}
 	switch where := u.conflict.where; {
@@ -97,26 +95,7 @@ func (u *upsert) maySkip() bool {
 	}
 	columns := u.conflict.columns
 	return u.conflict.nothing && !slices.Contains(columns, u.table.Column) &&
-		!u.registry.uniquePerTenant(u.table.Name, columns)
-}
-
-// checkEncrypted refuses an update of an encrypted field, which no hook sees.
-func (u *upsert) checkEncrypted() error {
-	encrypted := u.table.encrypted()
-	if len(encrypted) == 0 {
-		return nil
-	}
-	var err error
-	look := sql.ResolveWith(func(set *sql.UpdateSet) {
-		for _, f := range encrypted {
-			if slices.Contains(set.UpdateColumns(), f.Column) {
-				err = errEncrypted(u.table.Entity, f.Name)
-			}
-		}
-	})
-	insert := sql.Dialect(dialect.Postgres).Insert(u.table.Name).Default()
-	insert.OnConflict(append(slices.Clip(u.options), look)...).Query()
-	return err
+		!u.registry.uniquePerTenant(u.table.Name, u.table.stored(columns))
 }
 
 // uniquePerTenant reports whether a unique key of the table has just these columns besides the tenant's.

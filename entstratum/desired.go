@@ -24,6 +24,7 @@ func Desire(wanted []*schema.Table, r *Registry) {
 	for _, t := range wanted {
 		shorten(t)
 		if known, ok := r.Table(t.Name); ok && known.kind().HasTenant() {
+			d.sealTable(t, known)
 			d.leadTable(t, known)
 		}
 	}

@@ -43,6 +43,7 @@ func (r *Registry) diff(next schema.Differ) schema.Differ {
 			if known, ok := r.Table(t.Name); ok && known.kind().HasTenant() {
 				found, _ := current.Table(t.Name)
 				complete(known, t, found)
+				checkSealed(known, t, found)
 			}
 		}
 		keepDefaults(current, desired)

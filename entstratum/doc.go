@@ -8,6 +8,7 @@
 //	driver.go      Driver: ent's driver on the guarded pool
 //	mutation.go    Mutation: what goes from a hook to its statement
 //	conflict.go    ON CONFLICT on keys that became unique per tenant; skipped.go what it has left out
+//	encrypt*.go    encrypted fields: the layer above a client's driver, and what it rewrites
 //	registry.go    Registry: what the generated code knows of its tables
 //	desired.go     what ent should want of the tables; diff.go and defaults.go what its migration is to leave alone
 //	migrate.go     Migrate: tables, keys and policies; views.go views; script.go the same as versioned files

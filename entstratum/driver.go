@@ -35,6 +35,8 @@ func Stratum(drv dialect.Driver) (*core.Stratum, error) {
 			return d.st, nil
 		case *dialect.DebugDriver:
 			drv = d.Driver
+		case *sealer:
+			drv = d.Driver
 		default:
 			return nil, ErrDriver
 		}

@@ -24,9 +24,8 @@ var (
 	// ErrTenantChange is returned for an update that sets or clears the tenant.
 	ErrTenantChange = errors.New("entstratum: a row stays with its tenant (create it as the other tenant, and delete " +
 		"it as this one)")
-	// ErrEncrypted is returned for a value of an Encrypted field while the client has no keys to encrypt it with.
-	ErrEncrypted = errors.New("entstratum: a field is declared as encrypted, and there are no keys to encrypt it " +
-		"with (leave the field out, or remove the annotation entstratum.Encrypted)")
+	// ErrEncrypted is returned for what cannot be done with an encrypted column. It names the column and the cure.
+	ErrEncrypted = errors.New("entstratum: encrypted field")
 	// ErrConflict is returned for an ON CONFLICT clause that cannot be read.
 	ErrConflict = errors.New("entstratum: the ON CONFLICT clause cannot be read (this version of ent is not supported)")
 	// ErrView is returned by Migrate for a view that does not check policies as whoever asks it.

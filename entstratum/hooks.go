@@ -3,7 +3,6 @@ package entstratum
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"entgo.io/ent"
 	"entgo.io/ent/dialect/sql"
@@ -73,32 +72,4 @@ func (t tenancy) keep(state *Mutation, m ent.Mutation) error {
 		}
 	}
 	return nil
-}
-
-// Unencrypted returns the hook of clients without keys: it refuses values of fields that are declared as encrypted. The
-// generated OpenStratum adds it. What the Update function of an upsert sets, no hook sees; Upsert refuses that.
-func Unencrypted(r *Registry) ent.Hook {
-	encrypted := make(map[string][]Field)
-	for _, t := range r.Tables {
-		encrypted[t.Entity] = t.encrypted()
-	}
-	return func(next ent.Mutator) ent.Mutator {
-		return ent.MutateFunc(func(ctx context.Context, m ent.Mutation) (ent.Value, error) {
-			for _, f := range encrypted[m.Type()] {
-				if _, ok := m.Field(f.Column); ok {
-					return nil, errEncrypted(m.Type(), f.Name)
-				}
-			}
-			return next.Mutate(ctx, m)
-		})
-	}
-}
-
-func errEncrypted(entity, field string) error {
-	return fmt.Errorf("%w: %s.%s", ErrEncrypted, entity, field)
-}
-
-// encrypted are the fields that are stored encrypted.
-func (t Table) encrypted() []Field {
-	return slices.DeleteFunc(slices.Clone(t.Fields), func(f Field) bool { return !f.Encrypted })
 }

@@ -6,6 +6,7 @@ import (
 
 	"entgo.io/ent/dialect/sql/schema"
 
+	"github.com/stratum-hq/stratum-go/fieldcrypt"
 	"github.com/stratum-hq/stratum-go/internal/sqltext"
 	"github.com/stratum-hq/stratum-go/internal/tables"
 )
@@ -61,6 +62,14 @@ type Field struct {
 	Name, Column string
 	// Personal, Encrypted and Searchable are as the schema declares them.
 	Personal, Encrypted, Searchable bool
+	// Kind is what an encrypted field's values are before they are sealed.
+	Kind Kind
+	// Label, Alg and PrimaryKey are EncryptedOptions.
+	Label      string
+	Alg        fieldcrypt.Alg
+	PrimaryKey bool
+	// Indexes are the blind indexes. The column of each is IndexColumn of its name.
+	Indexes []fieldcrypt.IndexOptions
 }
 
 // Table returns the table of a name, without its schema.
@@ -126,4 +135,34 @@ func (t Table) quoted() string {
 		return sqltext.Quote(t.Name)
 	}
 	return sqltext.Quote(t.Schema, t.Name)
+}
+
+// encrypted are the fields that are stored encrypted.
+func (t Table) encrypted() []Field {
+	return slices.DeleteFunc(slices.Clone(t.Fields), func(f Field) bool { return !f.Encrypted })
+}
+
+// stored returns the columns that a unique key has in the database: the blind index stands for an encrypted one.
+func (t Table) stored(columns []string) []string {
+	columns = slices.Clone(columns)
+	for i, name := range columns {
+		for _, f := range t.encrypted() {
+			if f.Column == name && len(f.Indexes) > 0 {
+				columns[i] = f.IndexColumn(f.Indexes[0].Name)
+			}
+		}
+	}
+	return columns
+}
+
+// valued is the other way round: the encrypted column that a blind index stands for.
+func (t Table) valued(column string) (of string, encrypted bool) {
+	for _, f := range t.encrypted() {
+		for _, index := range f.Indexes {
+			if f.IndexColumn(index.Name) == column {
+				return f.Column, true
+			}
+		}
+	}
+	return column, false
 }

@@ -63,7 +63,7 @@ func (u *upsert) anyMissing(ctx context.Context, rows []values) (bool, error) {
 	for _, r := range rows {
 		var same []*sql.Predicate
 		for _, key := range keys {
-			if p, ok := r.same(key); ok {
+			if p, ok := u.same(r, key); ok {
 				same = append(same, p)
 			}
 		}
@@ -139,12 +139,16 @@ func copied(v any) any {
 
 // same is the condition that another row has the same values in a key. It reports false where the row has not all of
 // them: a NULL is equal to nothing, and what the database makes is new.
-func (r values) same(key []string) (*sql.Predicate, bool) {
+func (u *upsert) same(r values, key []string) (*sql.Predicate, bool) {
 	equal := make([]*sql.Predicate, 0, len(key))
 	for _, column := range key {
+		column, encrypted := u.table.valued(column)
 		value, ok := r[column]
 		if !ok || value == nil {
 			return nil, false
+		}
+		if encrypted {
+			value = ofTenant(r[u.table.Column], value)
 		}
 		equal = append(equal, sql.EQ(column, value))
 	}

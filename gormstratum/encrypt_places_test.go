@@ -9,6 +9,7 @@ import (
 	"github.com/stratum-hq/stratum-go/core"
 	"github.com/stratum-hq/stratum-go/fieldcrypt"
 	"github.com/stratum-hq/stratum-go/gormstratum"
+	"github.com/stratum-hq/stratum-go/internal/conformance"
 )
 
 // member is in every kind of place.
@@ -30,9 +31,9 @@ func newClub(t *testing.T) (d desk, tenants []core.Tenant) {
 	d.st = d.openStratum(t, options)
 	d.db = d.used(t, []any{&member{}})
 	require.NoError(t, gormstratum.Migrate(t.Context(), d.db, gormstratum.MigrateOptions{}))
-	d.register(t, "eu1")
+	conformance.Register(t, d.st, "eu1")
 	for _, placement := range []string{"home", "eu1"} {
-		tenants = append(tenants, d.everyKind(t, placement, placement)...)
+		tenants = append(tenants, conformance.EveryIsolation(t, d.st, placement, placement)...)
 	}
 	return d, tenants
 }
@@ -125,8 +126,8 @@ func TestEncryptInPlaceEverywhere(t *testing.T) {
 	d.st = d.openStratum(t, options)
 	d.db = d.used(t, []any{&memberBefore{}})
 	require.NoError(t, gormstratum.Migrate(t.Context(), d.db, gormstratum.MigrateOptions{}))
-	d.register(t, "eu1")
-	tenants := append(d.everyKind(t, "home", "home"), d.everyKind(t, "eu1", "eu1")...)
+	conformance.Register(t, d.st, "eu1")
+	tenants := append(conformance.EveryIsolation(t, d.st, "home", "home"), conformance.EveryIsolation(t, d.st, "eu1", "eu1")...)
 	for _, tenant := range tenants {
 		db := d.db.WithContext(core.WithTenant(t.Context(), tenant.ID))
 		require.NoError(t, db.Create([]memberBefore{{Name: "a", Email: secret + "a"}, {Name: "b", Email: secret + "b"}}).Error)

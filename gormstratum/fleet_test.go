@@ -1,19 +1,16 @@
 package gormstratum_test
 
 import (
-	"os"
-	"path/filepath"
 	"testing"
 	"testing/fstest"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
 
 	"github.com/stratum-hq/stratum-go/core"
 	"github.com/stratum-hq/stratum-go/gormstratum"
-	"github.com/stratum-hq/stratum-go/stratumtest"
+	"github.com/stratum-hq/stratum-go/internal/conformance"
 )
 
 // Gadget is a model that grows.
@@ -79,46 +76,16 @@ func (GadgetColoured) TableName() string { return "gadgets" }
 func gadgetsV1() []any { return []any{&Gadget{}, &Country{}} }
 func gadgetsV2() []any { return []any{&GadgetV2{}, &Country{}, &Maker{}, &GadgetPart{}, &Sticker{}} }
 
-// register makes an empty database a placement.
-func (d desk) register(t *testing.T, name string) {
-	t.Helper()
-	db := stratumtest.EmptyDatabase(t)
-	d.exec(t, db.AdminDSN, "ALTER ROLE "+pgx.Identifier{db.Name + "_owner"}.Sanitize()+" CREATEDB")
-	folder := t.TempDir()
-	file := func(kind, dsn string) string {
-		path := filepath.Join(folder, kind)
-		require.NoError(t, os.WriteFile(path, []byte(dsn), 0o600))
-		return "file:" + path
-	}
-	_, err := d.st.Placements.Register(t.Context(), core.Placement{
-		Name: name, DSN: file("data", db.DSN), SystemDSN: file("system", db.SystemDSN), OwnerDSN: file("owner", db.OwnerDSN),
-	})
-	require.NoError(t, err)
-}
-
 // settle makes tenants of every kind, at home and at a satellite, and places that wait for more.
 func (d desk) settle(t *testing.T) (tenants []core.Tenant) {
 	t.Helper()
-	d.register(t, "eu1")
+	conformance.Register(t, d.st, "eu1")
 	for _, placement := range []string{"home", "eu1"} {
-		tenants = append(tenants, d.everyKind(t, placement, placement)...)
+		tenants = append(tenants, conformance.EveryIsolation(t, d.st, placement, placement)...)
 	}
 	for _, isolation := range []core.Isolation{core.SchemaIsolation, core.DatabaseIsolation} {
 		_, err := d.st.Placements.Prepare(t.Context(), core.Spares{Isolation: isolation, Count: 1})
 		require.NoError(t, err)
-	}
-	return tenants
-}
-
-func (d desk) everyKind(t *testing.T, prefix, placement string) (tenants []core.Tenant) {
-	t.Helper()
-	for _, isolation := range isolations() {
-		slug := prefix + "-" + string(isolation)
-		tenant, err := d.st.Tenants.Create(t.Context(), core.NewTenant{
-			Name: slug, Slug: slug, Isolation: isolation, Placement: placement,
-		})
-		require.NoError(t, err)
-		tenants = append(tenants, tenant)
 	}
 	return tenants
 }
@@ -183,7 +150,7 @@ func TestFleetFollowsTheModels(t *testing.T) {
 	require.Zero(t, d.evolve(t, grown).Done, "a second run has nothing to do")
 	// Whoever keeps copies current may be at work meanwhile.
 	require.Empty(t, d.texts(t, "SELECT tag || ': ' || query FROM log.ddl WHERE query NOT LIKE 'CREATE TEMPORARY TABLE %'"))
-	later := append(d.everyKind(t, "later", "home"), d.everyKind(t, "abroad", "eu1")...)
+	later := append(conformance.EveryIsolation(t, d.st, "later", "home"), conformance.EveryIsolation(t, d.st, "abroad", "eu1")...)
 	require.Zero(t, d.evolve(t, grown).Done, "what is new counts as migrated")
 	for _, tenant := range later {
 		require.NoError(t, next.WithContext(core.WithTenant(t.Context(), tenant.ID)).Create(&GadgetV2{Number: "1"}).Error)
@@ -224,7 +191,7 @@ func TestFleetGooseAlone(t *testing.T) {
 		"ALTER TABLE gadgets ADD COLUMN colour text NOT NULL DEFAULT 'red';\nUPDATE gadgets SET number = number || '!';")}
 	require.Equal(t, 8, d.evolve(t, migrations()...).Done)
 	require.Zero(t, d.evolve(t, migrations()...).Done)
-	for _, tenant := range append(tenants, d.everyKind(t, "later", "home")...) {
+	for _, tenant := range append(tenants, conformance.EveryIsolation(t, d.st, "later", "home")...) {
 		db := d.db.WithContext(core.WithTenant(t.Context(), tenant.ID))
 		var numbers []string
 		require.NoError(t, db.Table("gadgets").Where("colour = 'red'").Pluck("number", &numbers).Error, tenant.Slug)
@@ -241,7 +208,7 @@ func TestFleetGooseAlone(t *testing.T) {
 func TestFleetCanaryBeforeTheModel(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, gadgetsV1())
-	tenants := d.everyKind(t, "a", "home")
+	tenants := conformance.EveryIsolation(t, d.st, "a", "home")
 	canary := "t_" + tenants[1].Label.String()
 	d.exec(t, d.AdminDSN, "ALTER TABLE "+canary+".gadgets ADD COLUMN colour int")
 	d.exec(t, d.OwnerDSN, "CREATE TYPE public.mood AS ENUM ('fine', 'sour')")

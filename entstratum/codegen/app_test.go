@@ -160,9 +160,11 @@ func TestGeneratedNames(t *testing.T) {
 // TestReproducible: what is committed is what the schemas and the templates make.
 func TestReproducible(t *testing.T) {
 	t.Parallel()
-	desk := filepath.Join(checkout(t), "entstratum", "internal", "desk")
-	target := t.TempDir()
-	status, output := runGo(t, desk, "run", "entc.go", "-target", target)
-	require.Zero(t, status, output)
-	require.Equal(t, tree(t, filepath.Join(desk, "ent")), tree(t, target), "run go generate ./entstratum/internal/desk")
+	for _, of := range []string{"desk", "clinic"} {
+		dir := filepath.Join(checkout(t), "entstratum", "internal", of)
+		target := t.TempDir()
+		status, output := runGo(t, dir, "run", "entc.go", "-target", target)
+		require.Zero(t, status, output)
+		require.Equal(t, tree(t, filepath.Join(dir, "ent")), tree(t, target), "run go generate ./entstratum/internal/%s", of)
+	}
 }

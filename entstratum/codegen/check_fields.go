@@ -90,29 +90,3 @@ func (c *checker) checkReason(schema, object, reason string) {
 			"write it on one line")
 	}
 }
-
-// checkEncrypted looks at what fields say of their storage.
-func (c *checker) checkEncrypted(n *gen.Type) {
-	for _, f := range fieldsWithID(n) {
-		a := annotationOf(f.Annotations)
-		switch {
-		case a.Searchable && !a.Encrypted:
-			c.refuse(n.Name, f.Name, "a field that is not encrypted is declared as searchable",
-				"add entstratum.Encrypted(), or remove entstratum.Searchable()")
-		case !a.Encrypted:
-		case f == n.ID || f.Name == entstratum.FieldName || f.IsEdgeField():
-			c.refuse(n.Name, f.Name, "it is compared by the database, and cannot be encrypted",
-				"remove entstratum.Encrypted()")
-		case f.Unique || isUniqueIn(n, f):
-			c.refuse(n.Name, f.Name, "an encrypted field cannot be unique: equal values are stored differently",
-				"remove Unique(), or the index")
-		}
-	}
-}
-
-// isUniqueIn reports whether a unique index has the field.
-func isUniqueIn(n *gen.Type, f *gen.Field) bool {
-	return slices.ContainsFunc(n.Indexes, func(index *gen.Index) bool {
-		return index.Unique && slices.Contains(index.Columns, f.StorageKey())
-	})
-}

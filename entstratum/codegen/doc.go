@@ -10,8 +10,8 @@
 //
 //	extension.go  NewExtension, Extension: what ent asks of it; option.go what it can be told
 //	class.go      whose the rows of a schema are, as its annotations say
-//	check.go      what is refused before anything is written; check_fields.go, check_edges.go, check_tables.go and
-//	              check_annotations.go the rules
+//	check.go      what is refused before anything is written; check_fields.go, check_encrypted.go,
+//	              check_edges.go, check_tables.go and check_annotations.go the rules
 //	registry.go   the tables as the generated registry has them
 //	templates     what is added to the generated client
 //	errors.go     SchemaError

@@ -106,6 +106,11 @@ func (e *Extension) funcs() template.FuncMap {
 		"stratumTables":   e.registry,
 		"stratumExternal": func() []string { return e.external },
 		"stratumTenant":   func(a gen.Annotations) bool { return classOf(a).hasTenant() },
+		// Fields that are stored encrypted.
+		"stratumEncrypted":    isEncrypted,
+		"stratumFound":        isFound,
+		"stratumOps":          opsOf,
+		"stratumHasEncrypted": hasEncrypted,
 	}
 }
 

@@ -102,10 +102,7 @@ func fieldsOf(n *gen.Type) []entstratum.Field {
 	for _, f := range fieldsWithID(n) {
 		a := annotationOf(f.Annotations)
 		if a.Personal || a.Encrypted {
-			fields = append(fields, entstratum.Field{
-				Name: f.Name, Column: f.StorageKey(),
-				Personal: a.Personal, Encrypted: a.Encrypted, Searchable: a.Searchable,
-			})
+			fields = append(fields, fieldOf(f))
 		}
 	}
 	return fields

@@ -127,9 +127,10 @@ func (s *scene) plainSQLNoContext(context.Context) (attack.Reached, error) {
 }
 
 // ownDriver leaves out entstratum.Driver.
+// ownDriver reads tags: a ticket's requester is encrypted, and such a client has no keys.
 func (s *scene) ownDriver(ctx context.Context) (attack.Reached, error) {
 	client := ent.NewClient(ent.Driver(sql.OpenDB(dialect.Postgres, s.st.DB())))
-	return tickets(client.Ticket.Query().All(ctx))
+	return tags(client.Tag.Query().All(ctx))
 }
 
 func (s *scene) ownDriverNoTenant(ctx context.Context) (attack.Reached, error) {

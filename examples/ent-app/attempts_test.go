@@ -19,7 +19,7 @@ func TestAttempts_noticeABrokenBoundary(t *testing.T) {
 	found := map[string][]string{ // by these attempts of ent, besides those with SQL
 		"no row-level security on tickets": {
 			"Modify with a join to another tenant's rows", "HasTicketsWith from countries",
-			"counting tickets to order countries by", "UpdateOneID without a change",
+			"counting tickets to order countries by", // UpdateOneID finds another's row, and has no key to open it
 			"AddTickets of another's ticket to a country", "ClearTickets of a country",
 		},
 		"no row-level security on comments":       {"Modify with a UNION ALL", "upsert on another's primary key"},

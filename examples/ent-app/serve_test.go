@@ -19,6 +19,7 @@ import (
 	"github.com/stratum-hq/stratum-go/examples/ent-app/ent"
 	"github.com/stratum-hq/stratum-go/examples/internal/desk"
 	"github.com/stratum-hq/stratum-go/examples/internal/desktest"
+	"github.com/stratum-hq/stratum-go/fieldcrypt"
 	"github.com/stratum-hq/stratum-go/stratumtest"
 )
 
@@ -33,8 +34,10 @@ func openWith(t *testing.T, replaced map[string]string) desk.App {
 	t.Helper()
 	database := stratumtest.EmptyDatabase(t)
 	require.NoError(t, desk.AllowDatabases(t.Context(), database))
+	kek, err := fieldcrypt.LocalKEK(fieldcrypt.NewKey())
+	require.NoError(t, err)
 	app, err := open(t.Context(), core.Options{
-		DSN: database.DSN, SystemDSN: database.SystemDSN, OwnerDSN: database.OwnerDSN,
+		DSN: database.DSN, SystemDSN: database.SystemDSN, OwnerDSN: database.OwnerDSN, KEK: kek,
 		Logger: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(t, err)

@@ -24,10 +24,19 @@ type Entry struct {
 	Depth     int // of the tenant in its path, from 0 for the root
 	Key       string
 	Value     json.RawMessage // JSON, where null is a value like others
+	Sealed    []byte          // what there is in place of Value, or nil
 	Locked    bool
 	Sensitive bool
 	Version   int64 // no two writes have the same
 	UpdatedAt time.Time
+}
+
+// Hold gives the entry its value, or what is sealed of one that is sensitive.
+func (e *Entry) Hold(value, sealed []byte) {
+	e.Value, e.Sealed, e.Sensitive = value, sealed, sealed != nil
+	if e.Sensitive {
+		e.Value = nil
+	}
 }
 
 // keyPattern is that of the table's constraint config_key_check.

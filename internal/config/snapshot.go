@@ -39,7 +39,7 @@ func New(path []Tenant, entries []Entry) *Snapshot {
 		}
 	}
 	for key, v := range s.values {
-		s.size += len(key) + len(v.Value) + valueOverhead
+		s.size += len(key) + len(v.Value) + len(v.Sealed) + valueOverhead
 	}
 	return s
 }

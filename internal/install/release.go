@@ -13,7 +13,7 @@ import (
 
 const (
 	// Version is the version of the schema that this binary installs and needs.
-	Version = 12
+	Version = 13
 
 	// MinCompatible is the lowest Version that a binary must have to work with the schema this one installs. It
 	// rises only with a migration that breaks what an older binary does, so that a rolling upgrade need not stop.

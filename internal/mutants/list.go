@@ -151,7 +151,9 @@ func testSource(folder string) (string, error) {
 
 // Folders are those whose refusals are removed: what decides on a statement. Load adds what core refuses of keys.
 func Folders() []string {
-	return []string{"internal/scope", "internal/guard", "internal/stamp", "gormstratum", "entstratum", "fieldcrypt"}
+	return []string{
+		"internal/scope", "internal/guard", "internal/stamp", "internal/fields", "gormstratum", "entstratum", "fieldcrypt",
+	}
 }
 
 // operators are files of these folders that refuse no statement of an application: they are what its operator runs, or

@@ -108,13 +108,14 @@ func compare(ctx context.Context, tx *sql.Tx, wanted shape.Shape) ([]shape.Chang
 			schemas = append(schemas, schema)
 		}
 	}
-	found, err := shape.ReadMany(ctx, tx, schemas, names(wanted))
+	found, err := shape.ReadMany(ctx, tx, schemas, wanted.Names())
 	if err != nil {
 		return nil, err
 	}
 	var have shape.Shape
 	for _, schema := range schemas {
 		have.Tables = append(have.Tables, found[schema].Tables...)
+		have.Views = append(have.Views, found[schema].Views...)
 	}
 	return shape.Diff(have, wanted), nil
 }

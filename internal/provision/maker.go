@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -59,7 +60,7 @@ func (m *Maker) Verify(ctx context.Context, tx *sql.Tx, schemas []Schema) error 
 			return err
 		}
 	}
-	found, err := fingerprints(ctx, tx, schemas, names(wanted))
+	found, err := fingerprints(ctx, tx, schemas, slices.Concat(wanted.Names().Tables, wanted.Names().Views))
 	if err != nil {
 		return err
 	}
@@ -108,7 +109,9 @@ WITH wanted AS MATERIALIZED (
 	LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = s.name
 ), owner AS MATERIALIZED (
 	SELECT w.name, c.oid FROM wanted w CROSS JOIN pg_catalog.json_array_elements_text($1::json -> 1) AS t (name)
-	JOIN pg_catalog.pg_class c ON c.relname = t.name AND c.relnamespace = w.oid
+	-- OFFSET keeps the planner from looking for the names in all schemas that there are.
+	CROSS JOIN LATERAL (SELECT k.oid FROM pg_catalog.pg_class k WHERE k.relname = t.name AND k.relnamespace = w.oid
+		OFFSET 0) c
 ), relation AS MATERIALIZED (
 	SELECT name, oid FROM owner
 	UNION ALL SELECT t.name, i.indexrelid FROM owner t JOIN pg_catalog.pg_index i ON i.indrelid = t.oid

@@ -40,7 +40,7 @@ func (s Schema) Make(ctx context.Context, tx *sql.Tx, blueprint Blueprint) error
 	}
 	statements := shape.Create(wanted)
 	if !made {
-		have, err := shape.Read(ctx, tx, s.Name, names(wanted))
+		have, err := shape.Read(ctx, tx, s.Name, wanted.Names())
 		if err != nil {
 			return err
 		}
@@ -113,7 +113,7 @@ func (s Schema) createText() string {
 
 // verify reads what there is and compares.
 func (s Schema) verify(ctx context.Context, tx *sql.Tx, wanted shape.Shape) error {
-	have, err := shape.Read(ctx, tx, s.Name, names(wanted))
+	have, err := shape.Read(ctx, tx, s.Name, wanted.Names())
 	if err != nil {
 		return err
 	}
@@ -137,15 +137,6 @@ func harmless(changes []shape.Change) []shape.Change {
 		}
 	}
 	return kept
-}
-
-// names are those of a shape's tables: others in the schema are none of its business.
-func names(s shape.Shape) []string {
-	list := make([]string, len(s.Tables))
-	for i := range s.Tables {
-		list[i] = s.Tables[i].Name
-	}
-	return list
 }
 
 // setPath lasts until the transaction ends. The owner sees all rows meanwhile, so that what is validated is validated.

@@ -107,7 +107,7 @@ const (
 	LedgerGlobals = "globals"
 )
 
-// Globals are the global tables of the model alone. Where they are copies they come first: rows may refer to them.
+// Globals are the global tables of the model alone, and views of them. Where they are copies they come first: rows may refer to them.
 func Globals(model shape.Model) shape.Model {
 	global := map[[2]string]bool{}
 	var m shape.Model
@@ -122,6 +122,7 @@ func Globals(model shape.Model) shape.Model {
 			m.Shape.Tables = append(m.Shape.Tables, t)
 		}
 	}
+	m.Shape.Views = shape.ViewsOf(model.Shape.Views, m.Shape.Tables)
 	return m
 }
 

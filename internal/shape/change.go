@@ -12,6 +12,7 @@ type Kind string
 // The kinds.
 const (
 	KindTable      Kind = "table"
+	KindView       Kind = "view"
 	KindColumn     Kind = "column"
 	KindConstraint Kind = "constraint"
 	KindIndex      Kind = "index"
@@ -30,7 +31,7 @@ const (
 // Change is one way in which what there is differs from what is wanted, and what cures it.
 type Change struct { //nolint:recvcheck // it is built in place, and a value from then on
 	Kind Kind
-	// Schema and Table are the table concerned.
+	// Schema and Table are the table or view concerned.
 	Schema, Table string
 	// Object is the part of the table, or empty where it is the table itself.
 	Object string
@@ -55,7 +56,8 @@ type step struct {
 type phase int
 
 const (
-	dropForeign phase = iota
+	dropView phase = iota
+	dropForeign
 	dropTable
 	dropDependent // policies and triggers
 	dropKey       // constraints and indexes
@@ -70,6 +72,7 @@ const (
 	makeForeign
 	makeTrigger
 	makePolicy
+	makeView // and the rights on it
 	revokeRight
 	grantRight
 )
@@ -78,7 +81,7 @@ const (
 func (c Change) String() string {
 	object := c.Object
 	switch c.Kind {
-	case KindTable:
+	case KindTable, KindView:
 		object = c.Table
 	case KindSecurity, KindReplica:
 		return fmt.Sprintf("%s of table %q: want %s, have %s", c.Kind, c.Table, c.Want, c.Have)

@@ -23,6 +23,7 @@ func Create(s Shape) []string {
 	for i := range s.Tables {
 		c.finish(&s.Tables[i])
 	}
+	c.add(makeViews(s.Views)...)
 	return c.statements
 }
 

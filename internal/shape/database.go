@@ -33,6 +33,9 @@ func (m Model) InDatabase(r Residence) (Shape, error) {
 			}
 		}
 	}
+	for i := range s.Views {
+		s.Views[i].Owner = r.Owner
+	}
 	return s, nil
 }
 

@@ -25,6 +25,7 @@ func Diff(have, want Shape) []Change {
 	for _, p := range d.pairs {
 		d.table(p)
 	}
+	d.views(have, want)
 	return d.changes
 }
 

@@ -284,5 +284,6 @@ func TestDiffNamesAndCuresEachDrift(t *testing.T) {
 
 // replacer fills in names that differ from run to run.
 func replacer(w world) *strings.Replacer {
-	return strings.NewReplacer("{schema}", w.roles.Schema)
+	return strings.NewReplacer("{schema}", w.roles.Schema, "{tenant}", w.roles.Tenant, "{subtree}", w.roles.Subtree,
+		"{system}", w.roles.System)
 }

@@ -8,6 +8,7 @@
 //	model.go                 Spec, Model, ReadModel: the tables that others are made from, with their classes
 //	schema.go, database.go   Residence; Model.InSchema and Model.InDatabase: the shape that a tenant is to have
 //	keys.go                  KeyRange: keys that stay apart when tenants are brought together again
+//	view.go                  View: which views of the model are made wherever its tables are
 //	define.go, create.go     the DDL of each part; Create
 //	change.go, diff*.go      Change, Statements; Diff
 //	errors.go                the refusals

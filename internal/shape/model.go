@@ -39,7 +39,7 @@ type Model struct {
 	Specs []Spec
 }
 
-// ReadModel reads the tables of the model, in as many queries as Read, and refuses those that cannot be made elsewhere.
+// ReadModel reads the tables of the model with their views, and refuses tables that cannot be made elsewhere.
 func ReadModel(ctx context.Context, q Querier, specs []Spec) (Model, error) {
 	m := Model{Specs: slices.DeleteFunc(slices.Clone(specs), func(s Spec) bool {
 		return !s.Class.hasTenant() && s.Class != Global
@@ -51,7 +51,11 @@ func ReadModel(ctx context.Context, q Querier, specs []Spec) (Model, error) {
 			schemas = append(schemas, s.Schema)
 		}
 	}
-	shapes, err := ReadMany(ctx, q, schemas, names)
+	shapes, err := ReadMany(ctx, q, schemas, &Names{Tables: names})
+	if err != nil {
+		return Model{}, err
+	}
+	views, err := modelViews(ctx, standard{q}, m.Specs)
 	if err != nil {
 		return Model{}, err
 	}
@@ -65,6 +69,7 @@ func ReadModel(ctx context.Context, q Querier, specs []Spec) (Model, error) {
 		m.Shape.Tables = append(m.Shape.Tables, *t)
 	}
 	sortTables(m.Shape.Tables)
+	m.addViews(views)
 	return m, m.check()
 }
 

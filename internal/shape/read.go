@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -19,49 +20,67 @@ type Querier interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
-// Read returns the tables of a schema, or those among them that are named. Names that are of no table are passed over.
-func Read(ctx context.Context, q Querier, schema string, names []string) (Shape, error) {
+// Names are those of tables and views. What is called so and is none of it is passed over.
+type Names struct{ Tables, Views []string }
+
+// Names are those of the shape.
+func (s Shape) Names() *Names {
+	var n Names
+	for i := range s.Tables {
+		n.Tables = append(n.Tables, s.Tables[i].Name)
+	}
+	for i := range s.Views {
+		n.Views = append(n.Views, s.Views[i].Name)
+	}
+	return &n
+}
+
+// Read returns the tables and views of a schema, or those among them that are named. Names are all where they are nil.
+func Read(ctx context.Context, q Querier, schema string, names *Names) (Shape, error) {
 	shapes, err := ReadMany(ctx, q, []string{schema}, names)
 	return shapes[schema], err
 }
 
-// ReadMany is Read for several schemas, in four round trips whatever their number. Each schema is in the result. The
+// ReadMany is Read for several schemas, in five round trips whatever their number, four without views. Each schema is
+// in the result. The
 // server keeps what it reads of each table for as long as the connection lives, so thousands of schemas are better read
 // in batches on several.
-func ReadMany(ctx context.Context, q Querier, schemas, names []string) (map[string]Shape, error) {
+func ReadMany(ctx context.Context, q Querier, schemas []string, names *Names) (map[string]Shape, error) {
 	return readMany(ctx, standard{q}, schemas, names)
 }
 
 // ReadManyPgx is ReadMany over pgx.
-func ReadManyPgx(ctx context.Context, q PgxQuerier, schemas, names []string) (map[string]Shape, error) {
+func ReadManyPgx(ctx context.Context, q PgxQuerier, schemas []string, names *Names) (map[string]Shape, error) {
 	return readMany(ctx, native{q}, schemas, names)
 }
 
-func readMany(ctx context.Context, q source, schemas, names []string) (map[string]Shape, error) {
-	previous, err := settings(ctx, q)
-	if err != nil {
-		return nil, err
-	}
-	if err := set(ctx, q, readSettings()); err != nil {
-		return nil, err
-	}
-	tables, err := read(ctx, q, schemas, names)
-	if err != nil {
-		return nil, err
-	}
-	if err := set(ctx, q, previous); err != nil {
-		return nil, err
-	}
+func readMany(ctx context.Context, q source, schemas []string, names *Names) (map[string]Shape, error) {
 	shapes := make(map[string]Shape, len(schemas))
 	for _, schema := range schemas {
 		shapes[schema] = Shape{}
 	}
-	for i := range tables {
-		s := shapes[tables[i].Schema]
-		s.Tables = append(s.Tables, tables[i])
-		shapes[tables[i].Schema] = s
+	err := inSettings(ctx, q, func() error {
+		if err := readTables(ctx, q, shapes, names); err != nil || names != nil && len(names.Views) == 0 {
+			return err
+		}
+		return readViews(ctx, q, shapes, names)
+	})
+	return shapes, err
+}
+
+// inSettings does something with the readSettings, and puts back those that were set before.
+func inSettings(ctx context.Context, q source, do func() error) error {
+	previous, err := settings(ctx, q)
+	if err != nil {
+		return err
 	}
-	return shapes, nil
+	if err := set(ctx, q, readSettings()); err != nil {
+		return err
+	}
+	if err := do(); err != nil {
+		return err
+	}
+	return set(ctx, q, previous)
 }
 
 // readSettings are those that decide how the server prints expressions and the constants in them. Compiling the query
@@ -98,36 +117,83 @@ func set(ctx context.Context, q source, values map[string]string) error {
 	return nil
 }
 
-func read(ctx context.Context, q source, schemas, names []string) (tables []Table, err error) {
+// readTables adds the tables to their schemas.
+func readTables(ctx context.Context, q source, shapes map[string]Shape, names *Names) error {
 	var filter any
 	if names != nil {
-		filter = asJSON(names)
+		filter = asJSON(append([]string{}, names.Tables...))
 	}
-	rows, err := q.query(ctx, readSQL(), asJSON(schemas), filter)
+	return read(ctx, q, func(text []byte) error {
+		var t Table
+		if err := json.Unmarshal(text, &t); err != nil {
+			return err
+		}
+		t.normalise()
+		s := shapes[t.Schema]
+		s.Tables = append(s.Tables, t)
+		shapes[t.Schema] = s
+		return nil
+	}, readSQL(), asJSON(slices.Collect(maps.Keys(shapes))), filter)
+}
+
+// readViews adds the views to their schemas, in the order of their names.
+func readViews(ctx context.Context, q source, shapes map[string]Shape, names *Names) error {
+	var filter any
+	if names != nil {
+		filter = asJSON(names.Views)
+	}
+	return read(ctx, q, func(text []byte) error {
+		f, err := viewOf(text)
+		if err != nil {
+			return err
+		}
+		s := shapes[f.Schema]
+		s.Views = append(s.Views, f.View)
+		shapes[f.Schema] = s
+		return nil
+	}, readViewsSQL(), asJSON(slices.Collect(maps.Keys(shapes))), filter)
+}
+
+// modelViews returns the views in these schemas that lead to these tables.
+func modelViews(ctx context.Context, q source, specs []Spec) (found []foundView, err error) {
+	pairs := make([][2]string, len(specs))
+	for i, s := range specs {
+		pairs[i] = [2]string{s.Schema, s.Name}
+	}
+	err = inSettings(ctx, q, func() error {
+		return read(ctx, q, func(text []byte) error {
+			f, err := viewOf(text)
+			found = append(found, f)
+			return err
+		}, modelViewsSQL(), asJSON(pairs))
+	})
+	return found, err
+}
+
+// read runs a query of the catalog, each row of which is a document and the search_path it was read under.
+func read(ctx context.Context, q source, each func(text []byte) error, query string, args ...any) error {
+	rows, err := q.query(ctx, query, args...)
 	if err != nil {
-		return nil, fmt.Errorf("stratum: reading the catalog: %w", err)
+		return fmt.Errorf("stratum: reading the catalog: %w", err)
 	}
 	defer rows.close()
 	for rows.Next() {
 		var text []byte
 		var path string
 		if err := rows.Scan(&text, &path); err != nil {
-			return nil, fmt.Errorf("stratum: reading the catalog: %w", err)
+			return fmt.Errorf("stratum: reading the catalog: %w", err)
 		}
 		if path != SearchPath {
-			return nil, ErrTransaction
+			return ErrTransaction
 		}
-		var t Table
-		if err := json.Unmarshal(text, &t); err != nil {
-			return nil, fmt.Errorf("stratum: reading the catalog: %w", err)
+		if err := each(text); err != nil {
+			return fmt.Errorf("stratum: reading the catalog: %w", err)
 		}
-		t.normalise()
-		tables = append(tables, t)
 	}
 	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("stratum: reading the catalog: %w", err)
+		return fmt.Errorf("stratum: reading the catalog: %w", err)
 	}
-	return tables, nil
+	return nil
 }
 
 // normalise brings into one form what the server prints in several.

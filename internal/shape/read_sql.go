@@ -31,11 +31,19 @@ SELECT json_build_object(
 	'policies', ` + policiesSQL + `,
 	'grants', ` + grantsSQL("c", columnGrantsSQL) + `
 )::text, current_setting('search_path')
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_roles o ON o.oid = c.relowner
-WHERE n.nspname IN (SELECT json_array_elements_text($1::json)) AND c.relkind IN ('r', 'p')
-	AND ($2::json IS NULL OR c.relname IN (SELECT json_array_elements_text($2::json)))
+FROM (SELECT DISTINCT s FROM json_array_elements_text($1::json) s) wanted JOIN pg_namespace n ON n.nspname = wanted.s
+CROSS JOIN LATERAL (` + namedSQL + `) c JOIN pg_roles o ON o.oid = c.relowner
+WHERE c.relkind IN ('r', 'p')
 ORDER BY n.nspname, c.relname`
 }
+
+// namedSQL finds relations of a schema, by the names in $2 if it is not NULL. Each is looked up by itself: the planner
+// would look for a name in all schemas that there are, which takes the longer the more of them there are.
+const namedSQL = `
+	SELECT found.* FROM (SELECT DISTINCT t FROM json_array_elements_text($2::json) t) name CROSS JOIN LATERAL (
+		SELECT * FROM pg_class k WHERE k.relname = name.t AND k.relnamespace = n.oid OFFSET 0) found
+	UNION ALL
+	SELECT * FROM pg_class k WHERE $2::json IS NULL AND k.relnamespace = n.oid`
 
 // peculiarSQL lists what the rest of the query does not show and the table would lose.
 const peculiarSQL = `to_json(array_remove(ARRAY[
@@ -128,3 +136,52 @@ func grantsSQL(relation, more string) string {
 const columnGrantsSQL = `
 				UNION ALL
 				SELECT a.attname, t.* FROM pg_attribute a CROSS JOIN aclexplode(a.attacl) t WHERE a.attrelid = c.oid`
+
+// viewSQL describes a view. What is peculiar is a trigger, a rule or a default of its own: such a view is not made
+// elsewhere.
+func viewSQL() string {
+	return `json_build_object(
+	'schema', n.nspname, 'name', c.relname, 'owner', o.rolname, 'options', to_json(c.reloptions),
+	'definition', pg_get_viewdef(c.oid), 'invoker', coalesce((SELECT w.option_value::boolean
+		FROM pg_options_to_table(c.reloptions) w WHERE w.option_name = 'security_invoker'), false),
+	'peculiar', EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = c.oid)
+		OR EXISTS (SELECT FROM pg_rewrite w WHERE w.ev_class = c.oid AND w.rulename <> '_RETURN')
+		OR EXISTS (SELECT FROM pg_attrdef d WHERE d.adrelid = c.oid),
+	'uses', (SELECT json_agg(DISTINCT jsonb_build_array(un.nspname, u.relname))
+		FROM pg_rewrite w JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid
+			AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> c.oid
+		JOIN pg_class u ON u.oid = d.refobjid JOIN pg_namespace un ON un.oid = u.relnamespace
+		WHERE w.ev_class = c.oid),
+	'grants', ` + grantsSQL("c", columnGrantsSQL) + `
+)::text, current_setting('search_path')`
+}
+
+// readViewsSQL returns the views of the schemas in $1, those in $2 if it is not NULL.
+func readViewsSQL() string {
+	return `
+SELECT ` + viewSQL() + `
+FROM (SELECT DISTINCT s FROM json_array_elements_text($1::json) s) wanted JOIN pg_namespace n ON n.nspname = wanted.s
+CROSS JOIN LATERAL (` + namedSQL + `) c JOIN pg_roles o ON o.oid = c.relowner
+WHERE c.relkind = 'v'
+ORDER BY n.nspname, c.relname`
+}
+
+// modelViewsSQL returns the views that lead to the tables in $1, pairs of schema and name, in the schemas of these.
+func modelViewsSQL() string {
+	return `
+WITH RECURSIVE wanted AS MATERIALIZED (
+	SELECT n.oid AS schema, k.oid FROM json_array_elements($1::json) p JOIN pg_namespace n ON n.nspname = p ->> 0
+	CROSS JOIN LATERAL (SELECT k.oid FROM pg_class k WHERE k.relname = p ->> 1 AND k.relnamespace = n.oid OFFSET 0) k
+), reached (oid) AS (
+	SELECT oid FROM wanted
+	UNION
+	SELECT w.ev_class FROM reached r
+	JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = r.oid AND d.classid = 'pg_rewrite'::regclass
+	JOIN pg_rewrite w ON w.oid = d.objid JOIN pg_class v ON v.oid = w.ev_class
+	WHERE v.relkind = 'v' AND v.relnamespace IN (SELECT schema FROM wanted)
+)
+SELECT ` + viewSQL() + `
+FROM reached r JOIN pg_class c ON c.oid = r.oid AND c.relkind = 'v' JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_roles o ON o.oid = c.relowner
+ORDER BY n.nspname, c.relname`
+}

@@ -70,6 +70,16 @@ func (m Model) InSchema(r Residence) (Shape, error) {
 		t.admitSchema(m.spec(&t), r)
 		s.Tables = append(s.Tables, t)
 	}
+	for _, v := range ofTenants(m.Shape.clone().Views, s.Tables) {
+		if names[v.Name] {
+			return Shape{}, (&Table{Schema: v.Schema, Name: v.Name}).refused(ErrName, "", "a table or view of another "+
+				"schema has the same name, and a tenant's schema has room for one of them", "rename one of them")
+		}
+		names[v.Name] = true
+		v.Owner = r.Owner
+		v.admitSchema(r.Roles)
+		s.Views = append(s.Views, v)
+	}
 	move(&s, r.Schema)
 	return s, nil
 }
@@ -95,7 +105,7 @@ func (r Residence) check(schema bool) error {
 	return r.Keys.check()
 }
 
-// move puts the tables into another schema, with what refers to them or to their sequences.
+// move puts the tables and views into another schema, with what refers to them or to their sequences.
 func move(s *Shape, schema string) {
 	inside := map[name]bool{}
 	for i := range s.Tables {
@@ -104,6 +114,9 @@ func move(s *Shape, schema string) {
 		for _, q := range t.Sequences {
 			inside[name{t.Schema, q.Name}] = true
 		}
+	}
+	for i := range s.Views {
+		inside[s.Views[i].key()] = true
 	}
 	to := func(n name) string {
 		if inside[n] {
@@ -119,6 +132,14 @@ func move(s *Shape, schema string) {
 			c.RefSchema = to(name{c.RefSchema, c.RefTable})
 		}
 		t.Schema = schema
+	}
+	for i := range s.Views {
+		v := &s.Views[i]
+		v.Definition = relocate(v.Definition, to)
+		for j, n := range v.uses {
+			v.uses[j].schema = to(n)
+		}
+		v.Schema = schema
 	}
 	sortTables(s.Tables)
 }

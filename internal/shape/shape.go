@@ -8,10 +8,12 @@ import (
 	"slices"
 )
 
-// Shape is a set of tables as they are, or as they are to be. Its texts are those that the server prints under
+// Shape is a set of tables, with their views, as they are, or as they are to be. Its texts are those that the server prints under
 // SearchPath: every name outside of pg_catalog is qualified. Tables are in the order of schema and name.
 type Shape struct {
 	Tables []Table `json:"tables"`
+	// Views are in an order in which they can be made.
+	Views []View `json:"views,omitempty"`
 }
 
 // Table is a table. Lists are in the order of names, except for columns, which are in the table's.
@@ -148,6 +150,7 @@ type Grant struct {
 // count: one that was added later stands last. Owners do count.
 func (s Shape) Hash() string {
 	c := s.clone()
+	slices.SortFunc(c.Views, func(a, b View) int { return a.key().compare(b.key()) })
 	for i := range c.Tables {
 		slices.SortFunc(c.Tables[i].Columns, func(a, b Column) int { return cmp.Compare(a.Name, b.Name) })
 	}
@@ -162,7 +165,11 @@ func (s Shape) clone() Shape {
 	for i := range s.Tables {
 		tables[i] = s.Tables[i].clone()
 	}
-	return Shape{Tables: tables}
+	views := make([]View, len(s.Views))
+	for i := range s.Views {
+		views[i] = s.Views[i].clone()
+	}
+	return Shape{Tables: tables, Views: views}
 }
 
 func (t *Table) clone() Table {

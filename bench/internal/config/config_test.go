@@ -16,7 +16,7 @@ func TestRun(t *testing.T) { //nolint:paralleltest // it counts allocations
 	options := config.Options{Levels: 3, Keys: 5, Time: time.Millisecond, Changes: 3, Out: &out, Log: &log}
 	require.NoError(t, config.Run(t.Context(), options), "log: %s", &log)
 	for _, line := range []string{
-		"cold", "cached/ns", "cached/allocations", "pinned/ns", "pinned/allocations", "change/gone/p50", "change/p50",
+		"cold", "cached/ns", "cached/x-map", "cached/allocations", "pinned/ns", "pinned/x-map", "pinned/allocations", "change/gone/p50", "change/p50",
 	} {
 		require.Contains(t, out.String(), "config/"+line+"\t")
 	}

@@ -101,7 +101,7 @@ func (b *bench) routing(ctx context.Context, w *realm) error {
 			if err := sample.Turns(ctx, b.random, len(do), b.Time, work); err != nil {
 				return fmt.Errorf("%s: %s: %w", h.kind, op.name, err)
 			}
-			name := "places/" + string(h.kind) + "/" + op.name
+			name := "places/" + string(w.link) + "/" + string(h.kind) + "/" + op.name
 			b.logf("%s: plugin %.0f us, by hand %.0f us, %d slices", name,
 				sample.Median(times[0]), sample.Median(times[1]), len(times[0]))
 			b.line(name, sample.PairedRatio(times[0], times[1]), sample.AtMost(routingGoal))

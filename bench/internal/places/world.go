@@ -16,11 +16,13 @@ import (
 	"gorm.io/gorm"
 	"gorm.io/gorm/logger"
 
+	"github.com/stratum-hq/stratum-go/bench/internal/link"
 	"github.com/stratum-hq/stratum-go/bench/internal/world"
 )
 
 // realm is a server with a tenant of each kind.
 type realm struct {
+	link     link.Kind
 	server   *stratumtest.Server
 	database *stratumtest.Database
 	st       *core.Stratum
@@ -36,12 +38,12 @@ type home struct {
 	plain  *gorm.DB
 }
 
-func start(ctx context.Context, rows int) (_ *realm, err error) {
-	server, err := stratumtest.Start(ctx, stratumtest.Options{})
+func start(ctx context.Context, kind link.Kind, rows int) (_ *realm, err error) {
+	server, err := stratumtest.Start(ctx, stratumtest.Options{TCP: kind == link.TCP})
 	if err != nil {
 		return nil, err
 	}
-	w := &realm{server: server}
+	w := &realm{link: kind, server: server}
 	if err := w.build(ctx, rows); err != nil {
 		return nil, errors.Join(err, w.close(ctx))
 	}

@@ -48,6 +48,7 @@ func NewClient(opts ...Option) *Client {
 
 func (c *Client) init() {
 	c.Schema = migrate.NewSchema(c.driver)
+	c.driver = stratumEncrypt(c.driver)
 	c.Comment = NewCommentClient(c.config)
 	c.Country = NewCountryClient(c.config)
 	c.Tag = NewTagClient(c.config)

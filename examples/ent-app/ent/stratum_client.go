@@ -7,6 +7,8 @@ import (
 
 	"github.com/stratum-hq/stratum-go/examples/ent-app/ent/migrate"
 
+	"entgo.io/ent/dialect"
+
 	"github.com/stratum-hq/stratum-go/core"
 	"github.com/stratum-hq/stratum-go/entstratum"
 )
@@ -14,9 +16,7 @@ import (
 // OpenStratum returns a client on the guarded pool of st, for every tenant: a statement belongs to the tenant of its
 // context. The client is closed with st.
 func OpenStratum(st *core.Stratum, options ...Option) *Client {
-	client := NewClient(append(options[:len(options):len(options)], Driver(entstratum.Driver(st)))...)
-	client.Use(entstratum.Unencrypted(migrate.StratumTables))
-	return client
+	return NewClient(append(options[:len(options):len(options)], Driver(entstratum.Driver(st)))...)
 }
 
 // StratumMigrate brings the tables to what the schemas and the boundary want, as their owner: see entstratum.Migrate. At
@@ -62,3 +62,17 @@ func (c *Client) StratumIsolation() any {
 // StratumTables is what the schemas say of their tables: whose rows they have, which join tables there are, and which
 // columns are personal or encrypted.
 func StratumTables() *entstratum.Registry { return migrate.StratumTables }
+
+// StratumEncryptedTables are the tables with encrypted columns, for the Reencrypt and Retire of st.Keys: see
+// entstratum.EncryptedTables.
+func StratumEncryptedTables(client *Client) []core.EncryptedTable {
+	return entstratum.EncryptedTables(client.driver)
+}
+
+// stratumEncrypt puts encrypted fields above a client's driver. That of a transaction has them from its client.
+func stratumEncrypt(driver dialect.Driver) dialect.Driver {
+	if _, ok := driver.(*txDriver); ok {
+		return driver
+	}
+	return entstratum.Encrypt(driver, migrate.StratumTables)
+}

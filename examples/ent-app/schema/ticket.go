@@ -12,6 +12,7 @@ import (
 
 	"github.com/stratum-hq/stratum-go/entstratum"
 	"github.com/stratum-hq/stratum-go/examples/internal/dataset"
+	"github.com/stratum-hq/stratum-go/fieldcrypt"
 )
 
 // Ticket is tenant-owned, because it has the Mixin. The rest is ent as ever.
@@ -28,7 +29,10 @@ func (Ticket) Fields() []ent.Field {
 		field.String("subject").NotEmpty(),
 		field.Enum("status").GoType(dataset.Status("")),
 		field.Enum("priority").GoType(dataset.Priority("")),
-		field.String("requester"), // an email address, or empty
+		// An email address, or empty. The database sees it sealed, and finds it, however it is written.
+		field.String("requester").Annotations(entstratum.Encrypted(), entstratum.Searchable(fieldcrypt.IndexOptions{
+			Normalize: []fieldcrypt.Normalizer{fieldcrypt.Casefold, fieldcrypt.Trim},
+		})),
 		field.String("country_code").Optional().Nillable(),
 		field.Time("opened_at"),
 		field.Time("closed_at").Optional().Nillable(),

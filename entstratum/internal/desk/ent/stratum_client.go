@@ -14,9 +14,7 @@ import (
 // OpenStratum returns a client on the guarded pool of st, for every tenant: a statement belongs to the tenant of its
 // context. The client is closed with st.
 func OpenStratum(st *core.Stratum, options ...Option) *Client {
-	client := NewClient(append(options[:len(options):len(options)], Driver(entstratum.Driver(st)))...)
-	client.Use(entstratum.Unencrypted(migrate.StratumTables))
-	return client
+	return NewClient(append(options[:len(options):len(options)], Driver(entstratum.Driver(st)))...)
 }
 
 // StratumMigrate brings the tables to what the schemas and the boundary want, as their owner: see entstratum.Migrate. At

@@ -6,6 +6,7 @@ import (
 	"entgo.io/ent/dialect/sql/schema"
 
 	"github.com/stratum-hq/stratum-go/entstratum"
+	"github.com/stratum-hq/stratum-go/fieldcrypt"
 )
 
 // StratumTables is what the schemas say of their tables.
@@ -29,6 +30,11 @@ var StratumTables = &entstratum.Registry{
 		{
 			Name: "tickets", Entity: "Ticket",
 			Class: "owned", Column: "tenant_id",
+			Fields: []entstratum.Field{
+				{Name: "requester", Column: "requester", Encrypted: true, Searchable: true, Kind: "text", Indexes: []fieldcrypt.IndexOptions{
+					{Normalize: []fieldcrypt.Normalizer{"casefold", "trim"}},
+				}},
+			},
 		},
 		{
 			Name:  "ticket_tags",

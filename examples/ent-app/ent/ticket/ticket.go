@@ -166,11 +166,6 @@ func ByPriority(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldPriority, opts...).ToFunc()
 }
 
-// ByRequester orders the results by the requester field.
-func ByRequester(opts ...sql.OrderTermOption) OrderOption {
-	return sql.OrderByField(FieldRequester, opts...).ToFunc()
-}
-
 // ByCountryCode orders the results by the country_code field.
 func ByCountryCode(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldCountryCode, opts...).ToFunc()

@@ -352,51 +352,6 @@ func RequesterNotIn(vs ...string) predicate.Ticket {
 	return predicate.Ticket(sql.FieldNotIn(FieldRequester, vs...))
 }
 
-// RequesterGT applies the GT predicate on the "requester" field.
-func RequesterGT(v string) predicate.Ticket {
-	return predicate.Ticket(sql.FieldGT(FieldRequester, v))
-}
-
-// RequesterGTE applies the GTE predicate on the "requester" field.
-func RequesterGTE(v string) predicate.Ticket {
-	return predicate.Ticket(sql.FieldGTE(FieldRequester, v))
-}
-
-// RequesterLT applies the LT predicate on the "requester" field.
-func RequesterLT(v string) predicate.Ticket {
-	return predicate.Ticket(sql.FieldLT(FieldRequester, v))
-}
-
-// RequesterLTE applies the LTE predicate on the "requester" field.
-func RequesterLTE(v string) predicate.Ticket {
-	return predicate.Ticket(sql.FieldLTE(FieldRequester, v))
-}
-
-// RequesterContains applies the Contains predicate on the "requester" field.
-func RequesterContains(v string) predicate.Ticket {
-	return predicate.Ticket(sql.FieldContains(FieldRequester, v))
-}
-
-// RequesterHasPrefix applies the HasPrefix predicate on the "requester" field.
-func RequesterHasPrefix(v string) predicate.Ticket {
-	return predicate.Ticket(sql.FieldHasPrefix(FieldRequester, v))
-}
-
-// RequesterHasSuffix applies the HasSuffix predicate on the "requester" field.
-func RequesterHasSuffix(v string) predicate.Ticket {
-	return predicate.Ticket(sql.FieldHasSuffix(FieldRequester, v))
-}
-
-// RequesterEqualFold applies the EqualFold predicate on the "requester" field.
-func RequesterEqualFold(v string) predicate.Ticket {
-	return predicate.Ticket(sql.FieldEqualFold(FieldRequester, v))
-}
-
-// RequesterContainsFold applies the ContainsFold predicate on the "requester" field.
-func RequesterContainsFold(v string) predicate.Ticket {
-	return predicate.Ticket(sql.FieldContainsFold(FieldRequester, v))
-}
-
 // CountryCodeEQ applies the EQ predicate on the "country_code" field.
 func CountryCodeEQ(v string) predicate.Ticket {
 	return predicate.Ticket(sql.FieldEQ(FieldCountryCode, v))

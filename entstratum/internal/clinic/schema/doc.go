@@ -1,0 +1,2 @@
+// Package schema holds the schemas of the clinic.
+package schema
