@@ -30,8 +30,8 @@ type ReencryptOptions struct {
 	// Lease is how long after its last batch a program that was killed keeps its tenant and table from others. Defaults
 	// to 30 seconds.
 	Lease time.Duration
-	// DryRun opens and encodes all that would be sealed, and writes nothing: Rows is how many rows would be written, and
-	// Failures has what could not. No key is made, and nothing is kept of how far it is. That two rows would have the
+	// DryRun opens and encodes all that would be sealed, and writes nothing: Rows is how many rows would be written,
+	// and Failures has what could not. No key is made, and nothing is kept of how far it is. That two rows would have the
 	// same unique index is not found. Defaults to false.
 	DryRun bool
 	// Progress is called after each batch, one call at a time, with what this program has done so far. Defaults to

@@ -3,7 +3,9 @@ package core_test
 import (
 	"context"
 	"encoding/json"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
@@ -94,4 +96,38 @@ func TestReencryptLeavesDuplicates(t *testing.T) {
 	h, err := fieldcrypt.ParseHeader(o.rows(t, tenant)[3].Email)
 	require.NoError(t, err)
 	require.EqualValues(t, 1, h.Version)
+}
+
+// TestReencryptIsTakenOver: a program whose lease has ended leaves the rest to the one that goes on.
+func TestReencryptIsTakenOver(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	tenant := o.create(t, core.NewTenant{Slug: "acme"}).ID
+	o.fill(t, tenant, 30)
+	_, err := o.st.Keys.Rotate(t.Context(), tenant)
+	require.NoError(t, err)
+	var once sync.Once
+	_, err = o.st.Keys.Reencrypt(t.Context(), core.ReencryptOptions{
+		Tables: o.people(), Batch: 7, Progress: func(core.ReencryptReport) {
+			once.Do(func() { runAs(t, o.AdminDSN, `UPDATE stratum.key_jobs SET owner = gen_random_uuid()`) })
+		},
+	})
+	require.ErrorContains(t, err, "another program has taken over")
+	tables := o.people()
+	tables[0].Name = "nowhere"
+	_, err = o.st.Keys.Reencrypt(t.Context(), core.ReencryptOptions{Tables: tables, Job: "other"})
+	require.ErrorContains(t, err, `there is no table "nowhere"`)
+	tables[0].Name, tables[0].PrimaryKey = "people", []string{"number"}
+	_, err = o.st.Keys.Reencrypt(t.Context(), core.ReencryptOptions{Tables: tables, Job: "third"})
+	require.ErrorContains(t, err, "these columns of a primary key")
+}
+
+// TestKeyOptionsAreChecked before anything is opened.
+func TestKeyOptionsAreChecked(t *testing.T) {
+	t.Parallel()
+	for _, keys := range []core.KeyOptions{{TTL: -1}, {TTL: 2 * time.Hour}, {Max: -1}} {
+		_, err := core.Open(t.Context(), core.Options{DSN: "postgres://nobody@localhost/nothing", Keys: keys})
+		require.ErrorIs(t, err, core.ErrConfig)
+		require.ErrorContains(t, err, "Options.Keys.")
+	}
 }

@@ -96,6 +96,9 @@ type fieldOptions struct {
 	fieldcrypt.ColumnOptions
 
 	plain string // the column of values in the clear, or empty
+
+	before fieldcrypt.IndexOptions  // what stands in front of the word searchable
+	index  *fieldcrypt.IndexOptions // the one that is being read
 }
 
 // checkColumns refuses a model that has a field in the column of a blind index.
@@ -112,54 +115,59 @@ func (t *table) checkColumns(e *encryptedField) error {
 // encryptedOptions reads the tag.
 func encryptedOptions(s *schema.Schema, f *schema.Field) (o fieldOptions, err error) {
 	o.Table, o.Column = s.Table, f.DBName
-	var before fieldcrypt.IndexOptions // what stands in front of the word searchable
-	index := &before
+	o.index = &o.before
 	for word := range strings.SplitSeq(f.Tag.Get(tagKey), ",") {
-		key, value, _ := strings.Cut(strings.TrimSpace(word), "=")
-		switch {
-		case word == "":
-		case key == tagSearchable:
-			index, err = o.addIndex(value, &before)
-		case key == tagBits || key == tagNormalize || key == tagEpoch:
-			err = indexWord(index, key, value)
-		case key == tagLabel && value != "":
-			label(&o.ColumnOptions, value)
-		case word == tagXAES:
-			o.Alg = fieldcrypt.XAES256GCM
-		case word == tagBound:
-			o.PrimaryKey = true
-		case key == tagPlain:
-			o.plain, err = plainColumn(s, f, value)
-		default:
-			err = fmt.Errorf("there are %s, %s=name, %s=12, %s=casefold;trim, %s=2, %s=table.column, %s, %s and %s",
-				tagSearchable, tagSearchable, tagBits, tagNormalize, tagEpoch, tagLabel, tagXAES, tagBound, tagPlain)
-		}
-		if err != nil {
+		if err := o.read(s, f, word); err != nil {
 			return o, fmt.Errorf("%w %s: field %s has %q in its tag stratum (%w)", ErrModel, s.Name, f.Name, word, err)
 		}
 	}
-	if len(o.Indexes) == 0 && (before.Bits > 0 || len(before.Normalize) > 0 || before.Epoch > 0) {
+	if b := o.before; len(o.Indexes) == 0 && (b.Bits > 0 || len(b.Normalize) > 0 || b.Epoch > 0) {
 		return o, fmt.Errorf("%w %s: field %s has options of a blind index and is not searchable (add %s to its tag "+
 			"stratum)", ErrModel, s.Name, f.Name, tagSearchable)
 	}
 	return o, nil
 }
 
+// read reads a word of the tag.
+func (o *fieldOptions) read(s *schema.Schema, f *schema.Field, word string) (err error) {
+	key, value, _ := strings.Cut(strings.TrimSpace(word), "=")
+	switch {
+	case word == "":
+	case key == tagSearchable:
+		err = o.addIndex(value)
+	case key == tagBits || key == tagNormalize || key == tagEpoch:
+		err = indexWord(o.index, key, value)
+	case key == tagLabel && value != "":
+		label(&o.ColumnOptions, value)
+	case word == tagXAES:
+		o.Alg = fieldcrypt.XAES256GCM
+	case word == tagBound:
+		o.PrimaryKey = true
+	case key == tagPlain:
+		o.plain, err = plainColumn(s, f, value)
+	default:
+		err = fmt.Errorf("there are %s, %s=name, %s=12, %s=casefold;trim, %s=2, %s=table.column, %s, %s and %s",
+			tagSearchable, tagSearchable, tagBits, tagNormalize, tagEpoch, tagLabel, tagXAES, tagBound, tagPlain)
+	}
+	return err
+}
+
 // indexName is what a blind index may be called, so that its column can.
 var indexName = regexp.MustCompile(`^[a-z0-9_]{0,20}$`)
 
 // addIndex begins a blind index. The first has the words that stand in front of it, too.
-func (o *fieldOptions) addIndex(name string, before *fieldcrypt.IndexOptions) (*fieldcrypt.IndexOptions, error) {
+func (o *fieldOptions) addIndex(name string) error {
 	if !indexName.MatchString(name) {
-		return nil, errors.New("the name of a blind index has up to 20 of a-z, 0-9 and _")
+		return errors.New("the name of a blind index has up to 20 of a-z, 0-9 and _")
 	}
 	index := fieldcrypt.IndexOptions{}
 	if len(o.Indexes) == 0 {
-		index = *before
+		index = o.before
 	}
 	index.Name = name
 	o.Indexes = append(o.Indexes, index)
-	return &o.Indexes[len(o.Indexes)-1], nil
+	o.index = &o.Indexes[len(o.Indexes)-1]
+	return nil
 }
 
 // indexWord reads an option of a blind index.

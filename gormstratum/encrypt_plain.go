@@ -265,8 +265,7 @@ func (s *statementReader) tablesIn(
 	for at, depth := start, 0; at < len(s.words) && depth >= 0; at++ {
 		switch text := s.words[at].text; {
 		case text == "(":
-			before := textAt(s.words, at-1)
-			derived = derived || depth == 0 && (before == "FROM" || before == "JOIN" || before == "LATERAL")
+			derived = derived || depth == 0 && precedesTable(textAt(s.words, at-1))
 			depth++
 		case text == ")":
 			depth--
@@ -283,6 +282,11 @@ func (s *statementReader) tablesIn(
 		}
 	}
 	return here, derived, selects
+}
+
+// precedesTable reports whether parentheses behind a word have a sub-query in the place of a table.
+func precedesTable(before string) bool {
+	return before == "FROM" || before == "JOIN" || before == "LATERAL"
 }
 
 // fromJob makes values of what Reencrypt reads in the clear.

@@ -149,7 +149,7 @@ func testSource(folder string) (string, error) {
 	return b.String(), nil
 }
 
-// Folders are those whose refusals are removed: what decides on a statement.
+// Folders are those whose refusals are removed: what decides on a statement. Load adds what core refuses of keys.
 func Folders() []string {
 	return []string{
 		"internal/scope", "internal/guard", "internal/stamp", "internal/fields", "gormstratum", "entstratum", "fieldcrypt",
@@ -160,6 +160,9 @@ func Folders() []string {
 // its tests. A new file is not among them.
 var operators = regexp.MustCompile(`^(gorm|ent)stratum/(adopt|eject|foreach|isolation|script)\w*\.go$`)
 
+// wrapping are functions of core that name the operation of an error and refuse nothing themselves.
+var wrapping = regexp.MustCompile(`^(operation|statement)Error$`)
+
 // Load reads the refusals of the module at root, and the list.
 func Load(root string) ([]Refusal, []Entry, error) {
 	refusals, err := Scan(root, Folders()...)
@@ -167,6 +170,12 @@ func Load(root string) ([]Refusal, []Entry, error) {
 		return nil, nil, err
 	}
 	refusals = slices.DeleteFunc(refusals, func(r Refusal) bool { return operators.MatchString(r.File) })
+	keys, err := scanNamed(root, "keys*.go", "core")
+	if err != nil {
+		return nil, nil, err
+	}
+	keys = slices.DeleteFunc(keys, func(r Refusal) bool { return wrapping.MatchString(r.Label) })
+	refusals = append(refusals, keys...)
 	file, err := os.Open(filepath.Join(root, "internal", "mutants", "refusals.txt")) //nolint:gosec // the tree's own
 	if err != nil {
 		return nil, nil, fmt.Errorf("mutants: %w", err)

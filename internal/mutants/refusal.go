@@ -62,9 +62,14 @@ func (r Refusal) Remove(source []byte) []byte {
 // Scan finds the refusals in the folders, which are relative to root, without tests and sub-folders. They are in the
 // order of the source.
 func Scan(root string, folders ...string) ([]Refusal, error) {
+	return scanNamed(root, "*.go", folders...)
+}
+
+// scanNamed is Scan of the files whose names match a pattern. Those of one name refuse for each other alone.
+func scanNamed(root, pattern string, folders ...string) ([]Refusal, error) {
 	var files []sourceFile
 	for _, folder := range folders {
-		paths, err := filepath.Glob(filepath.Join(root, filepath.FromSlash(folder), "*.go"))
+		paths, err := filepath.Glob(filepath.Join(root, filepath.FromSlash(folder), pattern))
 		if err != nil {
 			return nil, fmt.Errorf("mutants: %w", err)
 		}
