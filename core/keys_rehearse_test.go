@@ -131,3 +131,18 @@ func TestKeyOptionsAreChecked(t *testing.T) {
 		require.ErrorContains(t, err, "Options.Keys.")
 	}
 }
+
+// TestRetireWaitsForOthers: programs that have not heard of a rotation may seal with the old key for as long as the TTL.
+func TestRetireWaitsForOthers(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	tenant := o.create(t, core.NewTenant{Slug: "acme"}).ID
+	o.fill(t, tenant, 3)
+	_, err := o.st.Keys.Rotate(t.Context(), tenant)
+	require.NoError(t, err)
+	_, err = o.st.Keys.Reencrypt(t.Context(), core.ReencryptOptions{Tables: o.people()})
+	require.NoError(t, err)
+	err = o.st.Keys.Retire(t.Context(), tenant, 1, o.people())
+	require.ErrorIs(t, err, core.ErrKeyInUse)
+	require.ErrorContains(t, err, "was current less than 5m0s ago")
+}

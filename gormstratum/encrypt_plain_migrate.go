@@ -9,8 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/stratum-hq/stratum-go/internal/tables"
 )
 
@@ -25,9 +23,9 @@ type plainMigration struct {
 func (t *table) relation() string {
 	schema, name := tables.SplitName(t.schema.Table)
 	if schema == "" {
-		return pgx.Identifier{name}.Sanitize()
+		return quoteName(name)
 	}
-	return pgx.Identifier{schema, name}.Sanitize()
+	return quoteName(schema) + "." + quoteName(name)
 }
 
 // each calls work for each encrypted column, in an order that is always the same.

@@ -63,3 +63,32 @@ func TestWatcher(t *testing.T) {
 	}
 	require.Zero(t, h.lent(), "no connection is left behind")
 }
+
+// rewriting sends another statement.
+type rewriting struct {
+	watching
+
+	to string
+}
+
+func (r *rewriting) Rewritten(string) string { return r.to }
+
+// TestRewriter: what is sent is what the watcher makes of a statement that it has allowed, in and out of a transaction.
+func TestRewriter(t *testing.T) {
+	t.Parallel()
+	h := newDatabase(t).open(t, setup{})
+	w := &rewriting{watching: watching{}, to: "SELECT 'sent' AS b, $1::bigint + 1 AS n"}
+	ctx := watch.With(h.as(h.acme), w)
+	var n int
+	require.NoError(t, h.db.QueryRowContext(ctx, "SELECT 'asked' AS b, $1::bigint AS n", 1).Scan(new(string), &n))
+	require.Equal(t, 2, n)
+	tx, err := h.db.BeginTx(h.as(h.acme), nil)
+	require.NoError(t, err)
+	require.NoError(t, tx.QueryRowContext(ctx, "SELECT 'asked' AS b, $1::bigint AS n", 2).Scan(new(string), &n))
+	require.Equal(t, 3, n)
+	require.NoError(t, tx.Commit())
+	require.Equal(t, []string{"SELECT 'asked' AS b, $1::bigint AS n", "SELECT 'asked' AS b, $1::bigint AS n"}, w.statements,
+		"what it is asked about is what was written")
+	w.refuse = map[string]error{"statement": errors.New("refused")}
+	require.ErrorContains(t, h.db.QueryRowContext(ctx, "SELECT 1").Scan(new(int)), "refused")
+}
