@@ -128,10 +128,10 @@ type configSealer struct {
 // key was used up meanwhile.
 const maxKeyAttempts = 8
 
-// keysWanted is the error of a transaction that lacks keys.
-type keysWanted struct{ version uint32 } // to open with, or 0 for one that seals
+// keysWantedError is the error of a transaction that lacks keys.
+type keysWantedError struct{ version uint32 } // to open with, or 0 for one that seals
 
-func (*keysWanted) Error() string {
+func (*keysWantedError) Error() string {
 	return "stratum: the tenant's key was replaced again and again meanwhile (try again)"
 }
 
@@ -146,7 +146,7 @@ func (c *Config) sealer(tenant uuid.UUID) *configSealer {
 
 // find looks for keys that were wanted, outside of the transaction, and makes the first. Why there are none is said
 // when they are wanted again: it concerns the sensitive keys of a batch alone.
-func (s *configSealer) find(ctx context.Context, wanted *keysWanted) {
+func (s *configSealer) find(ctx context.Context, wanted *keysWantedError) {
 	keys := s.column.keys
 	if wanted.version > 0 {
 		s.asked = max(s.asked, wanted.version)
@@ -164,7 +164,7 @@ func (s *configSealer) seal(key string, value json.RawMessage) ([]byte, error) {
 		return nil, sensitiveError(key, s.err)
 	}
 	if s.keys == nil || s.keys.ring.Current() == 0 || s.keys.usage.left.Add(-1) < 0 {
-		return nil, &keysWanted{}
+		return nil, &keysWantedError{}
 	}
 	bound, err := fieldcrypt.PrimaryKey(nil, key)
 	if err != nil {
@@ -182,7 +182,7 @@ func (s *configSealer) seal(key string, value json.RawMessage) ([]byte, error) {
 func (s *configSealer) outdated() error {
 	s.column.keys.cache.Drop(s.tenant)
 	s.keys = nil
-	return &keysWanted{}
+	return &keysWantedError{}
 }
 
 // versionOf is that of the key that a value is sealed with, or 0.
@@ -199,7 +199,7 @@ const liveKeySQL = `EXISTS (SELECT FROM stratum.tenant_keys
 func (s *configSealer) sealNow(ctx context.Context, key string, value json.RawMessage) ([]byte, error) {
 	for {
 		sealed, err := s.seal(key, value)
-		wanted := &keysWanted{}
+		wanted := &keysWantedError{}
 		if !errors.As(err, &wanted) {
 			return sealed, err
 		}
@@ -217,7 +217,7 @@ func (s *configSealer) open(e *config.Entry) (json.RawMessage, error) {
 		return nil, sensitiveError(e.Key, err)
 	}
 	if s.keys == nil || s.keys.shredded || h.Version > max(s.keys.newest, s.asked) {
-		return nil, &keysWanted{version: h.Version}
+		return nil, &keysWantedError{version: h.Version}
 	}
 	bound, err := fieldcrypt.PrimaryKey(nil, e.Key)
 	if err != nil {

@@ -80,7 +80,7 @@ func (c *Config) write(ctx context.Context, op writeOp, writes []configWrite) ([
 		results []writeResult
 		label   string
 		err     error
-		wanted  = &keysWanted{}
+		wanted  = &keysWantedError{}
 	)
 	sealer := c.sealer(op.tenant)
 	for range maxKeyAttempts {

@@ -24,8 +24,8 @@ type Drift struct {
 
 // Difference is one way in which a target differs from the model.
 type Difference struct {
-	// Kind is what differs: "table", "view", "column", "index", "constraint", "sequence", "trigger", "policy", "grant" and
-	// others.
+	// Kind is what differs: "table", "view", "column", "index", "constraint", "sequence", "trigger", "policy", "grant"
+	// and others.
 	Kind string
 	// Table is the table concerned, and Object its column, index and so on, or empty.
 	Table, Object string

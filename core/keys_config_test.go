@@ -144,7 +144,7 @@ func (v *strongroom) whileWriting(at core.Tenant, do func(), statement string, a
 	label := ask[string](v.T, v.db.AdminDSN, `SELECT label FROM stratum.tenants WHERE id = $1`, at.ID)
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(label + "\n"))
-	_, err = writer.Exec(ctx, `SELECT pg_advisory_xact_lock($1, $2)`, 0x53544354, int32(h.Sum32())) //nolint:gosec // a hash
+	_, err = writer.Exec(ctx, `SELECT pg_advisory_xact_lock($1, $2)`, 0x53544354, int32(h.Sum32()))
 	require.NoError(v, err)
 	go do()
 	require.Eventually(v, func() bool {

@@ -31,8 +31,8 @@ type ReencryptOptions struct {
 	// to 30 seconds.
 	Lease time.Duration
 	// DryRun opens and encodes all that would be sealed, and writes nothing: Rows is how many rows would be written,
-	// and Failures has what could not. No key is made, and nothing is kept of how far it is. That two rows would have the
-	// same unique index is not found. Defaults to false.
+	// and Failures has what could not. No key is made, and nothing is kept of how far it is. That two rows would have
+	// the same unique index is not found. Defaults to false.
 	DryRun bool
 	// Progress is called after each batch, one call at a time, with what this program has done so far. Defaults to
 	// nobody.

@@ -95,8 +95,8 @@ type Options struct {
 	ConfigCache ConfigCache
 
 	// KEK is what the keys of tenants are wrapped with, for encrypted fields and sensitive config: fieldcrypt.LocalKEK,
-	// a keyfile, or a KMS by contrib/kms. Defaults to none: fields are neither encrypted nor decrypted, sensitive config
-	// is neither set nor read, and Keys returns ErrNoKEK.
+	// a keyfile, or a KMS by contrib/kms. Defaults to none: fields are neither encrypted nor decrypted, sensitive
+	// config is neither set nor read, and Keys returns ErrNoKEK.
 	KEK fieldcrypt.KEK
 
 	// Keys say how long the keys of tenants stay in memory, and of how many.

@@ -111,8 +111,8 @@ func Personal() Annotation { return Annotation{Personal: true} }
 
 // EncryptedOptions say how a field is encrypted.
 type EncryptedOptions struct {
-	// Label is what the values are bound to: "column" or "table.column". Give it before either is renamed, with the name
-	// of before. Defaults to the names of table and column.
+	// Label is what the values are bound to: "column" or "table.column". Give it before either is renamed, with the
+	// name of before. Defaults to the names of table and column.
 	Label string
 	// Alg is how values are sealed. fieldcrypt.XAES256GCM is for columns that are written more than 2^31 times with one
 	// key. Defaults to fieldcrypt.AES256GCM.

@@ -160,7 +160,7 @@ func (f *encryptedFields) exec(ctx context.Context, conn dialect.ExecQuerier, qu
 		if err != nil {
 			return err
 		}
-		return conn.Exec(sent.ctx, sent.sql, sent.args, v)
+		return conn.Exec(sent.ctx, sent.sql, sent.args, v) //nolint:contextcheck // ctx is in it
 	}
 	return conn.Exec(ctx, query, args, v) // ent refuses it
 }
@@ -171,7 +171,7 @@ func (f *encryptedFields) query(ctx context.Context, conn dialect.ExecQuerier, q
 		if err != nil {
 			return err
 		}
-		return conn.Query(sent.ctx, sent.sql, sent.args, v)
+		return conn.Query(sent.ctx, sent.sql, sent.args, v) //nolint:contextcheck // ctx is in it
 	}
 	return conn.Query(ctx, query, args, v) // ent refuses it
 }
@@ -187,7 +187,7 @@ func (f *encryptedFields) execRaw(
 	if err != nil {
 		return nil, err
 	}
-	return raw.ExecContext(sent.ctx, sent.sql, sent.args...)
+	return raw.ExecContext(sent.ctx, sent.sql, sent.args...) //nolint:contextcheck // ctx is in it
 }
 
 func (f *encryptedFields) queryRaw(
@@ -201,7 +201,7 @@ func (f *encryptedFields) queryRaw(
 	if err != nil {
 		return nil, err
 	}
-	return raw.QueryContext(sent.ctx, sent.sql, sent.args...)
+	return raw.QueryContext(sent.ctx, sent.sql, sent.args...) //nolint:contextcheck // ctx is in it
 }
 
 // asStoredKey is the place of AsStored in a context.
@@ -209,8 +209,8 @@ type asStoredKey struct{}
 
 // AsStored returns ctx for statements that see encrypted columns as they are stored: conditions, orders and expressions
 // on them are not looked at, and what is read of them is bytea and ciphertext. It is the way out for statements such as
-// a count of values that are there, or a copy to another database: they are read into a []byte, and no text. What is written
-// is sealed all the same.
+// a count of values that are there, or a copy to another database: they are read into a []byte, and no text. What is
+// written is sealed all the same.
 func AsStored(ctx context.Context) context.Context {
 	return context.WithValue(ctx, asStoredKey{}, true)
 }

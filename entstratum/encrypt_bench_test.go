@@ -15,14 +15,14 @@ func BenchmarkEncryptedRead(b *testing.B) {
 	c := newClinic(b)
 	client := ent.OpenStratum(c.st)
 	for from := 0; from < rows; from += batch {
-		sealed, clear := make([]*ent.SealedCreate, batch), make([]*ent.PlainCreate, batch)
+		sealed, plain := make([]*ent.SealedCreate, batch), make([]*ent.PlainCreate, batch)
 		for i := range batch {
 			email, phone := fmt.Sprintf("person%d@example.org", from+i), fmt.Sprintf("+49 30 %d", from+i)
 			sealed[i] = client.Sealed.Create().SetName("x").SetEmail(email).SetPhone(phone)
-			clear[i] = client.Plain.Create().SetName("x").SetEmail(email).SetPhone(phone)
+			plain[i] = client.Plain.Create().SetName("x").SetEmail(email).SetPhone(phone)
 		}
 		require.NoError(b, client.Sealed.CreateBulk(sealed...).Exec(c.ctx))
-		require.NoError(b, client.Plain.CreateBulk(clear...).Exec(c.ctx))
+		require.NoError(b, client.Plain.CreateBulk(plain...).Exec(c.ctx))
 	}
 	b.Run("plain", func(b *testing.B) {
 		b.ReportAllocs()

@@ -48,29 +48,29 @@ func (l *quietLog) print(v ...any) {
 }
 
 // newClinic makes a database with the clinic's tables. Its client logs all that it sends.
-func newClinic(t testing.TB) *clinic {
-	t.Helper()
-	c := &clinic{Database: stratumtest.EmptyDatabase(t), log: &quietLog{}}
+func newClinic(tb testing.TB) *clinic {
+	tb.Helper()
+	c := &clinic{Database: stratumtest.EmptyDatabase(tb), log: &quietLog{}}
 	options := c.Options()
 	var err error
 	options.KEK, err = fieldcrypt.LocalKEK(fieldcrypt.NewKey())
-	require.NoError(t, err)
-	c.st, err = core.Open(t.Context(), options)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, c.st.Close()) })
-	require.NoError(t, c.st.Migrate(t.Context()))
+	require.NoError(tb, err)
+	c.st, err = core.Open(tb.Context(), options)
+	require.NoError(tb, err)
+	tb.Cleanup(func() { require.NoError(tb, c.st.Close()) })
+	require.NoError(tb, c.st.Migrate(tb.Context()))
 	c.client = ent.OpenStratum(c.st, ent.Debug(), ent.Log(c.log.print))
-	require.NoError(t, ent.StratumMigrate(t.Context(), c.client))
-	c.ctx = c.newTenant(t, "acme")
+	require.NoError(tb, ent.StratumMigrate(tb.Context(), c.client))
+	c.ctx = c.newTenant(tb, "acme")
 	c.tenant, _ = core.TenantFrom(c.ctx)
 	return c
 }
 
-func (c *clinic) newTenant(t testing.TB, slug string) context.Context {
-	t.Helper()
-	tenant, err := c.st.Tenants.Create(t.Context(), core.NewTenant{Name: slug, Slug: slug})
-	require.NoError(t, err)
-	return core.WithTenant(t.Context(), tenant.ID)
+func (c *clinic) newTenant(tb testing.TB, slug string) context.Context {
+	tb.Helper()
+	tenant, err := c.st.Tenants.Create(tb.Context(), core.NewTenant{Name: slug, Slug: slug})
+	require.NoError(tb, err)
+	return core.WithTenant(tb.Context(), tenant.ID)
 }
 
 // aTime is when patients were born.
@@ -86,33 +86,33 @@ func patientOf(create *ent.PatientCreate, name string) *ent.PatientCreate {
 		SetReadings(map[string]float64{secret: 1.5}).SetAllergies([]string{secret})
 }
 
-func (c *clinic) add(t testing.TB, name string) *ent.Patient {
-	t.Helper()
+func (c *clinic) add(tb testing.TB, name string) *ent.Patient {
+	tb.Helper()
 	p, err := patientOf(c.client.Patient.Create(), name).Save(c.ctx)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return p
 }
 
 // stored are all rows of a table as a role sees them that has no keys.
-func (c *clinic) stored(t testing.TB, table, order string) (rows []map[string]any) {
-	t.Helper()
-	conn, err := pgx.Connect(t.Context(), c.AdminDSN)
-	require.NoError(t, err)
-	defer func() { require.NoError(t, conn.Close(t.Context())) }()
-	found, err := conn.Query(t.Context(), "SELECT * FROM "+pgx.Identifier{table}.Sanitize()+" ORDER BY "+order)
-	require.NoError(t, err)
+func (c *clinic) stored(tb testing.TB, table, order string) (rows []map[string]any) {
+	tb.Helper()
+	conn, err := pgx.Connect(tb.Context(), c.AdminDSN)
+	require.NoError(tb, err)
+	defer func() { require.NoError(tb, conn.Close(tb.Context())) }()
+	found, err := conn.Query(tb.Context(), "SELECT * FROM "+pgx.Identifier{table}.Sanitize()+" ORDER BY "+order)
+	require.NoError(tb, err)
 	rows, err = pgx.CollectRows(found, pgx.RowToMap)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return rows
 }
 
 // admin runs a statement as somebody who has the database and no keys.
-func (c *clinic) admin(t testing.TB, statement string, args ...any) error {
-	t.Helper()
-	conn, err := pgx.Connect(t.Context(), c.AdminDSN)
-	require.NoError(t, err)
-	defer func() { require.NoError(t, conn.Close(t.Context())) }()
-	_, err = conn.Exec(t.Context(), statement, args...)
+func (c *clinic) admin(tb testing.TB, statement string, args ...any) error {
+	tb.Helper()
+	conn, err := pgx.Connect(tb.Context(), c.AdminDSN)
+	require.NoError(tb, err)
+	defer func() { require.NoError(tb, conn.Close(tb.Context())) }()
+	_, err = conn.Exec(tb.Context(), statement, args...)
 	return err
 }
 
@@ -128,23 +128,23 @@ func sealedColumns() map[string][]string {
 }
 
 // requireSealed requires that nothing of any table is in the clear, and that nothing was logged.
-func (c *clinic) requireSealed(t testing.TB) {
-	t.Helper()
+func (c *clinic) requireSealed(tb testing.TB) {
+	tb.Helper()
 	for table, columns := range sealedColumns() {
-		for _, row := range c.stored(t, table, "1") {
+		for _, row := range c.stored(tb, table, "1") {
 			for _, column := range columns {
-				require.Contains(t, row, column)
+				require.Contains(tb, row, column)
 				if row[column] == nil {
 					continue
 				}
 				_, err := fieldcrypt.ParseHeader(row[column].([]byte)) //nolint:forcetypeassert // or it panics
-				require.NoError(t, err, "%s.%s", table, column)
+				require.NoError(tb, err, "%s.%s", table, column)
 			}
-			require.NotContains(t, fmt.Sprintf("%s", row), secret)
+			require.NotContains(tb, fmt.Sprintf("%s", row), secret)
 		}
 	}
 	c.log.mu.Lock()
 	defer c.log.mu.Unlock()
-	require.NotEmpty(t, c.log.text.String())
-	require.NotContains(t, c.log.text.String(), secret)
+	require.NotEmpty(tb, c.log.text.String())
+	require.NotContains(tb, c.log.text.String(), secret)
 }

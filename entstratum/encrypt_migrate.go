@@ -88,8 +88,9 @@ func checkSealed(known Table, wanted, found *atlas.Table) {
 	}
 }
 
-// EncryptedTables returns the tables of a client that have encrypted columns, for core.Keys: Reencrypt brings them under
-// a tenant's newest key, and Retire destroys an old one. The generated ent.StratumEncryptedTables(client) calls it.
+// EncryptedTables returns the tables of a client that have encrypted columns, for core.Keys: Reencrypt brings them
+// under a tenant's newest key, and Retire destroys an old one. The generated ent.StratumEncryptedTables(client) calls
+// it.
 //
 //	report, err := st.Keys.Reencrypt(ctx, core.ReencryptOptions{Tables: ent.StratumEncryptedTables(client)})
 //
@@ -109,7 +110,9 @@ func EncryptedTables(drv dialect.Driver) []core.EncryptedTable {
 			Schema: known.Schema, Name: known.Name, TenantColumn: known.Column, PrimaryKey: slices.Clone(t.PrimaryKey),
 		}
 		for _, f := range known.encrypted() {
-			c := core.EncryptedColumn{Name: f.Column, Sealed: t.columns[f.Column].sealed, Indexes: make(map[string]string)}
+			c := core.EncryptedColumn{
+				Name: f.Column, Sealed: t.columns[f.Column].sealed, Indexes: make(map[string]string),
+			}
 			for _, index := range f.Indexes {
 				c.Indexes[index.Name] = f.IndexColumn(index.Name)
 			}

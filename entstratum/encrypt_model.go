@@ -215,7 +215,7 @@ func (c *encryptedColumn) encode(value any) ([]byte, error) {
 
 // settle returns a value in the one form that values of the kind have.
 func (k Kind) settle(v driver.Value) (any, bool) {
-	switch k {
+	switch k { //nolint:exhaustive // others are as they come
 	case KindText:
 		return asText(v)
 	case KindUUID:

@@ -46,7 +46,7 @@ func rawText(rows *stdsql.Rows, err error) (text string, _ error) {
 	return text, rows.Err()
 }
 
-func reads() map[string]sealedRead {
+func reads() map[string]sealedRead { //nolint:gocyclo // a list of ways
 	email := func(p *ent.Patient, err error) (string, error) {
 		if err != nil {
 			return "", err
@@ -410,7 +410,7 @@ func TestEncryptedAttacks(t *testing.T) {
 	err := c.client.Patient.Update().Where(patient.Blood(secret + " bob")).SetName("x").Exec(c.ctx)
 	require.ErrorIs(t, err, core.ErrDecrypt, "it would be looked at to find out whether it is the one")
 	require.NoError(t, c.admin(t, "UPDATE patients SET blood = $1 WHERE name = 'bob'", before[1]["blood"]))
-	require.Equal(t, 2, len(c.client.Patient.Query().AllX(c.ctx)))
+	require.Len(t, c.client.Patient.Query().AllX(c.ctx), 2)
 }
 
 // What a database takes that somebody writes past the client.

@@ -117,11 +117,6 @@ func (s *statement) run(stored bool) error {
 
 func (s *statement) text(at int) string { return fields.TextAt(s.words, at) }
 
-// between is the text from one word to another.
-func (s *statement) between(first, last int) string {
-	return s.sql[s.words[first].Start:s.words[last].Stop]
-}
-
 // put notes that a text is to stand behind a word.
 func (s *statement) put(behind int, text string) {
 	at := s.words[behind].Stop
@@ -155,8 +150,8 @@ func (s *statement) parameter(at int) (int, error) {
 		return 0, fmt.Errorf("%w: parameter %s of a statement has no argument", ErrEncrypted, text)
 	}
 	if s.uses[text] > 1 {
-		return 0, fmt.Errorf("%w: parameter %s is used more than once, and in one of the places it is sealed (give the "+
-			"value twice)", ErrEncrypted, text)
+		return 0, fmt.Errorf("%w: parameter %s is used more than once, and in one of the places it is sealed (give "+
+			"the value twice)", ErrEncrypted, text)
 	}
 	return n - 1, nil
 }

@@ -122,6 +122,9 @@ func TestEncryptedStorm(t *testing.T) {
 				}
 			}
 		}
+		if err := rows.Err(); err != nil {
+			require.NotContains(r, err.Error(), secret, query)
+		}
 	})
 	require.Greater(t, ran, 5)
 	for _, row := range c.stored(t, "doctors", "id") {

@@ -137,7 +137,8 @@ func (s *statement) indexOf(l *search, n int) error {
 		if by.name != nil {
 			index := c.sealed.Column().Index(*by.name)
 			if index == nil || l.named && index != l.index || len(l.values) > 0 && !l.named {
-				return fmt.Errorf("%w: column %s has no index %q, or the condition names several", ErrEncrypted, c, *by.name)
+				return fmt.Errorf("%w: column %s has no index %q, or the condition names several", ErrEncrypted, c,
+					*by.name)
 			}
 			l.index, l.named = index, true
 		}

@@ -177,5 +177,5 @@ func TestEncryptedTables(t *testing.T) {
 	_, err = c.client.Patient.Query().All(c.ctx)
 	require.ErrorIs(t, err, core.ErrShredded)
 	require.ErrorIs(t, c.client.Doctor.Create().SetEmail("x").Exec(c.ctx), core.ErrShredded)
-	require.Equal(t, 13, len(c.client.Patient.Query().Select(patient.FieldName).StringsX(c.ctx)))
+	require.Len(t, c.client.Patient.Query().Select(patient.FieldName).StringsX(c.ctx), 13)
 }

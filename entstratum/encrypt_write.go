@@ -160,8 +160,8 @@ func (s *statement) sealItem(c *encryptedColumn, value item, tenant uuid.UUID, k
 		}
 		return s.sealEncoded(c, n, tenant, encoded, key)
 	}
-	return nil, fmt.Errorf("%w: column %s cannot take an expression or a sub-query, whose value only the database knows "+
-		"(read the value first, and give that as a parameter)", ErrEncrypted, c)
+	return nil, fmt.Errorf("%w: column %s cannot take an expression or a sub-query, whose value only the database "+
+		"knows (read the value first, and give that as a parameter)", ErrEncrypted, c)
 }
 
 // sealEncoded puts a sealed value in the place of an argument, and adds arguments for its blind indexes.
@@ -311,9 +311,9 @@ func (a *assignments) assign(c *encryptedColumn, value item) error {
 // inserted, which is sealed already. With its primary key in it, it fits no row of another.
 func (a *assignments) copies(c *encryptedColumn, from fields.Reference) error {
 	if c.PrimaryKey && from.Qualifier == "excluded" && !sameNames(a.upsert.target, a.table.PrimaryKey) {
-		return fmt.Errorf("%w: column %s is bound to the row's primary key, and the row that is there may have another "+
-			"than the new one (use the columns of the primary key as the target of ON CONFLICT, or set the column by "+
-			"UpdateOneID)", ErrEncrypted, c)
+		return fmt.Errorf("%w: column %s is bound to the row's primary key, and the row that is there may have "+
+			"another than the new one (use the columns of the primary key as the target of ON CONFLICT, or set the "+
+			"column by UpdateOneID)", ErrEncrypted, c)
 	}
 	a.handled[from.First] = true
 	for _, index := range c.indexes() {

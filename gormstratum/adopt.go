@@ -138,9 +138,9 @@ func AdoptReport(ctx context.Context, db *gorm.DB, options AdoptOptions) ([]Adop
 func (r *registry) refuseEncrypted() error {
 	for _, name := range r.order {
 		for _, column := range slices.Sorted(maps.Keys(r.tables[name].encrypted)) {
-			return fmt.Errorf("%w: column %s is encrypted, and the plain version of the application cannot read it (Adopt "+
-				"and Eject with models in the clear; when the tables are sealed, tag the field stratum:%q and call "+
-				"EncryptInPlace)", ErrEncrypted, r.tables[name].encrypted[column], tagPlain)
+			return fmt.Errorf("%w: column %s is encrypted, and the plain version of the application cannot read it "+
+				"(Adopt and Eject with models in the clear; when the tables are sealed, tag the field stratum:%q and "+
+				"call EncryptInPlace)", ErrEncrypted, r.tables[name].encrypted[column], tagPlain)
 		}
 	}
 	return nil

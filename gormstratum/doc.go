@@ -15,9 +15,9 @@
 //	isolation.go  what stratumtest.AssertIsolated tries on a model
 //	encrypt*.go   encrypted fields: encrypt_model.go reads their tags, encrypt_write.go seals, encrypt_where.go and
 //	              encrypt_text.go rewrite conditions to blind indexes, encrypt_watch.go refuses what is left,
-//	              encrypt_rows.go opens what is read, encrypt_migrate.go has the columns; encrypt_bound.go binds values
-//	              to rows; encrypt_place.go EncryptInPlace: a column that has values, of which encrypt_plain.go reads
-//	              both forms
+//	              encrypt_rows.go opens what is read, encrypt_migrate.go has the columns; encrypt_bound.go binds
+//	              values to rows; encrypt_place.go EncryptInPlace: a column that has values, of which
+//	              encrypt_plain.go reads both forms
 //	errors.go     what is refused before the database is asked
 //
 // The boundary is the connection and the database. What this package adds to a statement is there for the planner and

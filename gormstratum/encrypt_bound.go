@@ -20,8 +20,8 @@ import (
 func (t *table) mayBind(f *schema.Field) error {
 	for _, key := range t.schema.PrimaryFields {
 		if key.AutoIncrement || key.HasDefaultValue || key.TagSettings["DEFAULT"] != "" {
-			return fmt.Errorf("%w %s: encrypted field %s is bound to the primary key, which the database assigns to %s "+
-				"(assign it in the application, such as a uuid in a BeforeCreate hook, and tag it "+
+			return fmt.Errorf("%w %s: encrypted field %s is bound to the primary key, which the database assigns to "+
+				"%s (assign it in the application, such as a uuid in a BeforeCreate hook, and tag it "+
 				"gorm:\"autoIncrement:false\" where it is a number)", ErrModel, t.schema.Name, f.Name, key.Name)
 		}
 	}
@@ -105,8 +105,8 @@ func (t *table) keepsKey(a clause.Assignment) error {
 func (t *table) refuseKey(column string) error {
 	for _, e := range t.encrypted {
 		if e.bound() {
-			return fmt.Errorf("%w: column %q of %q cannot change, because the values of %s are bound to it (make a new "+
-				"row and delete the old one)", ErrEncrypted, column, t.schema.Table, e)
+			return fmt.Errorf("%w: column %q of %q cannot change, because the values of %s are bound to it (make a "+
+				"new row and delete the old one)", ErrEncrypted, column, t.schema.Table, e)
 		}
 	}
 	return nil
@@ -157,8 +157,8 @@ func (w *watcher) bindRows(o *opening, columns []string, prefix string) error {
 	for _, name := range o.field.table.PrimaryFieldDBNames {
 		at := slices.Index(columns, prefix+name)
 		if at < 0 {
-			return fmt.Errorf("%w: column %s is bound to the primary key of its row, which is not in the result (select "+
-				"%q too)", ErrEncrypted, o.field, name)
+			return fmt.Errorf("%w: column %s is bound to the primary key of its row, which is not in the result "+
+				"(select %q too)", ErrEncrypted, o.field, name)
 		}
 		o.keys = append(o.keys, at)
 	}

@@ -3,6 +3,7 @@ package gormstratum_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -23,7 +24,7 @@ func TestIsolationOfEncryptedModels(t *testing.T) {
 			t.Parallel()
 			options := stratumtest.IsolationOptions{}
 			if _, ok := model.(*account); ok { // its index is of the digits alone
-				options.Sample = func() any { return &account{Name: "x", Number: fmt.Sprint(rand.Uint64()), Code: "x"} }
+				options.Sample = func() any { return &account{Name: "x", Number: strconv.FormatUint(rand.Uint64(), 10), Code: "x"} }
 			}
 			require.True(t, stratumtest.AssertIsolated(t, c.db, model, options).Isolated())
 		})

@@ -38,8 +38,8 @@ func sealedCondition(column string) string {
 		`pg_catalog.substring(%[1]s, 2, 4) <> '\x00000000'::bytea`, quoteName(column))
 }
 
-// addIndexFields adds the columns of the blind indexes. The indexes of the encrypted column are on that which answers for
-// it; the others have one each.
+// addIndexFields adds the columns of the blind indexes. The indexes of the encrypted column are on that which answers
+// for it; the others have one each.
 func addIndexFields(s *schema.Schema, f *schema.Field, e *encryptedField) {
 	if len(e.indexes) == 0 {
 		return

@@ -105,8 +105,8 @@ type fieldOptions struct {
 func (t *table) checkColumns(e *encryptedField) error {
 	for _, i := range e.indexes {
 		if t.schema.FieldsByDBName[i.column] != nil {
-			return fmt.Errorf("%w %s: encrypted field %s has the column %q beside it, which is that of its blind index "+
-				"(rename the field)", ErrModel, t.schema.Name, e.field.Name, i.column)
+			return fmt.Errorf("%w %s: encrypted field %s has the column %q beside it, which is that of its blind "+
+				"index (rename the field)", ErrModel, t.schema.Name, e.field.Name, i.column)
 		}
 	}
 	return nil

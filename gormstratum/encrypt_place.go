@@ -36,9 +36,10 @@ type EncryptOptions struct {
 // share the work. While it runs, and before, readers and conditions that go through the plugin see both forms, and
 // writers seal.
 //
-// What could not be sealed stays as it is and is in the report: a value that does not fit the field's type, and one that
-// is in a unique blind index already. When nothing is left, also of tenants that are not active, take the word plain out
-// of the tag; Migrate then drops the column, or says what is left. See docs/encryption.md, "A column that has values".
+// What could not be sealed stays as it is and is in the report: a value that does not fit the field's type, and one
+// that is in a unique blind index already. When nothing is left, also of tenants that are not active, take the word
+// plain out of the tag; Migrate then drops the column, or says what is left. See docs/encryption.md, "A column that has
+// values".
 //
 // It is for the operator: with a tenant's ctx the error is core.ErrKeyScope. Without models that say so it returns
 // ErrPlain.
@@ -64,7 +65,7 @@ func EncryptInPlace(ctx context.Context, db *gorm.DB, options EncryptOptions) (c
 		return core.ReencryptReport{}, err
 	}
 	return p.st.Keys.Reencrypt(ctx, core.ReencryptOptions{
-		Tables: inPlace, Job: "encrypt in place", DryRun: options.DryRun, Tenants: options.Tenants, Batch: options.Batch,
-		Workers: options.Workers, Lease: options.Lease, Progress: options.Progress,
+		Tables: inPlace, Job: "encrypt in place", DryRun: options.DryRun, Tenants: options.Tenants,
+		Batch: options.Batch, Workers: options.Workers, Lease: options.Lease, Progress: options.Progress,
 	})
 }

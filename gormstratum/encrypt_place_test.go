@@ -30,7 +30,7 @@ func (i *inn) half(t *testing.T, n int) {
 	})
 	require.Error(t, err, "%+v", r)
 	sealed := i.requireGuests(t, n)
-	require.Greater(t, sealed, 0)
+	require.Positive(t, sealed)
 	require.Less(t, sealed, n)
 }
 

@@ -157,7 +157,8 @@ func TestEncryptInPlaceEverywhere(t *testing.T) {
 	})
 	require.NoError(t, err)
 	found(after, &memberBesideAfter{})
-	for drift := range d.st.Fleet.Drift(t.Context()) {
+	for drift, err := range d.st.Fleet.Drift(t.Context()) {
+		require.NoError(t, err)
 		require.Len(t, drift.Differences, 1, "the empty column stays, until somebody drops it there")
 		require.Equal(t, "email", drift.Differences[0].Object)
 	}

@@ -18,10 +18,10 @@ import (
 	"github.com/stratum-hq/stratum-go/fieldcrypt"
 )
 
-// A column that is encrypted in place has two forms for a while: rows that are sealed, and, in a column beside it, those
-// that are not yet. Where the latter is not NULL it is the value. So that no reader has to know, the plugin reads both:
-// the statement asks for the plain value, as JSON with a byte in front that no sealed value begins with, where it is
-// there, and it is opened by taking that byte away.
+// A column that is encrypted in place has two forms for a while: rows that are sealed, and, in a column beside it,
+// those that are not yet. Where the latter is not NULL it is the value. So that no reader has to know, the plugin reads
+// both: the statement asks for the plain value, as JSON with a byte in front that no sealed value begins with, where it
+// is there, and it is opened by taking that byte away.
 
 // plainSuffix is what the name of the plain column ends in, where the tag gives none.
 const plainSuffix = "_plain"
@@ -59,8 +59,8 @@ func (n *names) inClear(column string) bool {
 // bothForms is the expression for a column's value in whichever form it has.
 func (e *encryptedField) bothForms(qualifier string) string {
 	plain := qualifier + quoteName(e.plain)
-	return `(CASE WHEN ` + plain + ` IS NULL THEN ` + qualifier + quoteName(e.field.DBName) + ` ELSE '\x00'::bytea || ` +
-		`pg_catalog.convert_to(pg_catalog.json_build_array(pg_catalog.pg_typeof(` + plain + `)::text, ` + plain +
+	return `(CASE WHEN ` + plain + ` IS NULL THEN ` + qualifier + quoteName(e.field.DBName) +
+		` ELSE '\x00'::bytea || pg_catalog.convert_to(pg_catalog.json_build_array(pg_catalog.pg_typeof(` + plain + `)::text, ` + plain +
 		`)::text, 'UTF8') END)`
 }
 
@@ -77,11 +77,11 @@ func (e *encryptedField) fromJSON(ctx context.Context, text []byte) (any, error)
 		if typ != byteaType {
 			return e.plainValue(ctx, value)
 		}
-		bytes, err := hex.DecodeString(strings.TrimPrefix(v, `\x`))
+		decoded, err := hex.DecodeString(strings.TrimPrefix(v, `\x`))
 		if err != nil {
 			return nil, e.misfit(byteaType)
 		}
-		return e.plainValue(ctx, bytes)
+		return e.plainValue(ctx, decoded)
 	case json.Number:
 		return e.plainValue(ctx, v.String())
 	default:
@@ -226,7 +226,8 @@ func (s *statementReader) readsBoth(r reference, found []*encryptedField) error 
 	return nil
 }
 
-// directly returns which column of a table a name means, or none where it is one of a sub-query that has read it already.
+// directly returns which column of a table a name means, or none where it is one of a sub-query that has read it
+// already.
 func (s *statementReader) directly(r reference, found []*encryptedField) (*encryptedField, error) {
 	if !slices.ContainsFunc(found, func(e *encryptedField) bool { return e.plain != "" }) {
 		return nil, nil //nolint:nilnil // none
@@ -242,8 +243,8 @@ func (s *statementReader) directly(r reference, found []*encryptedField) (*encry
 	case len(here) == 1:
 		return here[0], nil
 	}
-	return nil, fmt.Errorf("%w: column %s is being encrypted in place, and it cannot be told whether %q is the table's "+
-		"(qualify it with the table's name)", ErrEncrypted, found[0], r.name)
+	return nil, fmt.Errorf("%w: column %s is being encrypted in place, and it cannot be told whether %q is the "+
+		"table's (qualify it with the table's name)", ErrEncrypted, found[0], r.name)
 }
 
 // tablesAround returns those columns whose tables stand in the same SELECT, and whether a sub-query stands in the place

@@ -83,8 +83,8 @@ func (m plainMigration) expand(ctx context.Context) error {
 		case err != nil:
 			return err
 		case taken:
-			return fmt.Errorf("%w: column %s has values in the clear and is to go out of the way, and there is a column "+
-				"%q already (give another name, as in stratum:\"plain=name\")", ErrPlain, e, e.plain)
+			return fmt.Errorf("%w: column %s has values in the clear and is to go out of the way, and there is a "+
+				"column %q already (give another name, as in stratum:\"plain=name\")", ErrPlain, e, e.plain)
 		case f.computed:
 			return fmt.Errorf("%w: column %s is computed by the database (drop its expression or identity first)",
 				ErrPlain, e)
@@ -116,8 +116,8 @@ func (m plainMigration) aloneHere(ctx context.Context, e *encryptedField) error 
 	return nil
 }
 
-// renameKeys takes the names of a column's indexes and constraints away, for those of the blind index to have. They stay
-// what they are, for the rows that are not sealed yet.
+// renameKeys takes the names of a column's indexes and constraints away, for those of the blind index to have. They
+// stay what they are, for the rows that are not sealed yet.
 func (m plainMigration) renameKeys(ctx context.Context, t *table, e *encryptedField) error {
 	const query = `SELECT i.relname, i.relnamespace::regnamespace::text
 		FROM pg_catalog.pg_index x JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid

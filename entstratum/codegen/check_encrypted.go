@@ -95,8 +95,8 @@ func (c *checker) checkColumn(n *gen.Type, f *gen.Field) {
 			`declare the id, such as field.UUID("id", uuid.UUID{}).Default(uuid.New), or leave PrimaryKey out`)
 	case declared.Searchable && (declared.Kind == entstratum.KindBool || declared.Kind == entstratum.KindJSON ||
 		declared.Kind == entstratum.KindOther):
-		c.refuse(n.Name, f.Name, "a blind index of a "+string(declared.Kind)+" field finds nothing, or tells everything",
-			"remove entstratum.Searchable()")
+		c.refuse(n.Name, f.Name, "a blind index of a "+string(declared.Kind)+" field finds nothing, or "+
+			"tells everything", "remove entstratum.Searchable()")
 	}
 	for _, index := range declared.Indexes {
 		if len(index.Normalize) > 0 && declared.Kind != entstratum.KindText {
@@ -194,7 +194,7 @@ func opsOf(f *gen.Field) []gen.Op {
 		return f.Ops()
 	}
 	return slices.DeleteFunc(slices.Clone(f.Ops()), func(op gen.Op) bool {
-		switch op {
+		switch op { //nolint:exhaustive // no others are answered
 		case gen.EQ, gen.NEQ, gen.In, gen.NotIn:
 			return !isFound(f)
 		case gen.IsNil, gen.NotNil:

@@ -22,7 +22,8 @@ func (a *app) Field(ctx context.Context) (f desk.Field, err error) {
 	if err != nil {
 		return f, err
 	}
-	stored := a.db.WithContext(gormstratum.AsStored(ctx)).Table("tickets").Select("requester").Where("id = ?", ticket.ID)
+	stored := a.db.WithContext(gormstratum.AsStored(ctx)).Table("tickets").Select("requester").
+		Where("id = ?", ticket.ID)
 	if err := stored.Row().Scan(&f.Stored); err != nil {
 		return f, err
 	}

@@ -26,7 +26,8 @@ func Register(tb testing.TB, st *core.Stratum, name string) {
 		return "file:" + path
 	}
 	_, err := st.Placements.Register(tb.Context(), core.Placement{
-		Name: name, DSN: file("data", db.DSN), SystemDSN: file("system", db.SystemDSN), OwnerDSN: file("owner", db.OwnerDSN),
+		Name: name, DSN: file("data", db.DSN), SystemDSN: file("system", db.SystemDSN),
+		OwnerDSN: file("owner", db.OwnerDSN),
 	})
 	require.NoError(tb, err)
 }

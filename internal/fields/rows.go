@@ -58,8 +58,8 @@ func (w *Watcher) Rows(columns []string, types []uint32) (func([]driver.Value) e
 	}, nil
 }
 
-// Stored is a sealed value as it is stored, for whoever has asked for it. It goes into a []byte, and into no text that it
-// could pass for.
+// Stored is a sealed value as it is stored, for whoever has asked for it. It goes into a []byte, and into no text that
+// it could pass for.
 type Stored []byte
 
 // storedRows returns what marks the sealed values of rows that are not opened.

@@ -287,6 +287,6 @@ func isOperator(text string) bool {
 // refuse says what can be done with the column.
 func (w *Watcher) refuse(c *Column) error {
 	return fmt.Errorf("%w: column %s cannot be compared, ordered, computed with or written in this way (%s; qualify a "+
-		"column of another table with its name; %s.AsStored is the way out)", w.adapter.ErrEncrypted, c, w.adapter.Cure(c),
-		w.adapter.Package)
+		"column of another table with its name; %s.AsStored is the way out)", w.adapter.ErrEncrypted, c,
+		w.adapter.Cure(c), w.adapter.Package)
 }

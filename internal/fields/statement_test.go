@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/google/uuid"
@@ -48,7 +49,7 @@ func open(_ context.Context, tenant uuid.UUID) (fields.Opener, error) { return o
 
 // Open returns what is behind the header, the tenant and the key.
 func (o opened) Open(_ context.Context, dst, sealed, key []byte) ([]byte, error) {
-	prefix := append(o.tenant[:], key...)
+	prefix := slices.Concat(o.tenant[:], key)
 	rest := sealed[headerLength:]
 	if len(rest) < len(prefix) || string(rest[:len(prefix)]) != string(prefix) {
 		return nil, fieldcrypt.ErrDecrypt
@@ -134,7 +135,7 @@ func TestRows(t *testing.T) {
 	value := seal(t, tenant, nil, "ann@example.org")
 	for _, test := range []struct {
 		name, sql    string
-		ctx          context.Context
+		ctx          context.Context //nolint:containedctx // a case of a test
 		columns      []string
 		types        []uint32
 		row, want    []driver.Value

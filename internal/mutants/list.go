@@ -152,7 +152,8 @@ func testSource(folder string) (string, error) {
 // Folders are those whose refusals are removed: what decides on a statement. Load adds what core refuses of keys.
 func Folders() []string {
 	return []string{
-		"internal/scope", "internal/guard", "internal/stamp", "internal/fields", "gormstratum", "entstratum", "fieldcrypt",
+		"internal/scope", "internal/guard", "internal/stamp", "internal/fields", "gormstratum", "entstratum",
+		"fieldcrypt",
 	}
 }
 

@@ -107,7 +107,8 @@ const (
 	LedgerGlobals = "globals"
 )
 
-// Globals are the global tables of the model alone, and views of them. Where they are copies they come first: rows may refer to them.
+// Globals are the global tables of the model alone, and views of them. Where they are copies they come first: rows may
+// refer to them.
 func Globals(model shape.Model) shape.Model {
 	global := map[[2]string]bool{}
 	var m shape.Model

@@ -30,9 +30,9 @@ func (d *differ) views(have, want Shape) {
 // remake has all views made anew where one of them changes, or a table in a way that views stand in: they stand on each
 // other, there is nothing in them to be lost, and it is one order of statements that is right for all.
 func (d *differ) remake(have, want Shape) {
-	var drop []string
+	drop := make([]string, len(have.Views))
 	for i := range have.Views {
-		drop = append(drop, have.Views[i].String())
+		drop[i] = have.Views[i].String()
 	}
 	for i := range d.changes {
 		c := &d.changes[i]
@@ -50,7 +50,7 @@ func (d *differ) remake(have, want Shape) {
 
 // isInTheWay reports whether the server refuses the step while a view reads the table.
 func (s step) isInTheWay() bool {
-	switch s.phase {
+	switch s.phase { //nolint:exhaustive // no others are
 	case dropTable, dropKey, dropColumn:
 		return true
 	case alterColumn:

@@ -34,7 +34,7 @@ type Spec struct {
 }
 
 // Model is what tenants' schemas and databases are made from and compared with: the shared tables, with their classes.
-type Model struct {
+type Model struct { //nolint:recvcheck // it is built in place, and a value from then on
 	Shape Shape
 	Specs []Spec
 }

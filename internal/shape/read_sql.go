@@ -176,7 +176,8 @@ WITH RECURSIVE wanted AS MATERIALIZED (
 	SELECT oid FROM wanted
 	UNION
 	SELECT w.ev_class FROM reached r
-	JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = r.oid AND d.classid = 'pg_rewrite'::regclass
+	JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = r.oid
+		AND d.classid = 'pg_rewrite'::regclass
 	JOIN pg_rewrite w ON w.oid = d.objid JOIN pg_class v ON v.oid = w.ev_class
 	WHERE v.relkind = 'v' AND v.relnamespace IN (SELECT schema FROM wanted)
 )

@@ -8,8 +8,8 @@ import (
 	"slices"
 )
 
-// Shape is a set of tables, with their views, as they are, or as they are to be. Its texts are those that the server prints under
-// SearchPath: every name outside of pg_catalog is qualified. Tables are in the order of schema and name.
+// Shape is a set of tables, with their views, as they are, or as they are to be. Its texts are those that the server
+// prints under SearchPath: every name outside of pg_catalog is qualified. Tables are in the order of schema and name.
 type Shape struct {
 	Tables []Table `json:"tables"`
 	// Views are in an order in which they can be made.

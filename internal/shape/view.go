@@ -114,7 +114,7 @@ func ViewsOf(views []View, tables []Table) (kept []View) {
 // admitSchema gives the role of tenants with a schema of their own the rights that tenants have on the view, and the
 // system those that it has.
 func (v *View) admitSchema(roles Roles) {
-	var grants []Grant
+	grants := make([]Grant, 0, len(v.Grants))
 	for _, g := range v.Grants {
 		switch g.Role {
 		case roles.Tenant:

@@ -135,16 +135,16 @@ func TestViewsDrift(t *testing.T) {
 			},
 		},
 	} {
-		sql := replacer(w).Replace(d.sql)
-		w.exec(t, "SET LOCAL search_path = t_1a; "+sql)
+		text := replacer(w).Replace(d.sql)
+		w.exec(t, "SET LOCAL search_path = t_1a; "+text)
 		changes := shape.Diff(w.read(t, "t_1a"), want)
 		said := texts(changes)
-		for _, text := range d.finds {
-			require.Contains(t, strings.Join(said, "\n"), text, sql)
+		for _, find := range d.finds {
+			require.Contains(t, strings.Join(said, "\n"), find, text)
 		}
 		for _, c := range changes {
-			require.False(t, c.Destructive, "%s: %s", sql, c)
-			require.True(t, c.Curable(), "%s: %s", sql, c)
+			require.False(t, c.Destructive, "%s: %s", text, c)
+			require.True(t, c.Curable(), "%s: %s", text, c)
 		}
 		w.execute(t, w.OwnerDSN, shape.Statements(changes))
 		equal(t, w.read(t, "t_1a"), want)

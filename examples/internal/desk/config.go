@@ -46,8 +46,8 @@ func (p Program) parseFlags(args []string, stderr io.Writer) (Config, error) {
 	flags.StringVar(&c.DSN, "dsn", "", "use the database at this `URL` instead of a throw-away one")
 	flags.StringVar(&c.SystemDSN, "system-dsn", "", "with -dsn: the `URL` of the login for work across tenants")
 	flags.StringVar(&c.OwnerDSN, "owner-dsn", "", "with -dsn: the `URL` of the login that owns the tables")
-	flags.StringVar(&c.KEKFile, "kek-file", "", "with -dsn: the `file` with the key of the tenants' keys, for encrypted "+
-		"fields")
+	flags.StringVar(&c.KEKFile, "kek-file", "", "with -dsn: the `file` with the key of the tenants' keys, for "+
+		"encrypted fields")
 	flags.BoolVar(&c.Serve, "serve", false, "serve the desk over HTTP instead of reporting and attacking")
 	flags.StringVar(&c.Addr, "addr", "127.0.0.1:8080", "with -serve: the `address` to listen on")
 	flags.BoolVar(&c.Verbose, "v", false, "print refusals in full, with their cures")

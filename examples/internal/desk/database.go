@@ -78,8 +78,8 @@ func (d *desk) database(ctx context.Context, config Config) (core.Options, error
 	return options, nil
 }
 
-// kek is what the tenants' keys are wrapped with. A throw-away database has a throw-away key; that of another one is kept
-// where no backup of the database is.
+// kek is what the tenants' keys are wrapped with. A throw-away database has a throw-away key; that of another one is
+// kept where no backup of the database is.
 func kek(config Config) (fieldcrypt.KEK, error) {
 	switch {
 	case config.KEKFile != "":

@@ -37,7 +37,8 @@ func (d *desk) showField(ctx context.Context) error {
 		return nil
 	}
 	const shown = 16
-	d.printf("The requester of a ticket of %q\n  is stored as %x... (%d bytes)\n  is read as   %s\n  and %q finds %d tickets\n\n",
+	d.printf("The requester of a ticket of %q\n  is stored as %x... (%d bytes)\n  is read as   %s\n"+
+		"  and %q finds %d tickets\n\n",
 		customer.Name, f.Stored[:min(shown, len(f.Stored))], len(f.Stored), f.Read, f.Asked, f.Found)
 	return nil
 }

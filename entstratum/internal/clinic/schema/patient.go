@@ -147,10 +147,11 @@ func (Letter) Edges() []ent.Edge {
 	return []ent.Edge{edge.From("patient", Patient.Type).Ref("letters").Unique()}
 }
 
-// Sealed and Plain have the same rows, with two columns encrypted and in the clear.
 type (
+	// Sealed has the same rows as Plain, with two columns encrypted.
 	Sealed struct{ ent.Schema }
-	Plain  struct{ ent.Schema }
+	// Plain has them in the clear.
+	Plain struct{ ent.Schema }
 )
 
 // Mixin makes it tenant-owned.
