@@ -168,6 +168,7 @@ type forEach struct {
 	ids      []uuid.UUID  // of the tenants from first on
 	first    int          // the first that is not finished
 	finished map[int]bool // those behind it that are
+	cutOff   bool         // a tenant was, by the end of ctx
 }
 
 // visit is a tenant's turn. What was found out before fn is called, if anything, is in err.
@@ -190,6 +191,10 @@ func (r *forEach) run(ctx context.Context, tenants *Tenants) (ForEachReport, err
 	err := r.list(ctx, tenants)
 	close(r.work)
 	workers.Wait()
+	stopped := r.options.StopOnError && r.report.Failed > 0
+	if err == nil && r.cutOff && !stopped {
+		err = ctx.Err() // the last tenants were at work when it ended
+	}
 	if r.report.Failed > 0 {
 		failed := &ForEachError{Failed: r.report.Failed, Failures: r.report.Failures}
 		if errors.Is(err, errStopped) {
@@ -214,7 +219,8 @@ func (r *forEach) visit(ctx context.Context, v visit) {
 	case errors.Is(err, ErrTenantNotActive):
 		r.report.Skipped++
 	case ctx.Err() != nil:
-		return // cut off: it is not finished
+		r.cutOff = true
+		return // it is not finished
 	default:
 		r.fail(v, err)
 		if r.options.StopOnError {

@@ -94,6 +94,24 @@ func TestForEachReportsFailures(t *testing.T) {
 }
 
 // A tenant reaches itself and its descendants.
+// A run whose ctx ends while the last tenants are at work has not visited them, and says so.
+func TestForEachIsCutOff(t *testing.T) {
+	t.Parallel()
+	st, _ := stratumtest.Open(t)
+	root, ids := grove(t, st, 2)
+	ctx, cancel := context.WithCancel(t.Context())
+	last := func(_ context.Context, tenant core.Tenant) error {
+		if tenant.ID != ids[2] {
+			return nil
+		}
+		cancel()
+		return ctx.Err()
+	}
+	report, err := st.Tenants.ForEach(ctx, core.ForEachOptions{Under: root, Workers: 1}, last)
+	require.ErrorIs(t, err, context.Canceled)
+	require.Equal(t, core.ForEachReport{Done: 2, After: ids[1].String()}, report)
+}
+
 func TestForEachAsATenant(t *testing.T) {
 	t.Parallel()
 	st, _ := stratumtest.Open(t)

@@ -60,8 +60,8 @@ func (n *names) inClear(column string) bool {
 func (e *encryptedField) bothForms(qualifier string) string {
 	plain := qualifier + quoteName(e.plain)
 	return `(CASE WHEN ` + plain + ` IS NULL THEN ` + qualifier + quoteName(e.field.DBName) +
-		` ELSE '\x00'::bytea || pg_catalog.convert_to(pg_catalog.json_build_array(pg_catalog.pg_typeof(` + plain + `)::text, ` + plain +
-		`)::text, 'UTF8') END)`
+		` ELSE '\x00'::bytea || pg_catalog.convert_to(pg_catalog.json_build_array(pg_catalog.pg_typeof(` + plain +
+		`)::text, ` + plain + `)::text, 'UTF8') END)`
 }
 
 // fromJSON returns a value in the clear, with its type as a statement has asked for it, as the model's field has it.
