@@ -11,6 +11,7 @@ import (
 	"gorm.io/gorm/schema"
 
 	"github.com/stratum-hq/stratum-go/fieldcrypt"
+	"github.com/stratum-hq/stratum-go/internal/fields"
 )
 
 // Values of fields with the word bound have their row's primary key authenticated with them. So the key must be known
@@ -135,15 +136,15 @@ func (t *table) keepsRow(conflict clause.OnConflict) error {
 }
 
 // movesKey returns the column of a key that values are bound to and that raw SQL assigns.
-func (s *statementReader) movesKey(r reference) error {
+func (s *statementReader) movesKey(r fields.Reference) error {
 	f := s.top()
-	assigned := f.clause == "SET" && r.isAssigned(textAt(s.words, r.first-1), textAt(s.words, r.last+1))
+	assigned := f.clause == "SET" && isAssigned(r, fields.TextAt(s.words, r.First-1), fields.TextAt(s.words, r.Last+1))
 	if !s.watcher.raw || !assigned && f.before != "SET" {
 		return nil
 	}
 	for _, t := range s.watcher.names.called("") {
-		if slices.Contains(t.schema.PrimaryFieldDBNames, r.name) && t.hasBound() {
-			return t.refuseKey(r.name)
+		if slices.Contains(t.schema.PrimaryFieldDBNames, r.Name) && t.hasBound() {
+			return t.refuseKey(r.Name)
 		}
 	}
 	return nil

@@ -16,6 +16,7 @@ import (
 	"gorm.io/gorm/schema"
 
 	"github.com/stratum-hq/stratum-go/fieldcrypt"
+	"github.com/stratum-hq/stratum-go/internal/fields"
 )
 
 // A column that is encrypted in place has two forms for a while: rows that are sealed, and, in a column beside it,
@@ -208,8 +209,8 @@ func (w *watcher) Rewritten(sql string) string {
 }
 
 // readsBoth notes that a statement reads a column of which both forms are there.
-func (s *statementReader) readsBoth(r reference, found []*encryptedField) error {
-	f, after := s.top(), textAt(s.words, r.last+1)
+func (s *statementReader) readsBoth(r fields.Reference, found []*encryptedField) error {
+	f, after := s.top(), fields.TextAt(s.words, r.Last+1)
 	if after != "IS" && (f.columns || f.clause == "SET") {
 		return nil // it is written
 	}
@@ -217,24 +218,24 @@ func (s *statementReader) readsBoth(r reference, found []*encryptedField) error 
 	if e == nil || err != nil || e.plain == "" {
 		return err
 	}
-	start := s.words[r.first].start
-	text := e.bothForms(s.sql[start:s.words[r.last].start])
+	start := s.words[r.First].Start
+	text := e.bothForms(s.sql[start:s.words[r.Last].Start])
 	if (f.clause == "SELECT" || f.clause == "RETURNING") && after != "AS" && after != "IS" && endsItem(after) {
-		text += " AS " + quoteName(r.name)
+		text += " AS " + quoteName(r.Name)
 	}
-	s.watcher.edits = append(s.watcher.edits, edit{start, s.words[r.last].stop, text})
+	s.watcher.edits = append(s.watcher.edits, edit{start, s.words[r.Last].Stop, text})
 	return nil
 }
 
 // directly returns which column of a table a name means, or none where it is one of a sub-query that has read it
 // already.
-func (s *statementReader) directly(r reference, found []*encryptedField) (*encryptedField, error) {
+func (s *statementReader) directly(r fields.Reference, found []*encryptedField) (*encryptedField, error) {
 	if !slices.ContainsFunc(found, func(e *encryptedField) bool { return e.plain != "" }) {
 		return nil, nil //nolint:nilnil // none
 	}
-	_, known := s.watcher.names.tables[r.qualifier]
-	here, derived := found, r.qualifier != "" && !known
-	if r.qualifier == "" {
+	_, known := s.watcher.names.tables[r.Qualifier]
+	here, derived := found, r.Qualifier != "" && !known
+	if r.Qualifier == "" {
 		here, derived = s.tablesAround(found)
 	}
 	switch {
@@ -244,7 +245,7 @@ func (s *statementReader) directly(r reference, found []*encryptedField) (*encry
 		return here[0], nil
 	}
 	return nil, fmt.Errorf("%w: column %s is being encrypted in place, and it cannot be told whether %q is the "+
-		"table's (qualify it with the table's name)", ErrEncrypted, found[0], r.name)
+		"table's (qualify it with the table's name)", ErrEncrypted, found[0], r.Name)
 }
 
 // tablesAround returns those columns whose tables stand in the same SELECT, and whether a sub-query stands in the place
@@ -264,17 +265,17 @@ func (s *statementReader) tablesIn(
 	start int, found []*encryptedField,
 ) (here []*encryptedField, derived, selects bool) {
 	for at, depth := start, 0; at < len(s.words) && depth >= 0; at++ {
-		switch text := s.words[at].text; {
+		switch text := s.words[at].Text; {
 		case text == "(":
-			derived = derived || depth == 0 && precedesTable(textAt(s.words, at-1))
+			derived = derived || depth == 0 && precedesTable(fields.TextAt(s.words, at-1))
 			depth++
 		case text == ")":
 			depth--
-		case depth > 0 || s.words[at].name == "":
+		case depth > 0 || s.words[at].Name == "":
 		case text == "FROM" || text == "SELECT":
 			selects = true
 		default:
-			t := s.watcher.names.registry.find(s.words[at].name)
+			t := s.watcher.names.registry.find(s.words[at].Name)
 			for _, e := range found {
 				if t != nil && t.schema == e.table && !slices.Contains(here, e) {
 					here = append(here, e)

@@ -4,29 +4,31 @@ import (
 	"strings"
 
 	"gorm.io/gorm/clause"
+
+	"github.com/stratum-hq/stratum-go/internal/fields"
 )
 
 // text rewrites a condition that is written as text, such as email = ? or people.email IN ?. Parts on encrypted columns
 // that are anything else stay, for the watcher to refuse.
 func (l *looker) text(e clause.Expr) clause.Expression {
-	words, ok := readWords(e.SQL)
+	words, ok := fields.Read(e.SQL)
 	if !ok {
 		return e
 	}
 	w := &textWriter{expr: e}
 	for at := 0; at < len(words); at++ {
-		r, ok := referenceAt(words, at)
+		r, ok := fields.ReferenceAt(words, at)
 		if !ok {
 			continue
 		}
-		at = r.last
-		found := searchable(l.names.called(r.qualifier), r.name)
-		if found.by == nil || !mayPrecede(textAt(words, r.first-1)) ||
-			r.qualifier == "" && l.names.hasPlain("", r.name) {
+		at = r.Last
+		found := searchable(l.names.called(r.Qualifier), r.Name)
+		if found.by == nil || !mayPrecede(fields.TextAt(words, r.First-1)) ||
+			r.Qualifier == "" && l.names.hasPlain("", r.Name) {
 			continue
 		}
-		c, ok := comparisonAt(words, r.last+1)
-		if !ok || !mayFollow(textAt(words, c.last+1)) {
+		c, ok := comparisonAt(words, r.Last+1)
+		if !ok || !mayFollow(fields.TextAt(words, c.last+1)) {
 			continue
 		}
 		values, ok := w.values(words, c)
@@ -37,8 +39,8 @@ func (l *looker) text(e clause.Expr) clause.Expression {
 		if m == nil {
 			return e
 		}
-		start := words[r.first].start
-		w.replace(start, words[c.last].stop, c.negated, m, e.SQL[start:words[r.last].start])
+		start := words[r.First].Start
+		w.replace(start, words[c.last].Stop, c.negated, m, e.SQL[start:words[r.Last].Start])
 		at = c.last
 	}
 	return w.finish()
@@ -68,8 +70,8 @@ type textComparison struct {
 	last          int
 }
 
-func comparisonAt(words []word, at int) (c textComparison, ok bool) {
-	switch first, second := textAt(words, at), textAt(words, at+1); {
+func comparisonAt(words []fields.Word, at int) (c textComparison, ok bool) {
+	switch first, second := fields.TextAt(words, at), fields.TextAt(words, at+1); {
 	case first == "=":
 		at++
 	case first == "<" && second == ">", first == "!" && second == "=":
@@ -81,20 +83,20 @@ func comparisonAt(words []word, at int) (c textComparison, ok bool) {
 	default:
 		return c, false
 	}
-	if textAt(words, at) == "?" {
+	if fields.TextAt(words, at) == "?" {
 		c.marks, c.last = []int{at}, at
 		return c, true
 	}
-	if !c.list || textAt(words, at) != "(" {
+	if !c.list || fields.TextAt(words, at) != "(" {
 		return c, false
 	}
-	for at++; textAt(words, at) == "?"; at += 2 {
+	for at++; fields.TextAt(words, at) == "?"; at += 2 {
 		c.marks = append(c.marks, at)
-		if textAt(words, at+1) == ")" {
+		if fields.TextAt(words, at+1) == ")" {
 			c.last = at + 1
 			return c, true
 		}
-		if textAt(words, at+1) != "," {
+		if fields.TextAt(words, at+1) != "," {
 			break
 		}
 	}
@@ -114,9 +116,9 @@ type textWriter struct {
 func (w *textWriter) markAt(place int) int { return strings.Count(w.expr.SQL[:place], "?") }
 
 // values returns the parameters of a comparison. A list where there should be one value is none.
-func (w *textWriter) values(words []word, c textComparison) (values []any, ok bool) {
+func (w *textWriter) values(words []fields.Word, c textComparison) (values []any, ok bool) {
 	for _, mark := range c.marks {
-		n := w.markAt(words[mark].start)
+		n := w.markAt(words[mark].Start)
 		if n >= len(w.expr.Vars) {
 			return nil, false
 		}

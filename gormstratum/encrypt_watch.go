@@ -7,6 +7,7 @@ import (
 
 	"gorm.io/gorm"
 
+	"github.com/stratum-hq/stratum-go/internal/fields"
 	"github.com/stratum-hq/stratum-go/internal/scope"
 	"github.com/stratum-hq/stratum-go/internal/watch"
 )
@@ -47,7 +48,7 @@ func (w *watcher) Statement(sql string) error {
 	if w.stored {
 		return nil
 	}
-	words, ok := readWords(sql)
+	words, ok := fields.Read(sql)
 	if !ok {
 		return nil // the server refuses it
 	}
@@ -101,7 +102,7 @@ type frame struct {
 type statementReader struct {
 	watcher *watcher
 	sql     string
-	words   []word
+	words   []fields.Word
 	frames  []frame
 }
 
@@ -112,14 +113,14 @@ func (s *statementReader) read() error {
 		if s.moves(at) {
 			continue
 		}
-		r, ok := referenceAt(s.words, at)
+		r, ok := fields.ReferenceAt(s.words, at)
 		if !ok {
 			continue
 		}
-		at = r.last
-		found := s.watcher.names.find(r.qualifier, r.name)
-		if r.qualifier == "excluded" {
-			found = s.watcher.names.find("", r.name)
+		at = r.Last
+		found := s.watcher.names.find(r.Qualifier, r.Name)
+		if r.Qualifier == "excluded" {
+			found = s.watcher.names.find("", r.Name)
 		}
 		if len(found) > 0 && !s.allows(r, found[0]) {
 			return s.watcher.refuse(found[0])
@@ -141,12 +142,12 @@ func (s *statementReader) read() error {
 
 // moves follows parentheses and keywords.
 func (s *statementReader) moves(at int) bool {
-	switch text := s.words[at].text; text {
+	switch text := s.words[at].Text; text {
 	case "*":
-		before := textAt(s.words, at-1)
+		before := fields.TextAt(s.words, at-1)
 		s.watcher.star = s.watcher.star || before == "." || before == "," || before == "SELECT" || before == "RETURNING"
 	case "(":
-		before := textAt(s.words, at-1)
+		before := fields.TextAt(s.words, at-1)
 		s.frames = append(s.frames, frame{
 			before: before, columns: s.top().clause == "INTO" && before != "VALUES", start: at + 1,
 		})
@@ -157,7 +158,8 @@ func (s *statementReader) moves(at int) bool {
 	case "SELECT", "FROM", "WHERE", "ON", "HAVING", "GROUP", "ORDER", "SET", "VALUES", "RETURNING", "INTO", "USING",
 		"CONFLICT", "LIMIT", "UNION", "JOIN", "WINDOW":
 		*s.top() = frame{
-			clause: text, before: s.top().before, distinct: textAt(s.words, at+1) == "DISTINCT", start: s.top().start,
+			clause: text, before: s.top().before, distinct: fields.TextAt(s.words, at+1) == "DISTINCT",
+			start: s.top().start,
 		}
 	default:
 		return false
@@ -167,17 +169,17 @@ func (s *statementReader) moves(at int) bool {
 
 // allows reports whether an encrypted column may be named where it is: to be read as it is, to be written with what was
 // sealed, and to be asked for NULL.
-func (s *statementReader) allows(r reference, e *encryptedField) bool {
-	before, after := textAt(s.words, r.first-1), textAt(s.words, r.last+1)
+func (s *statementReader) allows(r fields.Reference, e *encryptedField) bool {
+	before, after := fields.TextAt(s.words, r.First-1), fields.TextAt(s.words, r.Last+1)
 	f, raw := s.top(), s.watcher.raw
 	if after == "IS" {
-		return mayPrecede(before) && s.asksForNull(r.last+2)
+		return mayPrecede(before) && s.asksForNull(r.Last+2)
 	}
 	switch {
 	case f.columns:
 		return !raw
 	case f.clause == "SET":
-		return !raw && r.isAssigned(before, after)
+		return !raw && isAssigned(r, before, after)
 	case f.clause == "SELECT" || f.clause == "RETURNING":
 		return !f.distinct && !compared(f.before) && (before == f.clause || before == ",") && s.listed(r, e, after)
 	}
@@ -186,15 +188,15 @@ func (s *statementReader) allows(r reference, e *encryptedField) bool {
 
 // asksForNull reports whether IS goes on at a word with NULL, or with NOT NULL.
 func (s *statementReader) asksForNull(at int) bool {
-	if textAt(s.words, at) == "NOT" {
+	if fields.TextAt(s.words, at) == "NOT" {
 		at++
 	}
-	return textAt(s.words, at) == "NULL"
+	return fields.TextAt(s.words, at) == "NULL"
 }
 
 // isAssigned reports whether a column of a SET clause is what is written, or what an upsert would have inserted.
-func (r reference) isAssigned(before, after string) bool {
-	if r.qualifier == "excluded" {
+func isAssigned(r fields.Reference, before, after string) bool {
+	if r.Qualifier == "excluded" {
 		return before == "=" && (after == "," || after == "" || after == "WHERE" || after == "RETURNING")
 	}
 	return (before == "SET" || before == ",") && after == "="
@@ -202,16 +204,16 @@ func (r reference) isAssigned(before, after string) bool {
 
 // handsOut returns an encrypted column of a table whose rows stand for themselves in an expression. A list may have all
 // columns of a table, each by itself.
-func (s *statementReader) handsOut(r reference) *encryptedField {
-	after, f := textAt(s.words, r.last+1), s.top()
-	all := after == "." && textAt(s.words, r.last+2) == "*"
-	if r.qualifier != "" || after == "." && !all {
+func (s *statementReader) handsOut(r fields.Reference) *encryptedField {
+	after, f := fields.TextAt(s.words, r.Last+1), s.top()
+	all := after == "." && fields.TextAt(s.words, r.Last+2) == "*"
+	if r.Qualifier != "" || after == "." && !all {
 		return nil
 	}
 	call := f.clause == "" && s.inCall()
 	switch f.clause {
 	case "SELECT", "RETURNING":
-		if all || textAt(s.words, r.first-1) == "AS" {
+		if all || fields.TextAt(s.words, r.First-1) == "AS" {
 			return nil
 		}
 	case "WHERE", "HAVING", "GROUP", "ORDER", "SET", "VALUES":
@@ -220,7 +222,7 @@ func (s *statementReader) handsOut(r reference) *encryptedField {
 			return nil
 		}
 	}
-	return s.watcher.names.wholeRow(r.name)
+	return s.watcher.names.wholeRow(r.Name)
 }
 
 // inCall reports whether the parentheses are a function's, as far as can be told from what is in front of them.
@@ -240,18 +242,18 @@ func compared(before string) bool {
 }
 
 // listed reports whether a column of a select list ends after its name, and notes what it is called in the result.
-func (s *statementReader) listed(r reference, e *encryptedField, after string) bool {
-	at, as := r.last+1, r.name
+func (s *statementReader) listed(r fields.Reference, e *encryptedField, after string) bool {
+	at, as := r.Last+1, r.Name
 	if after == "AS" {
 		at++
 	} else if endsItem(after) {
 		note(s.watcher.listed, as, e)
 		return true
 	}
-	if at >= len(s.words) || s.words[at].name == "" || isOperator(s.words[at].text) {
+	if at >= len(s.words) || s.words[at].Name == "" || isOperator(s.words[at].Text) {
 		return false
 	}
-	note(s.watcher.listed, s.words[at].name, e)
+	note(s.watcher.listed, s.words[at].Name, e)
 	return true
 }
 
@@ -261,7 +263,7 @@ func endsItem(after string) bool {
 	case "", ",", ")", ";":
 		return true
 	}
-	return isKeyword(after) && !isOperator(after)
+	return fields.IsKeyword(after) && !isOperator(after)
 }
 
 // isOperator knows the words after a column that make an expression of it.

@@ -11,6 +11,8 @@ import (
 	"github.com/google/uuid"
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
+
+	"github.com/stratum-hq/stratum-go/internal/fields"
 )
 
 // looker rewrites conditions on searchable columns to their blind indexes. What it does not know it leaves alone: the
@@ -70,7 +72,7 @@ func (l *looker) readNames() {
 }
 
 func (l *looker) addText(sql string) {
-	if words, ok := readWords(sql); ok {
+	if words, ok := fields.Read(sql); ok {
 		l.names.addText(words)
 	}
 }
