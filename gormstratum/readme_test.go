@@ -16,8 +16,8 @@ func TestReadmeSnippetsAreExamples(t *testing.T) {
 	require.NoError(t, err)
 	var examples strings.Builder
 	for _, file := range []string{
-		"example_test.go", "example_fleet_test.go", "../entstratum/example_test.go", "../entstratum/codegen/example_test.go",
-		"../core/example_config_test.go",
+		"example_test.go", "example_fleet_test.go", "example_encrypt_test.go",
+		"../entstratum/example_test.go", "../entstratum/codegen/example_test.go", "../core/example_config_test.go",
 	} {
 		source, err := os.ReadFile(file)
 		require.NoError(t, err)
