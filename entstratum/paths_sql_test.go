@@ -154,7 +154,10 @@ func transactionPaths(c *ent.Client) []conformance.Path {
 		},
 		"rolled back to a savepoint": func(ctx context.Context, x target) (seen any, err error) {
 			err = withTx(ctx, c, func(tx *ent.Tx) error {
-				for _, text := range []string{"SAVEPOINT s", "UPDATE tickets SET title = 'gone'", "ROLLBACK TO SAVEPOINT s"} {
+				for _, text := range []string{
+					"SAVEPOINT s", "UPDATE tickets SET title = 'gone' WHERE id = '" + x.Ticket.String() + "'",
+					"ROLLBACK TO SAVEPOINT s",
+				} {
 					if _, err := tx.ExecContext(ctx, text); err != nil {
 						return err
 					}
