@@ -3,6 +3,8 @@ package fieldcrypt_test
 import (
 	"math"
 	"testing"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
@@ -150,6 +152,21 @@ func TestNormalizersSettle(t *testing.T) {
 			require.Equal(t, indexed(t, ring, o, text), indexed(t, ring, o, once))
 		}
 	})
+}
+
+// TestCasefoldSettles for every character there is, and all of its forms come to the same.
+func TestCasefoldSettles(t *testing.T) {
+	t.Parallel()
+	fold := func(r rune) string { return fieldcrypt.Normalize(fieldcrypt.Casefold, string(r)) }
+	for r := rune(0); r <= unicode.MaxRune; r++ {
+		if !utf8.ValidRune(r) {
+			continue
+		}
+		once := fold(r)
+		if once != fieldcrypt.Normalize(fieldcrypt.Casefold, once) || once != fold(unicode.SimpleFold(r)) {
+			require.Fail(t, "it does not settle", "%U", r)
+		}
+	}
 }
 
 func TestPlanBits(t *testing.T) {

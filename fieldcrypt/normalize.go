@@ -75,7 +75,7 @@ func (n Normalizer) apply(text string) string {
 	case NFKC:
 		return norm.NFKC.String(text)
 	case Casefold:
-		return cases.Fold().String(text)
+		return casefold(text)
 	case Trim:
 		return strings.Join(strings.FieldsFunc(text, unicode.IsSpace), " ")
 	case Digits:
@@ -90,6 +90,20 @@ func (n Normalizer) apply(text string) string {
 	default:
 		return text
 	}
+}
+
+// casefold folds as Unicode's CaseFolding.txt does. There Cherokee is folded to its capital letters, which
+// golang.org/x/text does with the small ones alone: it makes small letters of the capital ones.
+func casefold(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= 0xAB70 && r <= 0xABBF:
+			return r - 0xAB70 + 0x13A0
+		case r >= 0x13F8 && r <= 0x13FD:
+			return r - 8
+		}
+		return r
+	}, cases.Fold().String(text))
 }
 
 func digits(text string) string {
