@@ -1,6 +1,7 @@
 package shape
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -40,7 +41,15 @@ func viewOf(text []byte) (f foundView, err error) {
 	}
 	f.Definition = canonical(strings.TrimSuffix(strings.TrimSpace(f.Definition), ";"))
 	slices.Sort(f.Options)
+	sortGrants(f.Grants)
 	return f, nil
+}
+
+// sortGrants has an order that no collation of a database changes.
+func sortGrants(grants []Grant) {
+	slices.SortFunc(grants, func(a, b Grant) int {
+		return cmp.Or(cmp.Compare(a.Role, b.Role), cmp.Compare(a.Column, b.Column))
+	})
 }
 
 func (v *View) key() name { return name{v.Schema, v.Name} }
@@ -125,9 +134,7 @@ func (v *View) admitSchema(roles Roles) {
 		}
 		grants = append(grants, g)
 	}
-	slices.SortFunc(grants, func(a, b Grant) int {
-		return strings.Compare(a.Role+"\x00"+a.Column, b.Role+"\x00"+b.Column)
-	})
+	sortGrants(grants)
 	v.Grants = grants
 }
 
