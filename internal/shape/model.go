@@ -51,11 +51,14 @@ func ReadModel(ctx context.Context, q Querier, specs []Spec) (Model, error) {
 			schemas = append(schemas, s.Schema)
 		}
 	}
-	shapes, err := ReadMany(ctx, q, schemas, &Names{Tables: names})
-	if err != nil {
-		return Model{}, err
-	}
-	views, err := modelViews(ctx, standard{q}, m.Specs)
+	shapes := shapesOf(schemas)
+	var views []foundView
+	err := inSettings(ctx, standard{q}, func() (err error) {
+		if err = readTables(ctx, standard{q}, shapes, &Names{Tables: names}); err == nil {
+			views, err = modelViews(ctx, standard{q}, m.Specs, schemas)
+		}
+		return err
+	})
 	if err != nil {
 		return Model{}, err
 	}

@@ -55,10 +55,7 @@ func ReadManyPgx(ctx context.Context, q PgxQuerier, schemas []string, names *Nam
 }
 
 func readMany(ctx context.Context, q source, schemas []string, names *Names) (map[string]Shape, error) {
-	shapes := make(map[string]Shape, len(schemas))
-	for _, schema := range schemas {
-		shapes[schema] = Shape{}
-	}
+	shapes := shapesOf(schemas)
 	err := inSettings(ctx, q, func() error {
 		if err := readTables(ctx, q, shapes, names); err != nil || names != nil && len(names.Views) == 0 {
 			return err
@@ -66,6 +63,14 @@ func readMany(ctx context.Context, q source, schemas []string, names *Names) (ma
 		return readViews(ctx, q, shapes, names)
 	})
 	return shapes, err
+}
+
+func shapesOf(schemas []string) map[string]Shape {
+	shapes := make(map[string]Shape, len(schemas))
+	for _, schema := range schemas {
+		shapes[schema] = Shape{}
+	}
+	return shapes
 }
 
 // inSettings does something with the readSettings, and puts back those that were set before.
@@ -142,32 +147,45 @@ func readViews(ctx context.Context, q source, shapes map[string]Shape, names *Na
 	if names != nil {
 		filter = asJSON(names.Views)
 	}
-	return read(ctx, q, func(text []byte) error {
-		f, err := viewOf(text)
-		if err != nil {
-			return err
-		}
+	found, err := findViews(ctx, q, slices.Collect(maps.Keys(shapes)), filter)
+	for _, f := range found {
 		s := shapes[f.Schema]
 		s.Views = append(s.Views, f.View)
 		shapes[f.Schema] = s
-		return nil
-	}, readViewsSQL(), asJSON(slices.Collect(maps.Keys(shapes))), filter)
+	}
+	return err
 }
 
-// modelViews returns the views in these schemas that lead to these tables.
-func modelViews(ctx context.Context, q source, specs []Spec) (found []foundView, err error) {
+// findViews returns the views of schemas, those with the names in filter if it is not nil.
+func findViews(ctx context.Context, q source, schemas []string, filter any) (found []foundView, err error) {
+	err = read(ctx, q, func(text []byte) error {
+		f, err := viewOf(text)
+		found = append(found, f)
+		return err
+	}, readViewsSQL(), asJSON(schemas), filter)
+	return found, err
+}
+
+// modelViews returns the views that lead to these tables, in their schemas.
+func modelViews(ctx context.Context, q source, specs []Spec, schemas []string) ([]foundView, error) {
 	pairs := make([][2]string, len(specs))
 	for i, s := range specs {
 		pairs[i] = [2]string{s.Schema, s.Name}
 	}
-	err = inSettings(ctx, q, func() error {
-		return read(ctx, q, func(text []byte) error {
-			f, err := viewOf(text)
-			found = append(found, f)
-			return err
-		}, modelViewsSQL(), asJSON(pairs))
-	})
-	return found, err
+	reached := map[name]bool{}
+	var names []string
+	err := read(ctx, q, func(text []byte) error {
+		var pair [2]string
+		err := json.Unmarshal(text, &pair)
+		reached[name{pair[0], pair[1]}] = true
+		names = append(names, pair[1])
+		return err
+	}, reachedSQL, asJSON(pairs))
+	if err != nil || len(names) == 0 {
+		return nil, err
+	}
+	found, err := findViews(ctx, q, schemas, asJSON(names))
+	return slices.DeleteFunc(found, func(f foundView) bool { return !reached[f.key()] }), err
 }
 
 // read runs a query of the catalog, each row of which is a document and the search_path it was read under.

@@ -166,9 +166,9 @@ WHERE c.relkind = 'v'
 ORDER BY n.nspname, c.relname`
 }
 
-// modelViewsSQL returns the views that lead to the tables in $1, pairs of schema and name, in the schemas of these.
-func modelViewsSQL() string {
-	return `
+// reachedSQL returns the names of the views that lead to the tables in $1, pairs of schema and name, in the schemas of
+// these, as pairs. Most models have none, and what these are takes longer to ask.
+const reachedSQL = `
 WITH RECURSIVE wanted AS MATERIALIZED (
 	SELECT n.oid AS schema, k.oid FROM json_array_elements($1::json) p JOIN pg_namespace n ON n.nspname = p ->> 0
 	CROSS JOIN LATERAL (SELECT k.oid FROM pg_class k WHERE k.relname = p ->> 1 AND k.relnamespace = n.oid OFFSET 0) k
@@ -181,8 +181,5 @@ WITH RECURSIVE wanted AS MATERIALIZED (
 	JOIN pg_rewrite w ON w.oid = d.objid JOIN pg_class v ON v.oid = w.ev_class
 	WHERE v.relkind = 'v' AND v.relnamespace IN (SELECT schema FROM wanted)
 )
-SELECT ` + viewSQL() + `
-FROM reached r JOIN pg_class c ON c.oid = r.oid AND c.relkind = 'v' JOIN pg_namespace n ON n.oid = c.relnamespace
-JOIN pg_roles o ON o.oid = c.relowner
-ORDER BY n.nspname, c.relname`
-}
+SELECT json_build_array(n.nspname, c.relname)::text, current_setting('search_path')
+FROM reached r JOIN pg_class c ON c.oid = r.oid AND c.relkind = 'v' JOIN pg_namespace n ON n.oid = c.relnamespace`
