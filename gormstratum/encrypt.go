@@ -14,6 +14,7 @@ import (
 
 	"github.com/stratum-hq/stratum-go/core"
 	"github.com/stratum-hq/stratum-go/fieldcrypt"
+	"github.com/stratum-hq/stratum-go/internal/fields"
 	"github.com/stratum-hq/stratum-go/internal/watch"
 )
 
@@ -46,7 +47,7 @@ func (serializer) Scan(ctx context.Context, field *schema.Field, dst reflect.Val
 	}
 	if b, ok := value.([]byte); ok {
 		w, opens := watch.From(ctx).(*watcher)
-		if opens = opens && !w.stored; !opens && looksSealed(b) {
+		if opens = opens && !w.stored; !opens && fields.LooksSealed(b) {
 			return fmt.Errorf("%w: field %s of %s was read on a way that the plugin does not see (call db.Use first "+
 				"and read with that db, and not under AsStored)", ErrEncrypted, field.Name, field.Schema.Name)
 		}
@@ -65,12 +66,6 @@ func (serializer) Scan(ctx context.Context, field *schema.Field, dst reflect.Val
 	}
 	target.Set(v.Elem())
 	return nil
-}
-
-// looksSealed reports whether bytes are in the form of a sealed value.
-func looksSealed(b []byte) bool {
-	h, err := fieldcrypt.ParseHeader(b)
-	return err == nil && h.Version < 1<<16
 }
 
 // plain is a value on its way to being sealed. It never prints what it is, and no driver takes it.

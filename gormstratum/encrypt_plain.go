@@ -220,7 +220,7 @@ func (s *statementReader) readsBoth(r fields.Reference, found []*encryptedField)
 	}
 	start := s.words[r.First].Start
 	text := e.bothForms(s.sql[start:s.words[r.Last].Start])
-	if (f.clause == "SELECT" || f.clause == "RETURNING") && after != "AS" && after != "IS" && endsItem(after) {
+	if (f.clause == "SELECT" || f.clause == "RETURNING") && after != "AS" && after != "IS" && fields.EndsItem(after) {
 		text += " AS " + quoteName(r.Name)
 	}
 	s.watcher.edits = append(s.watcher.edits, edit{start, s.words[r.Last].Stop, text})

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stratum-hq/stratum-go/core"
 	"github.com/stratum-hq/stratum-go/fieldcrypt"
+	"github.com/stratum-hq/stratum-go/internal/fields"
 	"github.com/stratum-hq/stratum-go/internal/scope"
 )
 
@@ -120,7 +121,7 @@ func (w *watcher) open(o *opening, row []driver.Value) error {
 		return nil // NULL
 	}
 	if o.field == nil {
-		if looksSealed(sealed) {
+		if fields.LooksSealed(sealed) {
 			return fmt.Errorf("%w: column %q of the result has sealed values, and it cannot be told of which column "+
 				"(select it under its own name, from its table; gormstratum.AsStored reads it as it is)",
 				ErrEncrypted, o.name)

@@ -173,7 +173,7 @@ func (s *statementReader) allows(r fields.Reference, e *encryptedField) bool {
 	before, after := fields.TextAt(s.words, r.First-1), fields.TextAt(s.words, r.Last+1)
 	f, raw := s.top(), s.watcher.raw
 	if after == "IS" {
-		return mayPrecede(before) && s.asksForNull(r.Last+2)
+		return mayPrecede(before) && fields.AsksForNull(s.words, r.Last+2)
 	}
 	switch {
 	case f.columns:
@@ -181,17 +181,10 @@ func (s *statementReader) allows(r fields.Reference, e *encryptedField) bool {
 	case f.clause == "SET":
 		return !raw && isAssigned(r, before, after)
 	case f.clause == "SELECT" || f.clause == "RETURNING":
-		return !f.distinct && !compared(f.before) && (before == f.clause || before == ",") && s.listed(r, e, after)
+		return !f.distinct && !fields.Compares(f.before) && (before == f.clause || before == ",") &&
+			s.listed(r, e, after)
 	}
 	return f.clause == "" && f.before == "COUNT" && before == "(" && after == ")"
-}
-
-// asksForNull reports whether IS goes on at a word with NULL, or with NOT NULL.
-func (s *statementReader) asksForNull(at int) bool {
-	if fields.TextAt(s.words, at) == "NOT" {
-		at++
-	}
-	return fields.TextAt(s.words, at) == "NULL"
 }
 
 // isAssigned reports whether a column of a SET clause is what is written, or what an upsert would have inserted.
@@ -232,47 +225,20 @@ func (s *statementReader) inCall() bool {
 		before != "COUNT" && before != "USING" && before != "AS"
 }
 
-// compared reports whether what stands in front of a sub-query compares something with its values.
-func compared(before string) bool {
-	switch before {
-	case "IN", "=", "<", ">", "ANY", "ALL", "SOME", "ARRAY":
-		return true
-	}
-	return false
-}
-
 // listed reports whether a column of a select list ends after its name, and notes what it is called in the result.
 func (s *statementReader) listed(r fields.Reference, e *encryptedField, after string) bool {
 	at, as := r.Last+1, r.Name
 	if after == "AS" {
 		at++
-	} else if endsItem(after) {
+	} else if fields.EndsItem(after) {
 		note(s.watcher.listed, as, e)
 		return true
 	}
-	if at >= len(s.words) || s.words[at].Name == "" || isOperator(s.words[at].Text) {
+	if at >= len(s.words) || s.words[at].Name == "" || fields.IsOperator(s.words[at].Text) {
 		return false
 	}
 	note(s.watcher.listed, s.words[at].Name, e)
 	return true
-}
-
-// endsItem reports whether an item of a list ends before a word.
-func endsItem(after string) bool {
-	switch after {
-	case "", ",", ")", ";":
-		return true
-	}
-	return fields.IsKeyword(after) && !isOperator(after)
-}
-
-// isOperator knows the words after a column that make an expression of it.
-func isOperator(text string) bool {
-	switch text {
-	case "OPERATOR", "COLLATE", "AT", "LIKE", "ILIKE", "IN", "BETWEEN", "SIMILAR", "NOT", "AND", "OR", "IS":
-		return true
-	}
-	return false
 }
 
 // refuse says what can be done with the column.

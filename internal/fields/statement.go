@@ -172,10 +172,10 @@ func (s *reader) allows(r Reference, c *Column) bool {
 	f := s.top()
 	switch {
 	case after == "IS":
-		return MayPrecede(before) && s.asksForNull(r.Last+2)
+		return MayPrecede(before) && AsksForNull(s.words, r.Last+2)
 	case f.clause == "SELECT" || f.clause == "RETURNING":
 		starts := before == f.clause || before == "," || before == "DISTINCT" && f.distinct == r.First-1
-		return starts && !compared(f.before) && (f.distinct == 0 || s.distinctByKey(f.distinct, r, c)) &&
+		return starts && !Compares(f.before) && (f.distinct == 0 || s.distinctByKey(f.distinct, r, c)) &&
 			s.listed(r, c, after)
 	}
 	return f.clause == "" && f.before == "COUNT" && before == "(" && after == ")"
@@ -201,14 +201,6 @@ func (s *reader) distinctByKey(at int, column Reference, c *Column) bool {
 		}
 	}
 	return len(missing) == 0 && len(c.Table.PrimaryKey) > 0
-}
-
-// asksForNull reports whether IS goes on at a word with NULL, or with NOT NULL.
-func (s *reader) asksForNull(at int) bool {
-	if s.text(at) == "NOT" {
-		at++
-	}
-	return s.text(at) == "NULL"
 }
 
 // handsOut returns an encrypted column of a table whose rows stand for themselves in an expression. A list may have all
@@ -241,47 +233,20 @@ func (s *reader) inCall() bool {
 		before != "COUNT" && before != "USING" && before != "AS"
 }
 
-// compared reports whether what stands in front of a sub-query compares something with its values.
-func compared(before string) bool {
-	switch before {
-	case "IN", "=", "<", ">", "<>", "!=", "<=", ">=", "ANY", "ALL", "SOME", "ARRAY":
-		return true
-	}
-	return false
-}
-
 // listed reports whether a column of a select list ends after its name, and notes what it is called in the result.
 func (s *reader) listed(r Reference, c *Column, after string) bool {
 	at, as := r.Last+1, r.Name
 	if after == "AS" {
 		at++
-	} else if endsItem(after) {
+	} else if EndsItem(after) {
 		note(s.watcher.listed, as, c)
 		return true
 	}
-	if at >= len(s.words) || s.words[at].Name == "" || isOperator(s.words[at].Text) {
+	if at >= len(s.words) || s.words[at].Name == "" || IsOperator(s.words[at].Text) {
 		return false
 	}
 	note(s.watcher.listed, s.words[at].Name, c)
 	return true
-}
-
-// endsItem reports whether an item of a list ends before a word.
-func endsItem(after string) bool {
-	switch after {
-	case "", ",", ")", ";":
-		return true
-	}
-	return IsKeyword(after) && !isOperator(after)
-}
-
-// isOperator knows the words after a column that make an expression of it.
-func isOperator(text string) bool {
-	switch text {
-	case "OPERATOR", "COLLATE", "AT", "LIKE", "ILIKE", "IN", "BETWEEN", "SIMILAR", "NOT", "AND", "OR", "IS":
-		return true
-	}
-	return false
 }
 
 // refuse says what can be done with the column.

@@ -71,3 +71,38 @@ func IsKeyword(text string) bool {
 	}
 	return false
 }
+
+// Compares reports whether what stands in front of a sub-query compares something with its values.
+func Compares(before string) bool {
+	switch before {
+	case "IN", "=", "<", ">", "ANY", "ALL", "SOME", "ARRAY":
+		return true
+	}
+	return false
+}
+
+// EndsItem reports whether an item of a list ends before a word.
+func EndsItem(after string) bool {
+	switch after {
+	case "", ",", ")", ";":
+		return true
+	}
+	return IsKeyword(after) && !IsOperator(after)
+}
+
+// IsOperator knows the words after a column that make an expression of it.
+func IsOperator(text string) bool {
+	switch text {
+	case "OPERATOR", "COLLATE", "AT", "LIKE", "ILIKE", "IN", "BETWEEN", "SIMILAR", "NOT", "AND", "OR", "IS":
+		return true
+	}
+	return false
+}
+
+// AsksForNull reports whether IS goes on at a word with NULL, or with NOT NULL.
+func AsksForNull(words []Word, at int) bool {
+	if TextAt(words, at) == "NOT" {
+		at++
+	}
+	return TextAt(words, at) == "NULL"
+}

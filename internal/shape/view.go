@@ -91,28 +91,25 @@ func (m *Model) addViews(found []foundView) {
 }
 
 // ofTenants are the views that lead to tables in tenants' own schemas, given those.
-func ofTenants(views []View, tables []Table) (kept []View) {
-	inside := map[name]bool{}
-	for i := range tables {
-		inside[tables[i].key()] = true
-	}
-	for i := range views {
-		if slices.ContainsFunc(views[i].uses, func(n name) bool { return inside[n] }) {
-			inside[views[i].key()] = true
-			kept = append(kept, views[i])
-		}
-	}
-	return kept
+func ofTenants(views []View, tables []Table) []View {
+	return viewsBy(views, tables, slices.ContainsFunc)
 }
 
 // ViewsOf are those views that read nothing but these tables, or each other.
-func ViewsOf(views []View, tables []Table) (kept []View) {
+func ViewsOf(views []View, tables []Table) []View {
+	return viewsBy(views, tables, func(uses []name, inside func(name) bool) bool {
+		return !slices.ContainsFunc(uses, func(n name) bool { return !inside(n) })
+	})
+}
+
+// viewsBy are those views that belong to the tables, by what they read of these and of each other.
+func viewsBy(views []View, tables []Table, belongs func(uses []name, inside func(name) bool) bool) (kept []View) {
 	inside := map[name]bool{}
 	for i := range tables {
 		inside[tables[i].key()] = true
 	}
 	for i := range views {
-		if !slices.ContainsFunc(views[i].uses, func(n name) bool { return !inside[n] }) {
+		if belongs(views[i].uses, func(n name) bool { return inside[n] }) {
 			inside[views[i].key()] = true
 			kept = append(kept, views[i])
 		}
